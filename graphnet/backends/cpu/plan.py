@@ -1,0 +1,233 @@
+"""The builder that lowerings speak to: steps, argument rows, buffers; `finish` makes of them a Plan.
+
+A plan is a template: one block of int64 words (the steps' table, argument rows, tables) with notes of which words are
+addresses of what. An instance of it is a copy of that block with its addresses filled in, and an arena of its own.
+"""
+import math
+import struct
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from graphnet.backends.cpu import weights
+from graphnet.backends.cpu.cache import Kernel
+from graphnet.backends.cpu.operand import Buffer, Kind, Operand, Shape, itemsize, packed_strides
+
+__all__ = ["Buffer", "Builder", "Operand", "Step", "Table"]
+
+GRAIN = 650_000  # multiply-adds a claim, some 5 microseconds
+SERIAL = 200_000  # multiply-adds below which a step is one task: sharing would cost more than it gains
+LINE = 64  # bytes of a cache line; arena, rows and packed weights are aligned to it
+
+_bits = struct.Struct("q").unpack
+_double = struct.Struct("d").pack
+
+
+class Status:
+    """The word that stands for the address of the instance's status words."""
+
+    def __repr__(self) -> str:
+        return "<status words>"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Words kept with the plan, that a step's word may point to; `start` counts words from the rows' beginning."""
+
+    start: int
+
+
+Word = int | float | Operand | Kernel | Table | Status | None
+
+
+@dataclass(slots=True)
+class Step:
+    """One step of a plan: a kernel over tasks, or a Python function (then ``kernel`` is None)."""
+
+    kernel: Kernel | None
+    label: str
+    row: int
+    tasks: int
+    chunk: int
+    work: float
+    reads: tuple[Operand, ...]
+    writes: tuple[Operand, ...]
+    function: Callable[..., Any] | None = None
+    needs: int = 0
+
+    @property
+    def name(self) -> str:
+        """The kernel's name, or ``python``."""
+        return self.kernel.name if self.kernel is not None else "python"
+
+
+@dataclass
+class Builder:
+    """Gathers the steps of a plan.
+
+    Args:
+        threads: how many threads calls will likely use. Tasks and reductions may not depend on it: results would.
+
+    Example:
+
+        >>> builder = Builder()
+        >>> x = builder.temporary((3, 5))
+        >>> x.shape, x.strides, x.dtype
+        ((3, 5), (5, 1), 'float32')
+    """
+
+    threads: int = 1
+    label: str = ""  # of steps that name none; the driver sets it to the layer's name
+    steps: list[Step] = field(default_factory=list)
+    inputs: list[Operand] = field(default_factory=list)
+    outputs: list[Operand] = field(default_factory=list)
+    words: list[int] = field(default_factory=list)
+    operands: list[tuple[int, Buffer, int]] = field(default_factory=list)  # word, buffer, byte: an address to fill in
+    tables: list[int] = field(default_factory=list)  # words that hold the index of another word, to become its address
+    statuses: list[int] = field(default_factory=list)
+    barriers: list[int] = field(default_factory=list)
+    kept: dict[int, Any] = field(default_factory=dict)  # the sources of weights and constants, by id
+    scratch: int = 0
+    status: Status = field(default_factory=Status)
+
+    # ---- operands
+
+    def input(self, shape: Shape, dtype: str = "float32") -> Operand:
+        """The next input: the caller's array, contiguous and aligned to its items, other memory at each call."""
+        self.inputs.append(self._new("input", shape, dtype, len(self.inputs)))
+        return self.inputs[-1]
+
+    def output(self, shape: Shape, dtype: str = "float32") -> Operand:
+        """The next output: a fresh array at each call, which the plan must write whole."""
+        self.outputs.append(self._new("output", shape, dtype, len(self.outputs)))
+        return self.outputs[-1]
+
+    def weight(self, source: weights.Source) -> Operand:
+        """The value of a variable (or of `weights.derived`), where it lies."""
+        return self._kept("weight", source)
+
+    def constant(self, value: Any) -> Operand:
+        """An array that never changes: a copy of it, shared by all plans that are given the same array."""
+        return self._kept("constant", weights.derived((np.asarray(value),), ("constant",), np.asarray))
+
+    def temporary(self, shape: Shape, dtype: str = "float32", halo: Sequence[tuple[int, int]] | None = None) -> Operand:
+        """Memory of the arena, alive from its first writer to its last reader; not zeroed.
+
+        Args:
+            halo: (before, after) of each axis: room around the operand that always reads as zero and that nobody may write.
+        """
+        if halo is None or not any(map(any, halo)):
+            return self._new("arena", shape, dtype)
+        wide = tuple([before + extent + after for extent, (before, after) in zip(shape, halo, strict=True)])
+        geometry = (tuple(shape), tuple(map(tuple, halo)), dtype)
+        strides = packed_strides(wide)
+        offset = sum(before * stride for (before, _), stride in zip(halo, strides, strict=True))
+        return Operand(Buffer("arena", math.prod(wide) * itemsize(dtype), halo=geometry), offset, tuple(shape), strides, dtype)
+
+    def contiguous(self, x: Operand) -> Operand:
+        """x itself where it is contiguous, else a copy of it that is."""
+        if x.contiguous:
+            return x
+        if x.constant is not None:
+            return self.packed(x, ("contiguous",), np.ascontiguousarray)
+        dense = self.temporary(x.shape, x.dtype)
+        self.copy(x, dense)
+        return dense
+
+    def packed(self, x: Operand, recipe: tuple[Any, ...], make: Callable[[np.ndarray], np.ndarray]) -> Operand:
+        """``make(value)`` of a weight or constant: made once for all plans, and again when the variable changes.
+
+        Args:
+            x: a weight or constant, or a view of one.
+            recipe: names what `make` does with all that it depends on besides x; hashable.
+            make: gives an array whose shape and dtype depend on x's shape and dtype and the recipe alone.
+        """
+        if x.buffer.source is None:
+            raise ValueError(f"{self.label}: packed expected a weight or a constant, received an operand of kind {x.buffer.kind}")
+        view = (x.offset, x.shape, x.strides, x.dtype)
+        made = weights.derived((x.buffer.source,), (view, *recipe), lambda base: make(x.on(base)))
+        return self._kept(x.buffer.kind, made)
+
+    def _kept(self, kind: Kind, source: Any) -> Operand:
+        value = source.value
+        self.kept[id(source)] = source
+        return Operand(Buffer(kind, value.nbytes, source=source), 0, value.shape, packed_strides(value.shape), value.dtype.name)
+
+    def _new(self, kind: Kind, shape: Shape, dtype: str, index: int = 0) -> Operand:
+        shape = tuple(shape)
+        return Operand(Buffer(kind, math.prod(shape) * itemsize(dtype), index), 0, shape, packed_strides(shape), dtype)
+
+    # ---- steps
+
+    @property
+    def next_step(self) -> int:
+        """The number of the step that `step` adds next, which its kernel gives with an error."""
+        return len(self.steps)
+
+    def step(self, kernel: Kernel, words: Sequence[Word], tasks: int, work: float, reads: Sequence[Operand],
+             writes: Sequence[Operand], scratch: int = 0, label: str = "") -> None:
+        """Adds a kernel over tasks 0..tasks-1; one without tasks is left out.
+
+        Args:
+            words: the argument row. An int as it is, a float as the bits of its float64, an operand as the address of its
+                first element, a kernel, a table and `status` as their addresses, None as 0.
+            tasks: fixed by shapes, never by the number of threads.
+            work: multiply-adds of the whole step, or what takes as long; decides how it is shared among threads.
+            reads, writes: every operand that the kernel touches.
+            scratch: bytes that each thread needs besides.
+        """
+        if tasks <= 0:
+            return
+        row = self._append(words)
+        chunk = tasks if work < SERIAL else min(tasks, max(1, int(tasks * GRAIN / work)))
+        self.scratch = max(self.scratch, scratch)
+        self.steps.append(Step(kernel, label or self.label, row, tasks, chunk, work, tuple(reads), tuple(writes)))
+
+    def table(self, words: Sequence[Word]) -> Table:
+        """Further words, kept with the plan; a step's word may be the table, and becomes its address."""
+        return Table(self._append(words))
+
+    def python_step(self, function: Callable[..., Any], inputs: Sequence[Operand], outputs: Sequence[Operand],
+                    label: str = "") -> None:
+        """Adds ``function(*arrays)``, which gets read-only views and gives one array, or a list of them, for the outputs."""
+        self.steps.append(Step(None, label or self.label, 0, 1, 1, 0.0, tuple(inputs), tuple(outputs), function))
+
+    def copy(self, source: Operand, to: Operand) -> None:
+        """Adds a step that copies between operands of one shape and dtype, whatever their strides."""
+        from graphnet.backends.cpu.kernels import copy as copies  # it needs this file: kernels are built from the builder
+        copies.copy(self, source, to)
+
+    def barrier(self) -> None:
+        """What follows runs only where no step before it raised or reported an error."""
+        self.barriers.append(len(self.steps))
+
+    def _append(self, words: Sequence[Word]) -> int:
+        start = at = len(self.words)
+        for value in words:
+            kind = type(value)
+            if kind is int:
+                bits = value
+            elif kind is Operand:
+                bits = 0
+                self.operands.append((at, value.buffer, value.offset * itemsize(value.dtype)))
+                if value.buffer.source is not None:
+                    self.kept[id(value.buffer.source)] = value.buffer.source
+            elif value is None:
+                bits = 0
+            elif isinstance(value, Kernel):
+                bits = value.address
+            elif kind is Table:
+                bits = value.start
+                self.tables.append(at)
+            elif kind is Status:
+                bits = 0
+                self.statuses.append(at)
+            elif isinstance(value, float | np.floating):
+                bits, = _bits(_double(value))
+            else:
+                bits = int(value)
+            self.words.append(bits)
+            at += 1
+        return start
