@@ -1,0 +1,1 @@
+"""The CPU backend: shape-generic kernels over a SIMD vector type, called by address from a flat plan."""

@@ -1,0 +1,199 @@
+"""Kernels compiled once on a machine: the `kernel` and `jit` decorators, and the folder that keeps what they compiled.
+
+numba keys its cache by the bytecode of one function alone: not by its constants, flags or callees (numba#8851), so
+an edited helper would leave stale machine code behind. Here the key is the hash of the kernel's own file and of every file
+of this backend that it imports. And numba names symbols with a counter that starts anew in each process, so that two
+bodies of one name may meet in a cache (numba#10486): hence each jitted function here has a name of its own.
+
+The folder holds code: it must belong to the user alone, and is never taken from a model file.
+"""
+import ast
+import atexit
+import functools
+import hashlib
+import os
+import pathlib
+import shutil
+import stat
+import sys
+import tempfile
+import threading
+import time
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import llvmlite
+import numba
+from numba import cfunc, njit, types
+from numba.core import caching
+
+from graphnet.settings import settings
+
+A = types.intp
+KERNEL = types.void(A, A, A, A)  # argument row, first task, task after the last, scratch of this thread
+HERE = pathlib.Path(__file__).resolve().parent
+SIZE_CAP = 256 << 20  # bytes; the oldest entries go first
+
+jit = njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)  # for what only kernels call
+
+_lock = threading.RLock()
+_kernels: dict[str, "Kernel"] = {}
+_counts = {"compiled": 0, "loaded": 0}
+
+
+@functools.cache
+def source_hash(path: pathlib.Path) -> str:
+    """Hash of a file and, through its imports, of all files of this backend that its machine code depends on."""
+    found, todo = {}, [path]
+    while todo:
+        file = todo.pop()
+        if file in found or file.name == "cache.py":
+            continue
+        found[file] = file.read_bytes()
+        for node in ast.walk(ast.parse(found[file])):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("graphnet.backends.cpu."):
+                imported = HERE.joinpath(*node.module.split(".")[3:]).with_suffix(".py")
+                if imported.exists():
+                    todo.append(imported)
+    digest = hashlib.sha256(f"{numba.__version__} {llvmlite.__version__} {numba.config.OPT}".encode())
+    for file in sorted(found):
+        digest.update(file.name.encode() + b"\0" + found[file])
+    return digest.hexdigest()
+
+
+@functools.cache
+def folder() -> pathlib.Path:
+    """The folder of compiled kernels, made if need be; a private temporary one where the usual one is not safe."""
+    chosen = settings.cache_dir or _user_cache() / "graphnet" / "kernels"
+    try:
+        chosen.mkdir(parents=True, exist_ok=True, mode=0o700)
+        state = chosen.stat()
+        if hasattr(os, "getuid") and (state.st_uid != os.getuid() or state.st_mode & (stat.S_IWGRP | stat.S_IWOTH)):
+            raise PermissionError("others own it or may write to it")
+        tempfile.TemporaryFile(dir=chosen).close()
+        return chosen
+    except OSError as error:
+        warnings.warn(
+            f"graphnet cannot keep compiled kernels in {chosen} ({error}); they are compiled again in each process. "
+            "Set GRAPHNET_CACHE_DIR to a folder that only you can write to.", RuntimeWarning, stacklevel=2)
+        private = pathlib.Path(tempfile.mkdtemp(prefix="graphnet-"))
+        atexit.register(shutil.rmtree, private, ignore_errors=True)
+        return private
+
+
+def _user_cache() -> pathlib.Path:
+    if sys.platform == "win32":
+        return pathlib.Path(os.environ.get("LOCALAPPDATA", pathlib.Path.home()))
+    if sys.platform == "darwin":
+        return pathlib.Path.home() / "Library" / "Caches"
+    return pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache")
+
+
+class Locator(caching._CacheLocator):
+    """Tells numba where the functions of this backend are kept, and under which hash."""
+
+    def __init__(self, path: pathlib.Path) -> None:
+        self._hash = source_hash(path)
+
+    def ensure_cache_path(self) -> None:
+        pass  # `folder` has made it; numba's own way creates a temporary file each time
+
+    def get_cache_path(self) -> str:
+        return str(folder())
+
+    def get_source_stamp(self) -> str:
+        return self._hash
+
+    def get_disambiguator(self) -> str:
+        return self._hash[:20]
+
+    @classmethod
+    def from_function(cls, py_func: Callable[..., Any], py_file: str) -> "Locator | None":
+        path = pathlib.Path(py_file).resolve()
+        return cls(path) if path.is_relative_to(HERE) else None
+
+
+caching.CacheImpl._locator_classes.insert(0, Locator)
+
+
+class Kernel:
+    """``void kernel(int64* row, int64 begin, int64 end, int64 scratch)``; compiled, or loaded, when its address is asked for."""
+
+    def __init__(self, function: Callable[..., None]) -> None:
+        self.function, self.name = function, function.__name__
+        self.doc = function.__doc__ or ""
+        self._compiled: Any = None
+        _kernels[f"{function.__module__}.{self.name}"] = self
+
+    @property
+    def address(self) -> int:
+        if self._compiled is None:
+            with _lock:
+                if self._compiled is None:
+                    self._compiled = cached(self.name, lambda: cfunc(KERNEL, error_model="numpy", cache=True)(self.function))
+        return self._compiled.address
+
+    def __repr__(self) -> str:
+        return f"<kernel {self.name}>"
+
+
+kernel = Kernel
+
+
+def cached(name: str, compile_it: Callable[[], Any]) -> Any:
+    """What `compile_it` gives, counted; a damaged entry of the cache is thrown away and compiled again."""
+    start = time.perf_counter()
+    try:
+        made = compile_it()
+    except Exception as damage:
+        entries = [p for p in folder().glob("*.nb[ic]") if f".{name}-" in p.name]
+        if not entries:
+            raise
+        for entry in entries:
+            entry.unlink(missing_ok=True)
+        try:
+            made = compile_it()
+        except Exception:
+            raise damage from None
+    hit = bool(made.cache_hits if isinstance(made, numba.core.ccallback.CFunc) else sum(made.stats.cache_hits.values()))
+    _counts["loaded" if hit else "compiled"] += 1
+    if settings.debug >= 1:
+        print(f"graphnet: {name} {'loaded' if hit else 'compiled'} in {1e3 * (time.perf_counter() - start):.0f} ms", file=sys.stderr)
+    if not hit:
+        prune()
+    return made
+
+
+def prune() -> None:
+    """Drops the entries used least recently while the folder is above its size cap."""
+    entries = []
+    for path in folder().glob("*.nb[ic]"):
+        try:
+            state = path.stat()
+        except FileNotFoundError:
+            continue  # another process prunes too
+        entries.append((state.st_mtime, state.st_size, path))
+    total = sum(size for _, size, _ in entries)
+    for _, size, path in sorted(entries):
+        if total <= SIZE_CAP:
+            return
+        path.unlink(missing_ok=True)
+        total -= size
+
+
+def kernel_stats() -> dict[str, int]:
+    """How many compiled functions this process holds: ``compiled`` here, and ``loaded`` from the cache.
+
+    Example:
+
+        >>> import graphnet
+        >>> sorted(graphnet.kernel_stats())
+        ['compiled', 'loaded']
+    """
+    return dict(_counts)
+
+
+def all_kernels() -> list[Kernel]:
+    """Every kernel whose file has been imported, in the order of their names."""
+    return [_kernels[name] for name in sorted(_kernels)]

@@ -1,0 +1,1 @@
+"""The closed set of kernels, a file a family; a kernel is compiled once on a machine, for all models and shapes."""

@@ -1,0 +1,231 @@
+"""A SIMD vector of float32 as a numba type, so that kernels are plain Python and still run at the processor's peak.
+
+Operators are lowered directly (`infer_global`, `lower_builtin`), which costs no compilation of their own; `@overload` would
+compile a function an operator. `llvm.maxnum` loses a NaN, so `at_least` is compare and select, which LLVM turns into one
+instruction whose operand order keeps a NaN of x. Addresses are int64, offsets count elements of float32.
+"""
+import operator
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import llvmlite.binding
+import numba
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.core.typing import signature
+from numba.core.typing.templates import AbstractTemplate, infer_global
+from numba.extending import intrinsic, lower_builtin, models, register_model
+
+
+def host_lanes() -> int:
+    """float32 values in a vector register: 16 with AVX-512, 8 with AVX2, else 4."""
+    features = numba.config.CPU_FEATURES
+    if features is None:
+        features = llvmlite.binding.get_host_cpu_features().flatten()
+    on = set(features.split(","))
+    return 16 if "+avx512f" in on else 8 if "+avx" in on else 4
+
+
+LANES = host_lanes()
+REGISTERS = 32 if LANES != 8 else 16  # AVX-512 and NEON have 32 vector registers, AVX2 has 16
+F32, I8, I32, I64, I1 = ir.FloatType(), ir.IntType(8), ir.IntType(32), ir.IntType(64), ir.IntType(1)
+VEC, IVEC, MASK = ir.VectorType(F32, LANES), ir.VectorType(I32, LANES), ir.VectorType(I1, LANES)
+ZEROS = ir.Constant(VEC, [0.0] * LANES)
+
+
+class Vector(types.Type):
+    """LANES float32 values in one register."""
+
+    def __init__(self) -> None:
+        super().__init__(name=f"float32x{LANES}")
+
+
+float32v = Vector()
+
+
+@register_model(Vector)
+class VectorModel(models.PrimitiveModel):
+    def __init__(self, dmm: Any, fe_type: Any) -> None:
+        super().__init__(dmm, fe_type, VEC)
+
+
+# ---- pieces of LLVM code, used by the intrinsics here and by those of tiles
+
+def spread(builder: Any, scalar: Any, kind: Any = VEC) -> Any:
+    """A scalar in every lane."""
+    undefined = ir.Constant(kind, ir.Undefined)
+    lanes = ir.Constant(IVEC, [0] * LANES)
+    return builder.shuffle_vector(builder.insert_element(undefined, scalar, I32(0)), undefined, lanes)
+
+
+def called(builder: Any, name: str, kind: Any, args: Sequence[Any]) -> Any:
+    """The LLVM intrinsic of that name for this vector width."""
+    return builder.call(cgutils.get_or_insert_function(builder.module, kind, f"llvm.{name}.v{LANES}f32"), args)
+
+
+def fused(builder: Any, x: Any, y: Any, z: Any) -> Any:
+    """x * y + z, rounded once."""
+    return called(builder, "fma", ir.FunctionType(VEC, [VEC] * 3), [x, y, z])
+
+
+def pointer(builder: Any, address: Any, offset: Any, to: Any = VEC, of: Any = F32) -> Any:
+    """A pointer to `to`, `offset` elements of `of` behind the address."""
+    return builder.bitcast(builder.gep(builder.inttoptr(address, of.as_pointer()), [offset]), to.as_pointer())
+
+
+def first(builder: Any, count: Any) -> Any:
+    """The mask of the first `count` lanes."""
+    bounded_count = builder.select(builder.icmp_signed("<", count, I64(LANES)), count, I64(LANES))
+    lanes = ir.Constant(IVEC, list(range(LANES)))
+    return builder.icmp_signed("<", lanes, spread(builder, builder.trunc(bounded_count, I32), IVEC))
+
+
+def masked_load(builder: Any, where: Any, mask: Any) -> Any:
+    """The lanes of the mask, zero elsewhere; memory behind the other lanes is not touched."""
+    kind = ir.FunctionType(VEC, [VEC.as_pointer(), I32, MASK, VEC])
+    return called(builder, "masked.load", kind, [where, I32(4), mask, ZEROS])
+
+
+def masked_store(builder: Any, vector: Any, where: Any, mask: Any) -> None:
+    kind = ir.FunctionType(ir.VoidType(), [VEC, VEC.as_pointer(), I32, MASK])
+    called(builder, "masked.store", kind, [vector, where, I32(4), mask])
+
+
+def bounded(builder: Any, x: Any, low: Any) -> Any:
+    """low where x is below it, else x: a NaN of x stays."""
+    return builder.select(builder.fcmp_ordered("<", x, low), low, x)
+
+
+# ---- operators: + - * / between vectors and float32 scalars
+
+def _operator(op: Callable[..., Any], method: str, flags: tuple[str, ...]) -> None:
+    @infer_global(op)
+    class Template(AbstractTemplate):
+        def generic(self, args: Any, kws: Any) -> Any:
+            if len(args) == 2 and float32v in args and all(a in (float32v, types.float32) for a in args):
+                return signature(float32v, *args)
+            return None
+
+    def lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        x, y = (a if t == float32v else spread(builder, a) for a, t in zip(args, sig.args, strict=True))
+        return getattr(builder, method)(x, y, flags=flags)
+
+    for pair in ((float32v, float32v), (float32v, types.float32), (types.float32, float32v)):
+        lower_builtin(op, *pair)(lower)
+
+
+_operator(operator.add, "fadd", ("contract",))
+_operator(operator.sub, "fsub", ("contract",))
+_operator(operator.mul, "fmul", ("contract",))
+_operator(operator.truediv, "fdiv", ())
+
+
+# ---- intrinsics
+
+def define(name: str, result: Any, kinds: Sequence[Any], build: Callable[..., Any]) -> Any:
+    """An intrinsic whose LLVM code is build(builder, *args); a float32 is taken where a vector is due."""
+    def typed(args: Sequence[Any]) -> Any:
+        given = [types.float32 if k == float32v and a != float32v else k for k, a in zip(kinds, args, strict=True)]
+
+        def codegen(context: Any, builder: Any, sig: Any, values: Any) -> Any:
+            values = [spread(builder, v) if k == float32v and g != float32v else v
+                      for v, k, g in zip(values, kinds, given, strict=True)]
+            out = build(builder, *values)
+            return context.get_dummy_value() if result is types.void else out
+        return result(*given), codegen
+
+    takes = (  # numba reads the number of arguments off the function
+        lambda typingctx: typed(()),
+        lambda typingctx, a: typed((a,)),
+        lambda typingctx, a, b: typed((a, b)),
+        lambda typingctx, a, b, c: typed((a, b, c)),
+        lambda typingctx, a, b, c, d: typed((a, b, c, d)),
+        lambda typingctx, a, b, c, d, e: typed((a, b, c, d, e)),
+    )[len(kinds)]
+    takes.__name__ = takes.__qualname__ = name
+    return intrinsic(takes)
+
+
+A, V = types.intp, float32v
+_unary = ir.FunctionType(VEC, [VEC])
+_binary = ir.FunctionType(VEC, [VEC, VEC])
+
+
+def _compare(relation: str) -> Callable[..., Any]:
+    return lambda b, x, y, yes, no: b.select(b.fcmp_ordered(relation, x, y), yes, no)
+
+
+# memory: load(address, offset), store(address, offset, x), and the first n lanes of each
+load = define("load", V, (A, A), lambda b, p, i: b.load(pointer(b, p, i), align=4))
+store = define("store", types.void, (A, A, V), lambda b, p, i, x: b.store(x, pointer(b, p, i), align=4))
+load_part = define("load_part", V, (A, A, A), lambda b, p, i, n: masked_load(b, pointer(b, p, i), first(b, n)))
+store_part = define("store_part", types.void, (A, A, A, V),
+                    lambda b, p, i, n, x: masked_store(b, x, pointer(b, p, i), first(b, n)))
+# only(n, x, y): x in the first n lanes, y in the others
+only = define("only", V, (A, V, V), lambda b, n, x, y: b.select(first(b, n), x, y))
+full = define("full", V, (V,), lambda b, x: x)
+fma = define("fma", V, (V, V, V), fused)
+at_least = define("at_least", V, (V, V), bounded)
+at_most = define("at_most", V, (V, V), lambda b, x, h: b.select(b.fcmp_ordered(">", x, h), h, x))
+# above(x, limit, yes, no), below(...), equal(...): yes where the ordered comparison holds, else no (so no for a NaN)
+above = define("above", V, (V, V, V, V), _compare(">"))
+below = define("below", V, (V, V, V, V), _compare("<"))
+equal = define("equal", V, (V, V, V, V), _compare("=="))
+# isnan(x, yes, no)
+isnan = define("isnan", V, (V, V, V), lambda b, x, yes, no: b.select(b.fcmp_unordered("uno", x, x), yes, no))
+rounded = define("rounded", V, (V,), lambda b, x: called(b, "rint", _unary, [x]))
+floor = define("floor", V, (V,), lambda b, x: called(b, "floor", _unary, [x]))
+ceil = define("ceil", V, (V,), lambda b, x: called(b, "ceil", _unary, [x]))
+sqrt = define("sqrt", V, (V,), lambda b, x: called(b, "sqrt", _unary, [x]))
+absolute = define("absolute", V, (V,), lambda b, x: called(b, "fabs", _unary, [x]))
+copysign = define("copysign", V, (V, V), lambda b, x, y: called(b, "copysign", _binary, [x, y]))
+
+
+def _constant(value: int) -> Any:
+    return ir.Constant(IVEC, [value] * LANES)
+
+
+# power(n): 2**n for whole n in -126..127
+power = define("power", V, (V,), lambda b, n: b.bitcast(
+    b.shl(b.add(b.fptosi(n, IVEC), _constant(127)), _constant(23)), VEC))
+# exponent(x) and mantissa(x) of a positive normal x: x == mantissa * 2**exponent, mantissa in [1/2, 1)
+exponent = define("exponent", V, (V,), lambda b, x: b.sitofp(
+    b.sub(b.lshr(b.bitcast(x, IVEC), _constant(23)), _constant(126)), VEC))
+mantissa = define("mantissa", V, (V,), lambda b, x: b.bitcast(
+    b.or_(b.and_(b.bitcast(x, IVEC), _constant(0x007FFFFF)), _constant(0x3F000000)), VEC))
+
+# scalars out of memory: int64, int32, uint8 and float32 at an index, and float32 written there
+word = define("word", A, (A, A), lambda b, p, i: b.load(pointer(b, p, i, I64, I64)))
+put_word = define("put_word", types.void, (A, A, A), lambda b, p, i, x: b.store(x, pointer(b, p, i, I64, I64)))
+word32 = define("word32", A, (A, A), lambda b, p, i: b.sext(b.load(pointer(b, p, i, I32, I32)), I64))
+byte = define("byte", A, (A, A), lambda b, p, i: b.zext(b.load(pointer(b, p, i, I8, I8)), I64))
+number = define("number", types.float32, (A, A), lambda b, p, i: b.load(pointer(b, p, i, F32), align=4))
+put_number = define("put_number", types.void, (A, A, types.float32),
+                    lambda b, p, i, x: b.store(x, pointer(b, p, i, F32), align=4))
+# real(row, i): word i of a row, a float64 by its bits, as float32
+real = define("real", types.float32, (A, A),
+              lambda b, p, i: b.fptrunc(b.load(pointer(b, p, i, ir.DoubleType(), ir.DoubleType())), F32))
+
+
+def _reduce(name: str) -> Callable[..., Any]:
+    """Horizontal reduction by halves: a fixed tree."""
+    def build(builder: Any, x: Any) -> Any:
+        width = LANES
+        while width > 1:
+            width //= 2
+            lanes = ir.Constant(IVEC, [(i + width) % LANES for i in range(LANES)])
+            other = builder.shuffle_vector(x, ir.Constant(VEC, ir.Undefined), lanes)
+            if name == "sum":
+                x = builder.fadd(x, other)
+            else:  # the unordered comparison takes x where it is a NaN; the select below takes other where that is one
+                keep = builder.fcmp_unordered(">" if name == "max" else "<", x, other)
+                keep = builder.and_(keep, builder.not_(builder.fcmp_unordered("uno", other, other)))
+                x = builder.select(builder.or_(keep, builder.fcmp_unordered("uno", x, x)), x, other)
+        return builder.extract_element(x, I32(0))
+    return build
+
+
+total = define("total", types.float32, (V,), _reduce("sum"))
+largest = define("largest", types.float32, (V,), _reduce("max"))
+smallest = define("smallest", types.float32, (V,), _reduce("min"))

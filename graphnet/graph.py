@@ -1,0 +1,370 @@
+"""The one graph structure: a symbolic graph of layer calls, and the primitive graph that it becomes, are both a `Graph`.
+
+    Graph    = inputs, outputs : tuple of Tensor; nodes : tuple of Node, each after what it reads; updates : Variable -> Tensor
+    Tensor   = output `index` of a Node, with its Spec
+    Node     = an operation applied to Tensors: a layer call, or an Op; a leaf (Placeholder, Read, Constant) has no inputs
+    Spec     = shape (tuple of int or Dim) and dtype
+
+History is Tensor -> Node -> Tensors: a Node does not own its outputs, so dropped graphs are freed at once.
+"""
+import itertools
+import weakref
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from graphnet import dtypes
+from graphnet.dims import Dim, Extent
+from graphnet.errors import DTypeError, GraphError, ShapeError, SymbolicTensorError
+
+changes = [0]  # rises with every change of any variable; a call compares this before it looks at versions
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """Shape and dtype of a tensor; an extent that is not known yet is a `Dim`."""
+
+    shape: tuple[Extent, ...]
+    dtype: str = "float32"
+
+    @property
+    def ndim(self) -> int:
+        return len(self.shape)
+
+    def __str__(self) -> str:
+        return f"{self.dtype}[{', '.join(str(s) for s in self.shape)}]"
+
+
+class Tensor:
+    """A symbolic value: it has a shape and a dtype, and gets its numbers when a model runs.
+
+    Attributes: ``shape`` (None for an unknown extent), ``dtype``, ``ndim``, ``name``, ``mask`` (a boolean Tensor or None).
+    Operators and `graphnet.ops` build further tensors from it.
+    """
+
+    __slots__ = ("__weakref__", "index", "mask", "name", "node", "spec")
+    __array_ufunc__ = None  # numpy leaves `array + tensor` to us
+
+    def __init__(self, node: "Node", index: int = 0, name: str | None = None) -> None:
+        self.node, self.index, self.spec = node, index, node.specs[index]
+        self.name, self.mask = name or node.name, None
+
+    @property
+    def shape(self) -> tuple[int | None, ...]:
+        return tuple([None if type(s) is Dim else s for s in self.spec.shape])  # type: ignore[misc]
+
+    @property
+    def dtype(self) -> str:
+        return self.spec.dtype
+
+    @property
+    def ndim(self) -> int:
+        return len(self.spec.shape)
+
+    @property
+    def key(self) -> tuple["Node", int]:
+        """Which value this is: two Tensor objects of one key are the same value."""
+        return self.node, self.index
+
+    def __repr__(self) -> str:
+        return f"<Tensor {self.name} shape={self.shape} dtype={self.dtype}>"
+
+    __hash__ = object.__hash__
+
+    def _refuse(self, what: str, mend: str) -> Any:
+        raise SymbolicTensorError(
+            f"The symbolic tensor {self.name!r} (shape {self.shape}, {made_at(self)}) has no value before the model runs, so {what}. {mend}")
+
+    def __bool__(self) -> bool:
+        return self._refuse("it cannot decide an `if` or a `while`", "Use graphnet.ops.where to choose between two results.")
+
+    def __float__(self) -> float:
+        return self._refuse("it cannot become a Python number", "Compute with graphnet.ops instead.")
+
+    __int__ = __index__ = __float__  # type: ignore[assignment]
+
+    def __array__(self, *args: Any, **kwargs: Any) -> np.ndarray:
+        return self._refuse("it cannot become a numpy array", "Use graphnet.ops in place of numpy's function.")
+
+    def __len__(self) -> int:
+        if not self.spec.shape or isinstance(self.spec.shape[0], Dim):
+            self._refuse("its length is not known", "Use graphnet.ops.shape(x)[0].")
+        return self.spec.shape[0]  # type: ignore[return-value]
+
+    def __iter__(self) -> Any:
+        if not self.spec.shape or isinstance(self.spec.shape[0], Dim):
+            self._refuse("one cannot iterate over its unknown extent", "Index an axis of known extent, or use graphnet.ops.")
+        return (self[i] for i in range(self.spec.shape[0]))  # type: ignore[index]
+
+
+class Variable:
+    """Numbers that a model keeps: weights, statistics, counters. The array behind it stays in place while its values change.
+
+    Arguments: ``initializer`` an array, a number or a callable ``(shape, dtype) -> array``; ``shape``, ``dtype``, ``trainable``, ``name``.
+    Raises ShapeError where an assigned value has another shape.
+
+    Example:
+
+        >>> import graphnet
+        >>> v = graphnet.Variable([1.0, 2.0], name="v")
+        >>> v.assign([3.0, 4.0]).numpy()
+        array([3., 4.], dtype=float32)
+    """
+
+    __array_ufunc__ = None
+
+    def __init__(self, initializer: Any, shape: Sequence[int] | None = None, dtype: Any = None, trainable: bool = True,
+                 name: str | None = None, path: str | None = None) -> None:
+        if callable(initializer):
+            if shape is None:
+                raise ShapeError(f"Variable {name!r} is made by a callable initializer, so it expects `shape`; received None.")
+            dtype = dtypes.standardize_dtype(dtype)
+            value = initializer(tuple(shape), dtype=dtype)
+        else:
+            value = dtypes.as_array(initializer)
+            dtype = value.dtype.name if dtype is None else dtypes.standardize_dtype(dtype)
+        self.value = np.array(value, dtype=dtype, order="C")
+        if shape is not None and self.value.shape != tuple(shape):
+            raise ShapeError(f"Variable {name!r} expects shape {tuple(shape)}; its initial value has shape {self.value.shape}.")
+        self.name = name or "variable"
+        self.path = path or self.name
+        self._trainable, self.version = trainable, 0
+        self.regularizer: Any = None
+        self.constraint: Any = None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.value.shape
+
+    @property
+    def dtype(self) -> str:
+        return self.value.dtype.name
+
+    @property
+    def ndim(self) -> int:
+        return self.value.ndim
+
+    @property
+    def size(self) -> int:
+        return self.value.size
+
+    @property
+    def spec(self) -> Spec:
+        return Spec(self.value.shape, self.dtype)
+
+    @property
+    def trainable(self) -> bool:
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self._trainable = bool(value)
+
+    def assign(self, value: Any) -> "Variable":
+        """Copies the value in; shape and kind of number must fit."""
+        array = value.value if isinstance(value, Variable) else dtypes.as_array(value)
+        if array.shape != self.value.shape:
+            raise ShapeError(f"Variable {self.path!r} expects a value of shape {self.value.shape}; received shape {array.shape}.")
+        if not np.can_cast(array.dtype, self.value.dtype, "same_kind"):
+            raise DTypeError(f"Variable {self.path!r} has dtype {self.dtype}; received a value of dtype {array.dtype.name}. Cast it first.")
+        self.value[...] = array
+        self.version += 1
+        changes[0] += 1
+        return self
+
+    def numpy(self) -> np.ndarray:
+        """The value, read-only: change it by `assign`."""
+        view = self.value.view()
+        view.flags.writeable = False
+        return view
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        return np.array(self.value, dtype=dtype) if copy else np.asarray(self.numpy(), dtype)
+
+    def __int__(self) -> int:
+        return int(self.value)
+
+    def __float__(self) -> float:
+        return float(self.value)
+
+    def __len__(self) -> int:
+        return len(self.value)
+
+    __hash__ = object.__hash__
+
+    def __repr__(self) -> str:
+        return f"<Variable path={self.path}, shape={self.shape}, dtype={self.dtype}, value={np.array2string(self.value, threshold=8)}>"
+
+
+# ---- leaves
+
+class Leaf:
+    """What a node without inputs holds."""
+
+    name = "leaf"
+
+    def infer(self) -> Spec:
+        raise AssertionError("leaves know their spec when they are made")
+
+
+class Placeholder(Leaf):
+    """An input of a graph."""
+
+    def __init__(self, spec: Spec, name: str = "input") -> None:
+        self.spec, self.name = spec, name
+
+    def infer(self) -> Spec:
+        return self.spec
+
+
+class Read(Leaf):
+    """The value of a variable when the graph runs."""
+
+    def __init__(self, variable: Variable) -> None:
+        self.variable, self.name = variable, variable.path
+
+    def infer(self) -> Spec:
+        return self.variable.spec
+
+
+class Constant(Leaf):
+    """An array that never changes."""
+
+    name = "constant"
+
+    def __init__(self, value: np.ndarray) -> None:
+        self.value = value
+
+    def infer(self) -> Spec:
+        return Spec(self.value.shape, self.value.dtype.name)
+
+
+class Node:
+    """One call of an operation. ``arguments`` keeps a layer call's (args, kwargs), each Tensor in it replaced by its place in ``inputs``."""
+
+    __slots__ = ("__weakref__", "arguments", "inputs", "name", "op", "scope", "source", "specs", "structure")
+
+    def __init__(self, op: Any, inputs: tuple[Tensor, ...], specs: tuple[Spec, ...], name: str, scope: str = "",
+                 arguments: Any = None, structure: Any = None, source: tuple[str, int] | None = None) -> None:
+        self.op, self.inputs, self.specs, self.name, self.scope = op, inputs, specs, name, scope
+        self.arguments, self.structure, self.source = arguments, structure, source
+
+    def __repr__(self) -> str:
+        return f"<Node {self.name}({', '.join(t.name for t in self.inputs)}) -> {', '.join(map(str, self.specs))}>"
+
+
+def made_at(tensor: Tensor) -> str:
+    """Where in the user's code a tensor was made, for messages."""
+    source = tensor.node.source
+    return f"made at {source[0]}:{source[1]}" if source else "made inside a layer"
+
+
+def reach(outputs: Iterable[Tensor], stop: frozenset[Any] | set[Any] = frozenset()) -> list[Node]:
+    """The nodes that the outputs need, each after its inputs; values in `stop` are not looked behind. No recursion: chains are long."""
+    order: list[Node] = []
+    seen: set[Node] = set()
+    for output in outputs:
+        if output.key in stop:
+            continue
+        stack: list[tuple[Node, int]] = [(output.node, 0)]
+        while stack:
+            node, at = stack.pop()
+            if at == 0 and node in seen:
+                continue
+            seen.add(node)
+            inputs = node.inputs
+            while at < len(inputs) and (inputs[at].node in seen or inputs[at].key in stop):
+                at += 1
+            if at < len(inputs):
+                stack.append((node, at + 1))
+                stack.append((inputs[at].node, 0))
+            else:
+                order.append(node)
+    return order
+
+
+class Graph:
+    """Ordered nodes between inputs and outputs; immutable. A Graph is what its outputs and updates reach: dead code needs no pass."""
+
+    __slots__ = ("inputs", "name", "nodes", "outputs", "updates")
+
+    def __init__(self, inputs: Sequence[Tensor], outputs: Sequence[Tensor], updates: Mapping[Variable, Tensor] | None = None,
+                 name: str = "graph") -> None:
+        self.inputs, self.outputs, self.name = tuple(inputs), tuple(outputs), name
+        self.updates = dict(updates or {})
+        self.nodes = tuple(reach(itertools.chain(self.outputs, self.updates.values()), {t.key for t in self.inputs}))
+
+    @property
+    def roots(self) -> tuple[Tensor, ...]:
+        """All that must be computed: outputs, then updates."""
+        return (*self.outputs, *self.updates.values())
+
+    @property
+    def variables(self) -> list[Variable]:
+        return [n.op.variable for n in self.nodes if isinstance(n.op, Read)]
+
+    def rewrite(self, change: Callable[[Node, tuple[Tensor, ...]], Sequence[Tensor] | None]) -> "Graph":
+        """The graph with nodes replaced: change(node, its new inputs) gives tensors to take the place of its outputs, or None to keep it."""
+        new: dict[Any, Tensor] = {t.key: t for t in self.inputs}
+        for node in self.nodes:
+            if node.inputs and node.inputs[0].node is node:
+                raise AssertionError("a node reads itself")
+            inputs = tuple([new[t.key] for t in node.inputs])
+            tensors = change(node, inputs)
+            if tensors is None:
+                if all(a is b for a, b in zip(inputs, node.inputs, strict=True)):
+                    kept = node
+                else:
+                    kept = Node(node.op, inputs, node.specs, node.name, node.scope, node.arguments, node.structure, node.source)
+                tensors = [Tensor(kept, i) for i in range(len(kept.specs))]
+            for i, tensor in enumerate(tensors):
+                new[node, i] = tensor
+        return Graph(self.inputs, [new[t.key] for t in self.outputs], {v: new[t.key] for v, t in self.updates.items()}, self.name)
+
+    def verify(self) -> "Graph":
+        """Checks order, specs and that each op infers what its node says; returns the graph."""
+        known = {t.key for t in self.inputs}
+        for node in self.nodes:
+            for t in node.inputs:
+                if t.key not in known:
+                    raise GraphError(f"{node.name} reads {t.name} before it is computed")
+            inferred = node.op.infer(*[t.spec for t in node.inputs])
+            specs = inferred if isinstance(inferred, tuple) else (inferred,)
+            if specs != node.specs:
+                raise GraphError(f"{node.name} ({node.op}) says {node.specs}, but infers {specs}")
+            known |= {(node, i) for i in range(len(node.specs))}
+        return self
+
+    def __str__(self) -> str:
+        names = {t.key: f"%{i}" for i, t in enumerate(self.inputs)}
+        lines = [f"graph {self.name}({', '.join(f'{names[t.key]}: {t.spec}' for t in self.inputs)})"]
+        for node in self.nodes:
+            results = []
+            for i, spec in enumerate(node.specs):
+                names[node, i] = f"%{len(names)}"
+                results.append(f"{names[node, i]}: {spec}")
+            op = f"read {node.op.name}" if isinstance(node.op, Leaf) else str(node.op)
+            scope = f"   # {node.scope}" if node.scope else ""
+            lines.append(f"  {', '.join(results)} = {op} {' '.join(names[t.key] for t in node.inputs)}{scope}")
+        lines.append(f"  return {', '.join(names[t.key] for t in self.outputs)}")
+        lines += [f"  update {v.path} = {names[t.key]}" for v, t in self.updates.items()]
+        return "\n".join(lines)
+
+
+class CallList:
+    """Weak references to the call nodes of one layer, in the order of the calls."""
+
+    __slots__ = ("_refs",)
+
+    def __init__(self) -> None:
+        self._refs: list[weakref.ref[Node]] = []
+
+    def add(self, node: Node) -> int:
+        """Notes a call; gives its number among all calls so far."""
+        self._refs.append(weakref.ref(node))
+        return len(self._refs) - 1
+
+    def alive(self) -> list[Node]:
+        return [node for ref in self._refs if (node := ref()) is not None]

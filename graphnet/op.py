@@ -1,0 +1,229 @@
+"""Op, a primitive: a frozen dataclass whose fields are its static attributes, so that equality, hash and CSE come free.
+
+An op lives in one file with five members: `infer` (output Spec or ShapeError), `reference` (its meaning in numpy), `vjp`,
+`formula` or a lowering found by its family, and `samples` (inputs that every test of ops runs on).
+"""
+import functools
+import inspect
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar
+
+import numpy as np
+
+from graphnet import dtypes, tree
+from graphnet.dims import Dim, maximum
+from graphnet.errors import ShapeError
+from graphnet.graph import Node, Spec, Tensor, Variable
+from graphnet.tracing import Trace, current, has_tensor, placeholder, record, restore, tracing, user_line
+
+OPS: dict[str, type["Op"]] = {}  # every primitive by its class name: what tests and tables go through
+
+
+@dataclass(frozen=True)
+class Op:
+    """Base of all primitives; calling one on tensors makes a node, on arrays it runs `reference`."""
+
+    name: ClassVar[str] = "op"
+    checked: ClassVar[bool] = False  # reads indices from data: an error is reported with the layer's name and the position
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        cls.name = "".join("_" + c.lower() if c.isupper() else c for c in cls.__name__).lstrip("_")
+        if "reference" in dir(cls) and cls.reference is not Op.reference and not cls.__name__.startswith("_"):
+            OPS[cls.__name__] = cls
+
+    def infer(self, *specs: Spec) -> Spec | tuple[Spec, ...]:
+        raise NotImplementedError(f"{type(self).__name__} lacks infer")
+
+    def reference(self, *arrays: Any) -> Any:
+        raise NotImplementedError(f"{type(self).__name__} lacks reference")
+
+    def samples(self) -> Iterator[tuple["Op", list[np.ndarray]]]:
+        """Pairs of an op of this kind and inputs for it, edges included."""
+        return iter(())
+
+    def bind(self, extents: Any) -> "Op":
+        """The op with unknown extents in its attributes replaced by their values."""
+        return self
+
+    def __call__(self, *inputs: Any) -> Any:
+        trace = current()
+        if trace is not None:
+            for x in inputs:
+                if type(x) is Tensor or isinstance(x, Variable):
+                    return trace.emit(self, inputs)
+        elif has_tensor(inputs):
+            return symbolic_call(FunctionCall(type(self).__call__, self.name), (self, *inputs), {})
+        return self.reference(*[x.value if isinstance(x, Variable) else x for x in inputs])
+
+    def __str__(self) -> str:
+        shown = [f"{f.name}={getattr(self, f.name)}" for f in fields(self)]
+        return f"{self.name}({', '.join(shown)})"
+
+
+# ---- shapes
+
+def broadcast(shapes: list[tuple[Any, ...]], who: str = "") -> tuple[Any, ...]:
+    """The shape that numpy's broadcasting gives; unknown extents that may differ become a maximum."""
+    out: list[Any] = []
+    longest = max(map(len, shapes), default=0)
+    for axis in range(-longest, 0):
+        extent: Any = 1
+        for shape in shapes:
+            if len(shape) < -axis:
+                continue
+            other = shape[axis]
+            if type(other) is int and other == 1:
+                continue
+            if type(extent) is int and extent == 1:
+                extent = other
+            elif extent != other:
+                if isinstance(extent, Dim) and isinstance(other, Dim):
+                    extent = maximum(extent, other)
+                elif isinstance(extent, Dim):
+                    extent = other  # must be equal or 1: checked when the plan is made
+                elif not isinstance(other, Dim):
+                    listed = " and ".join(str(tuple(None if isinstance(s, Dim) else s for s in shape)) for shape in shapes)
+                    raise ShapeError(
+                        f"{who + ': ' if who else ''}expected operands whose shapes broadcast, received shapes {listed}: "
+                        f"on axis {axis}, {extent} meets {other}. Equal extents or 1 would do; transpose, reshape or expand_dims one operand.")
+        out.append(extent)
+    return tuple(out)
+
+
+class Elementwise(Op):
+    """A function of each element; operands broadcast. `formula` is its vector form over {0}, {1}, {2}; `result` its dtype."""
+
+    formula: ClassVar[str] = ""
+    result: ClassVar[str] = "same"  # "same" as the operands, "bool", or "float": integers become floats
+    arity: ClassVar[int] = 1
+
+    def infer(self, *specs: Spec) -> Spec:
+        shape = specs[0].shape if len(specs) == 1 else broadcast([s.shape for s in specs], self.name)
+        return Spec(shape, self.result_dtype(*[s.dtype for s in specs]))
+
+    def result_dtype(self, *names: str) -> str:
+        if self.result == "bool":
+            return "bool"
+        dtype = dtypes.result_type(*names)
+        return dtypes.floatx() if self.result == "float" and dtype not in dtypes.FLOATS else dtype
+
+
+class Reduction(Op):
+    """A reduction over axes; the subclass has fields ``axes`` (sorted, not negative) and ``keepdims``."""
+
+    axes: tuple[int, ...]
+    keepdims: bool
+
+    def infer(self, *specs: Spec) -> Spec:
+        spec, = specs
+        return Spec(reduced(spec.shape, self.axes, self.keepdims), self.result_dtype(spec.dtype))
+
+    def result_dtype(self, dtype: str) -> str:
+        return dtype
+
+
+class View(Op):
+    """The same elements under another shape: strides of its reader where that is possible."""
+
+
+class Contraction(Op):
+    """A sum of products: matrix product or convolution. Takes an epilogue."""
+
+
+def reduced(shape: tuple[Any, ...], axes: tuple[int, ...], keepdims: bool) -> tuple[Any, ...]:
+    if keepdims:
+        return tuple([1 if i in axes else s for i, s in enumerate(shape)])
+    return tuple([s for i, s in enumerate(shape) if i not in axes])
+
+
+# ---- public functions: at the user's level one call is one node
+
+class Names:
+    """Names given to layers and calls: dense, dense_1, ... as in Keras."""
+
+    def __init__(self) -> None:
+        self._lock, self._counts = threading.Lock(), defaultdict(int)
+
+    def unique(self, prefix: str) -> str:
+        with self._lock:
+            number = self._counts[prefix]
+            self._counts[prefix] += 1
+        return f"{prefix}_{number}" if number else prefix
+
+    def reset(self) -> None:
+        self._counts.clear()
+
+
+NAMES = Names()
+CLASS_NAMES: dict[str, Callable[..., Any]] = {}  # Keras's class names of op nodes in files ("GetItem") -> public function
+
+
+class FunctionCall:
+    """A public op called on symbolic tensors outside of any layer: an operation without variables."""
+
+    variables: tuple[Variable, ...] = ()
+    supports_masking = False
+
+    def __init__(self, function: Callable[..., Any], prefix: str, name: str | None = None) -> None:
+        self.function, self.prefix = function, prefix
+        self.name = name or NAMES.unique(prefix)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.function(*args, **kwargs)
+
+    @property
+    def class_name(self) -> str:
+        return "".join(part.capitalize() for part in self.prefix.split("_"))
+
+
+def public(function: Callable[..., Any], class_name: str | None = None) -> Callable[..., Any]:
+    """Marks a public op: called on symbolic tensors at the user's level it becomes one node of the graph."""
+    prefix = function.__name__
+    signature = inspect.signature(function)
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        if current() is None and (has_tensor(args) or (kwargs and has_tensor(kwargs.values()))):
+            signature.bind(*args, **kwargs)
+            return symbolic_call(FunctionCall(call, prefix), args, kwargs)
+        return function(*args, **kwargs)
+
+    CLASS_NAMES[class_name or "".join(part.capitalize() for part in prefix.split("_"))] = call
+    call.prefix = prefix  # type: ignore[attr-defined]
+    return call
+
+
+def symbolic_call(operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any], run: Callable[..., Any] | None = None) -> Any:
+    """Traces operation(*args, **kwargs) for its shapes, drops that trace, and gives the outputs of one new node.
+
+    A mask that the result carries becomes a further output of the node, behind the others.
+    """
+    arguments, tensors = record((args, kwargs))
+    inner = []
+    for t in tensors:
+        stand_in = placeholder(t.spec, t.name)
+        if t.mask is not None:
+            stand_in.mask = placeholder(t.mask.spec, t.name + "_mask")
+        inner.append(stand_in)
+    trace = Trace()
+    with tracing(trace):
+        inner_args, inner_kwargs = restore(arguments, inner)
+        result = (run or operation)(*inner_args, **inner_kwargs)
+        leaves = [trace.lift(leaf) if leaf is not None else None for leaf in tree.flatten(result)]
+    found = [t for t in leaves if t is not None]
+    masks = [t.mask for t in found]
+    specs = tuple([t.spec for t in found] + [m.spec for m in masks if m is not None])
+    node = Node(operation, tensors, specs, operation.name, "", arguments, None, user_line())
+    outputs = [Tensor(node, i) for i in range(len(found))]
+    behind = iter(range(len(found), len(specs)))
+    for output, mask in zip(outputs, masks, strict=True):
+        if mask is not None:
+            output.mask = Tensor(node, next(behind), f"{node.name}_mask")
+    fill = iter(outputs)
+    packed = tree.pack_sequence_as(result, [None if t is None else next(fill) for t in leaves])
+    node.structure = len(found)  # how many outputs are results; masks follow
+    return packed

@@ -1,0 +1,238 @@
+"""Convolutions over 1 to 3 spatial axes, channels last; the public functions take channels first as well."""
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from graphnet.dims import Dim
+from graphnet.errors import ShapeError
+from graphnet.graph import Spec
+from graphnet.op import Contraction, Op, public
+from graphnet.ops.elementwise import promote
+from graphnet.ops.shape import Transpose, shown
+
+Pads = str | tuple[tuple[int, int], ...]
+
+
+def _sample(*shape: int) -> np.ndarray:
+    return np.random.default_rng(sum(shape)).standard_normal(shape).astype("float32")
+
+
+def window_extent(extent: Any, size: int, stride: int, dilation: int, padding: Any, who: str = "convolution", axis: int = 0) -> Any:
+    """The number of windows along an axis; padding is "same", "valid" or (before, after)."""
+    if padding == "same":
+        return (extent + (stride - 1)) // stride
+    before, after = (0, 0) if padding == "valid" else padding
+    reach = (size - 1) * dilation + 1
+    if type(extent) is int and extent + before + after < reach:
+        raise ShapeError(f"{who}: expected a spatial extent of at least {reach - before - after} on spatial axis {axis} (kernel {size}, dilation {dilation}); "
+                         f"received {extent}. Use padding='same', a smaller kernel, or a larger input.")
+    return (extent + (before + after - reach)) // stride + 1
+
+
+def same_pads(extent: int, size: int, stride: int, dilation: int) -> tuple[int, int]:
+    """What "same" adds before and behind an axis: the smaller half before."""
+    total = max((-(-extent // stride) - 1) * stride + (size - 1) * dilation + 1 - extent, 0)
+    return total // 2, total - total // 2
+
+
+def pads_of(op: Any, spatial: Sequence[int], size: Sequence[int]) -> tuple[tuple[int, int], ...]:
+    """The padding of a convolution for known extents, as pairs."""
+    if op.padding == "same":
+        return tuple([same_pads(*v) for v in zip(spatial, size, op.strides, op.dilation, strict=True)])
+    if op.padding == "valid":
+        return ((0, 0),) * len(spatial)
+    return op.padding
+
+
+def windows(x: np.ndarray, size: Sequence[int], strides: Sequence[int], dilation: Sequence[int]) -> np.ndarray:
+    """A view of x (N, *S, C) as (N, *out, C, *size): each window of the spatial axes."""
+    reach = [(k - 1) * d + 1 for k, d in zip(size, dilation, strict=True)]
+    axes = tuple(range(1, 1 + len(size)))
+    view = np.lib.stride_tricks.sliding_window_view(x, reach, axes)
+    keep = (slice(None), *(slice(None, None, s) for s in strides), slice(None), *(slice(None, None, d) for d in dilation))
+    return view[keep]
+
+
+@dataclass(frozen=True)
+class Conv(Contraction):
+    """y[n, s, o] = sum over k, c of x[n, s * stride + k * dilation - before, c] kernel[k, c, o].
+
+    x (N, *S, C), kernel (*K, C / groups, O) -> (N, *S', O). padding: "same", "valid" or a (before, after) for each spatial axis.
+    """
+
+    strides: tuple[int, ...] = (1, 1)
+    padding: Pads = "valid"
+    dilation: tuple[int, ...] = (1, 1)
+    groups: int = 1
+
+    def infer(self, x: Spec, kernel: Spec) -> Spec:
+        rank = len(self.strides)
+        if len(x.shape) != rank + 2 or len(kernel.shape) != rank + 2:
+            raise ShapeError(f"conv: expected operands with ndim={rank + 2}; received shapes {shown(x.shape)} and {shown(kernel.shape)}.")
+        if not isinstance(x.shape[-1], Dim) and x.shape[-1] != kernel.shape[-2] * self.groups:
+            raise ShapeError(f"conv: expected {kernel.shape[-2] * self.groups} channels on the last axis for a kernel of shape {shown(kernel.shape)} "
+                             f"in {self.groups} group(s); received {x.shape[-1]} (shape {shown(x.shape)}). Is the data channels_first?")
+        sizes = kernel.shape[:rank]
+        pads = (self.padding,) * rank if isinstance(self.padding, str) else self.padding
+        spatial = [window_extent(*v, "conv", i) for i, v in enumerate(zip(x.shape[1:-1], sizes, self.strides, self.dilation, pads, strict=True))]
+        return Spec((x.shape[0], *spatial, kernel.shape[-1]), x.dtype)
+
+    def reference(self, x: np.ndarray, kernel: np.ndarray) -> np.ndarray:
+        rank = len(self.strides)
+        size = kernel.shape[:rank]
+        x = np.pad(x, ((0, 0), *pads_of(self, x.shape[1:-1], size), (0, 0)))
+        view = windows(x, size, self.strides, self.dilation)  # (N, *out, C, *K)
+        parts = []
+        with np.errstate(all="ignore"):
+            for xs, ks in zip(np.split(view, self.groups, axis=1 + rank), np.split(kernel, self.groups, axis=-1), strict=True):
+                parts.append(np.tensordot(xs, ks, (range(rank + 1, 2 * rank + 2), (rank, *range(rank)))))
+        return np.asarray(np.concatenate(parts, -1), x.dtype)
+
+    def samples(self) -> Iterator[tuple[Op, list[np.ndarray]]]:
+        yield Conv(), [_sample(2, 9, 11, 3), _sample(3, 3, 3, 17)]
+        yield Conv((2, 1), "same", (1, 1)), [_sample(2, 9, 10, 5), _sample(3, 2, 5, 4)]
+        yield Conv((1, 1), "same", (2, 2), 2), [_sample(1, 8, 7, 4), _sample(3, 3, 2, 6)]
+        yield Conv((2,), ((2, 0),), (1,)), [_sample(3, 13, 4), _sample(3, 4, 33)]
+        yield Conv((1, 2, 1), "same", (1, 1, 1)), [_sample(2, 4, 5, 6, 3), _sample(2, 3, 2, 3, 5)]
+        yield Conv(), [_sample(0, 5, 5, 3), _sample(3, 3, 3, 2)]
+
+
+@dataclass(frozen=True)
+class DepthwiseConv(Contraction):
+    """A convolution of each channel by itself: x (N, *S, C), kernel (*K, C, M) -> (N, *S', C * M)."""
+
+    strides: tuple[int, ...] = (1, 1)
+    padding: Pads = "valid"
+    dilation: tuple[int, ...] = (1, 1)
+
+    def infer(self, x: Spec, kernel: Spec) -> Spec:
+        *size, channels, multiplier = kernel.shape
+        merged = Spec((*size, 1, channels * multiplier), kernel.dtype)
+        return Conv(self.strides, self.padding, self.dilation, channels).infer(x, merged)  # type: ignore[arg-type]
+
+    def reference(self, x: np.ndarray, kernel: np.ndarray) -> np.ndarray:
+        rank = len(self.strides)
+        x = np.pad(x, ((0, 0), *pads_of(self, x.shape[1:-1], kernel.shape[:rank]), (0, 0)))
+        view = windows(x, kernel.shape[:rank], self.strides, self.dilation)  # (N, *out, C, *K)
+        letters = "xyz"[:rank]
+        with np.errstate(all="ignore"):
+            y = np.einsum(f"...c{letters},{letters}cm->...cm", view, kernel)
+        return np.asarray(y.reshape(*y.shape[:-2], -1), x.dtype)
+
+    def samples(self) -> Iterator[tuple[Op, list[np.ndarray]]]:
+        yield DepthwiseConv(), [_sample(2, 9, 8, 17), _sample(3, 3, 17, 1)]
+        yield DepthwiseConv((2, 2), "same"), [_sample(2, 9, 8, 5), _sample(3, 3, 5, 2)]
+        yield DepthwiseConv((1,), "same", (2,)), [_sample(2, 9, 3), _sample(3, 3, 1)]
+
+
+@dataclass(frozen=True)
+class ConvTranspose(Contraction):
+    """The transpose of `Conv`: x (N, *S, C), kernel (*K, O, C) -> (N, *S', O). Extents as Keras's Conv2DTranspose has them."""
+
+    strides: tuple[int, ...] = (1, 1)
+    padding: str = "valid"
+    output_padding: tuple[int, ...] | None = None
+    dilation: tuple[int, ...] = (1, 1)
+
+    def geometry(self, axis: int, size: int) -> tuple[int, int, int]:
+        """Of one spatial axis: zeros before and behind the input once its pixels lie `stride` apart, and the crop that "same" means."""
+        stride, dilation = self.strides[axis], self.dilation[axis]
+        reach = (size - 1) * dilation + 1
+        if self.output_padding is None:
+            if self.padding == "valid":
+                return reach - 1, reach - 1 + max(0, stride - reach), 0
+            total = reach + stride - 2
+            before = reach - 1 if stride > reach - 1 else -(-total // 2)
+            return before, total - before, 0
+        out = self.output_padding[axis]
+        crop = 0 if self.padding == "valid" else reach // 2
+        return reach - 1 - crop, reach - 1 - crop + out, crop
+
+    def infer(self, x: Spec, kernel: Spec) -> Spec:
+        rank = len(self.strides)
+        if len(x.shape) != rank + 2:
+            raise ShapeError(f"conv_transpose: expected an input with ndim={rank + 2}; received shape {shown(x.shape)}.")
+        if not isinstance(x.shape[-1], Dim) and x.shape[-1] != kernel.shape[-1]:
+            raise ShapeError(f"conv_transpose: expected {kernel.shape[-1]} channels on the last axis; received {x.shape[-1]} (shape {shown(x.shape)}).")
+        spatial = []
+        for i, extent in enumerate(x.shape[1:-1]):
+            before, after, _ = self.geometry(i, kernel.shape[i])  # type: ignore[arg-type]
+            reach = (kernel.shape[i] - 1) * self.dilation[i] + 1
+            spatial.append((extent - 1) * self.strides[i] + 1 + before + after - reach + 1)
+        return Spec((x.shape[0], *spatial, kernel.shape[-2]), x.dtype)
+
+    def reference(self, x: np.ndarray, kernel: np.ndarray) -> np.ndarray:
+        rank = len(self.strides)
+        spread = np.zeros((x.shape[0], *((s - 1) * t + 1 if s else 0 for s, t in zip(x.shape[1:-1], self.strides, strict=True)), x.shape[-1]), x.dtype)
+        spread[(slice(None), *(slice(None, None, t) for t in self.strides))] = x
+        pads = [self.geometry(i, kernel.shape[i])[:2] for i in range(rank)]
+        crops = tuple(slice(max(0, -a), (None if b >= 0 else b)) for a, b in pads)
+        spread = np.pad(spread[(slice(None), *crops)], ((0, 0), *((max(0, a), max(0, b)) for a, b in pads), (0, 0)))
+        flipped = np.swapaxes(np.flip(kernel, tuple(range(rank))), -1, -2)
+        return Conv((1,) * rank, "valid", self.dilation).reference(spread, flipped)
+
+    def samples(self) -> Iterator[tuple[Op, list[np.ndarray]]]:
+        for stride, padding in itertools.product((1, 2, 3), ("valid", "same")):
+            yield ConvTranspose((stride, stride), padding), [_sample(2, 4, 5, 3), _sample(3, 2, 7, 3)]
+        yield ConvTranspose((2,), "same", (1,), (1,)), [_sample(2, 4, 3), _sample(3, 7, 3)]
+
+
+# ---- public functions
+
+def _listed(value: int | Sequence[int], rank: int) -> tuple[int, ...]:
+    return (value,) * rank if isinstance(value, int) else tuple(value)
+
+
+def channels_last(function: Any, x: Any, data_format: str | None) -> Any:
+    """function(x) for channels_last data; channels_first data is transposed there and back."""
+    if data_format in (None, "channels_last"):
+        return function(x)
+    if data_format != "channels_first":
+        raise ValueError(f"data_format expects 'channels_last' or 'channels_first'; received {data_format!r}.")
+    there = (0, *range(2, x.ndim), 1)
+    back = (0, x.ndim - 1, *range(1, x.ndim - 1))
+    return Transpose(back)(function(Transpose(there)(x)))
+
+
+@public
+def conv(inputs: Any, kernel: Any, strides: Any = 1, padding: Any = "valid", data_format: str | None = None, dilation_rate: Any = 1) -> Any:
+    """Convolution. inputs (N, *S, C), kernel (*K, C / groups, O); groups follow from the channels. Source: https://keras.io/api/ops/nn/"""
+    x, k = promote(inputs, kernel)
+    rank = x.ndim - 2
+    channels = x.shape[1] if data_format == "channels_first" else x.shape[-1]
+    groups = channels // k.shape[-2] if channels and k.shape[-2] and channels % k.shape[-2] == 0 else 1
+    op = Conv(_listed(strides, rank), padding, _listed(dilation_rate, rank), groups)
+    return channels_last(lambda v: op(v, k), x, data_format)
+
+
+@public
+def depthwise_conv(inputs: Any, kernel: Any, strides: Any = 1, padding: Any = "valid", data_format: str | None = None, dilation_rate: Any = 1) -> Any:
+    """Convolution of each channel by itself. inputs (N, *S, C), kernel (*K, C, M) -> (N, *S', C * M)."""
+    x, k = promote(inputs, kernel)
+    rank = x.ndim - 2
+    op = DepthwiseConv(_listed(strides, rank), padding, _listed(dilation_rate, rank))
+    return channels_last(lambda v: op(v, k), x, data_format)
+
+
+@public
+def separable_conv(inputs: Any, depthwise_kernel: Any, pointwise_kernel: Any, strides: Any = 1, padding: Any = "valid",
+                   data_format: str | None = None, dilation_rate: Any = 1) -> Any:
+    """A depthwise convolution, then one of size 1 over the channels."""
+    x = depthwise_conv(inputs, depthwise_kernel, strides, padding, data_format, dilation_rate)
+    return conv(x, pointwise_kernel, 1, "valid", data_format, 1)
+
+
+@public
+def conv_transpose(inputs: Any, kernel: Any, strides: Any = 1, padding: str = "valid", output_padding: Any = None,
+                   data_format: str | None = None, dilation_rate: Any = 1) -> Any:
+    """The transpose of a convolution. inputs (N, *S, C), kernel (*K, O, C) -> (N, *S', O)."""
+    x, k = promote(inputs, kernel)
+    rank = x.ndim - 2
+    op = ConvTranspose(_listed(strides, rank), padding, None if output_padding is None else _listed(output_padding, rank), _listed(dilation_rate, rank))
+    return channels_last(lambda v: op(v, k), x, data_format)
+
+
+__all__ = ["conv", "conv_transpose", "depthwise_conv", "separable_conv"]

@@ -1,0 +1,378 @@
+"""Reductions over axes: sums, means, bounds, positions; softmax and normalization, which reduce and scale in one."""
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from graphnet import dtypes
+from graphnet.errors import ShapeError
+from graphnet.graph import Spec, Tensor, Variable
+from graphnet.op import Op, Reduction, public
+from graphnet.ops.elementwise import cast, floating
+
+AXES = ((0,), (1,), (0, 1), (1, 2), (0, 1, 2))
+
+
+def to_tensor(x: Any) -> Any:
+    return x if isinstance(x, (Tensor, Variable)) else dtypes.as_array(x)
+
+
+def normalize_axis(axis: int, ndim: int, who: str = "op") -> int:
+    """A non-negative axis; ShapeError where there is no such axis."""
+    if not isinstance(axis, (int, np.integer)) or not -ndim <= axis < ndim:
+        raise ShapeError(f"{who} expects an axis between {-ndim} and {ndim - 1} for an operand with ndim={ndim}; received axis={axis}.")
+    return int(axis) % ndim
+
+
+def normalize_axes(axis: Any, ndim: int, who: str = "op") -> tuple[int, ...]:
+    """Sorted non-negative axes; None means all of them."""
+    if axis is None:
+        return tuple(range(ndim))
+    listed = [axis] if isinstance(axis, (int, np.integer)) else axis
+    axes = tuple(sorted(normalize_axis(a, ndim, who) for a in listed))
+    if len(set(axes)) < len(axes):
+        raise ShapeError(f"{who} expects each axis once; received axis={axis} for an operand with ndim={ndim}.")
+    return axes
+
+
+class _NumpyReduction(Reduction):
+    numpy_name = "sum"
+
+    def reference(self, x: np.ndarray) -> np.ndarray:
+        dtype = self.result_dtype(x.dtype.name)
+        extra = {"dtype": dtype} if self.numpy_name in ("sum", "prod", "mean") else {}
+        with np.errstate(all="ignore"):
+            return np.asarray(getattr(np, self.numpy_name)(x, axis=self.axes, keepdims=self.keepdims, **extra), dtype)
+
+    def samples(self) -> Iterator[tuple[Op, list[np.ndarray]]]:
+        rng = np.random.default_rng(0)
+        for axes in AXES:
+            for keepdims in (False, True):
+                x = rng.standard_normal((3, 5, 17)).astype("float32")
+                yield type(self)(axes, keepdims), [x > 0 if self.numpy_name in ("any", "all") else x]
+
+
+@dataclass(frozen=True)
+class Sum(_NumpyReduction):
+    """The sum over axes; of booleans and small integers in int32."""
+
+    axes: tuple[int, ...] = ()
+    keepdims: bool = False
+
+    def result_dtype(self, dtype: str) -> str:
+        return {"bool": "int32", "int8": "int32", "int16": "int32", "uint8": "uint32", "uint16": "uint32"}.get(dtype, dtype)
+
+
+@dataclass(frozen=True)
+class Mean(_NumpyReduction):
+    """The mean over axes, in floats."""
+
+    axes: tuple[int, ...] = ()
+    keepdims: bool = False
+    numpy_name = "mean"
+
+    def result_dtype(self, dtype: str) -> str:
+        return dtype if dtype in dtypes.FLOATS else dtypes.floatx()
+
+    def reference(self, x: np.ndarray) -> np.ndarray:
+        with np.errstate(all="ignore"):
+            total = np.sum(x, axis=self.axes, keepdims=self.keepdims, dtype=self.result_dtype(x.dtype.name))
+            count = int(np.prod([x.shape[a] for a in self.axes], dtype=np.int64))
+            return np.asarray(total / total.dtype.type(count), total.dtype)
+
+
+@dataclass(frozen=True)
+class Max(_NumpyReduction):
+    """The largest element over axes; NaN where there is one."""
+
+    axes: tuple[int, ...] = ()
+    keepdims: bool = False
+    numpy_name = "max"
+
+
+@dataclass(frozen=True)
+class Min(_NumpyReduction):
+    """The smallest element over axes; NaN where there is one."""
+
+    axes: tuple[int, ...] = ()
+    keepdims: bool = False
+    numpy_name = "min"
+
+
+@dataclass(frozen=True)
+class Prod(_NumpyReduction):
+    """The product over axes."""
+
+    axes: tuple[int, ...] = ()
+    keepdims: bool = False
+    numpy_name = "prod"
+
+    def result_dtype(self, dtype: str) -> str:
+        return Sum.result_dtype(self, dtype)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
+class Any_(_NumpyReduction):
+    """Whether any element over axes is true."""
+
+    axes: tuple[int, ...] = ()
+    keepdims: bool = False
+    numpy_name = "any"
+
+    def result_dtype(self, dtype: str) -> str:
+        return "bool"
+
+
+@dataclass(frozen=True)
+class All_(_NumpyReduction):
+    """Whether all elements over axes are true."""
+
+    axes: tuple[int, ...] = ()
+    keepdims: bool = False
+    numpy_name = "all"
+
+    def result_dtype(self, dtype: str) -> str:
+        return "bool"
+
+
+class _Position(Op):
+    axis: int
+    keepdims: bool
+
+    def infer(self, x: Spec) -> Spec:
+        return Spec(tuple([1 if i == self.axis else s for i, s in enumerate(x.shape) if i != self.axis or self.keepdims]), "int32")
+
+    def samples(self) -> Iterator[tuple[Op, list[np.ndarray]]]:
+        x = np.random.default_rng(0).integers(0, 9, (4, 5, 17)).astype("float32")
+        for axis in range(3):
+            yield type(self)(axis), [x]
+
+
+@dataclass(frozen=True)
+class Argmax(_Position):
+    """Where the largest element lies along an axis; the first of equal ones."""
+
+    axis: int = 0
+    keepdims: bool = False
+
+    def reference(self, x: np.ndarray) -> np.ndarray:
+        return np.asarray(np.argmax(x, self.axis, keepdims=self.keepdims), "int32")
+
+
+@dataclass(frozen=True)
+class Argmin(_Position):
+    """Where the smallest element lies along an axis; the first of equal ones."""
+
+    axis: int = 0
+    keepdims: bool = False
+
+    def reference(self, x: np.ndarray) -> np.ndarray:
+        return np.asarray(np.argmin(x, self.axis, keepdims=self.keepdims), "int32")
+
+
+class _SameShape(Op):
+    def infer(self, x: Spec) -> Spec:
+        return x
+
+
+class _AlongAxis(_SameShape):
+    axis: int
+
+    def samples(self) -> Iterator[tuple[Op, list[np.ndarray]]]:
+        rng = np.random.default_rng(0)
+        for axis, shape in ((0, (5, 3)), (1, (5, 17)), (1, (2, 3, 4)), (1, (0, 3)), (2, (2, 3, 33))):
+            yield type(self)(axis), [3 * rng.standard_normal(shape).astype("float32")]
+
+
+@dataclass(frozen=True)
+class Softmax(_AlongAxis):
+    """exp(x - max) / sum(exp(x - max)) along an axis."""
+
+    axis: int = -1
+
+    def reference(self, x: np.ndarray) -> np.ndarray:
+        with np.errstate(all="ignore"):
+            e = np.exp(x - np.max(x, self.axis, keepdims=True, initial=-np.inf))
+            return e / np.sum(e, self.axis, keepdims=True)
+
+
+@dataclass(frozen=True)
+class LogSoftmax(_AlongAxis):
+    """x - max - log(sum(exp(x - max))) along an axis."""
+
+    axis: int = -1
+
+    def reference(self, x: np.ndarray) -> np.ndarray:
+        with np.errstate(all="ignore"):
+            z = x - np.max(x, self.axis, keepdims=True, initial=-np.inf)
+            return z - np.log(np.sum(np.exp(z), self.axis, keepdims=True))
+
+
+@dataclass(frozen=True)
+class Cumsum(_AlongAxis):
+    """Running sums along an axis."""
+
+    axis: int = 0
+
+    def reference(self, x: np.ndarray) -> np.ndarray:
+        return np.cumsum(x, self.axis, dtype=x.dtype)
+
+
+@dataclass(frozen=True)
+class Normalize(_SameShape):
+    """(x - mean) / sqrt(variance + epsilon) over axes: the heart of layer normalization."""
+
+    axes: tuple[int, ...] = (-1,)
+    epsilon: float = 1e-3
+
+    def reference(self, x: np.ndarray) -> np.ndarray:
+        with np.errstate(all="ignore"):
+            centred = x - np.mean(x, self.axes, keepdims=True)
+            variance = np.mean(np.square(centred), self.axes, keepdims=True)
+            return np.asarray(centred / np.sqrt(variance + x.dtype.type(self.epsilon)), x.dtype)
+
+    def samples(self) -> Iterator[tuple[Op, list[np.ndarray]]]:
+        x = np.random.default_rng(0).standard_normal((3, 5, 33)).astype("float32")
+        for axes in ((2,), (1, 2), (1,)):
+            yield Normalize(axes, 1e-3), [x]
+
+
+# ---- public functions
+
+def _reduce(op_class: type[Reduction], x: Any, axis: Any, keepdims: bool, who: str) -> Any:
+    x = to_tensor(x)
+    return op_class(normalize_axes(axis, x.ndim, who), bool(keepdims))(x)  # type: ignore[call-arg]
+
+
+@public
+def sum(x: Any, axis: int | Sequence[int] | None = None, keepdims: bool = False) -> Any:
+    """The sum of x over `axis` (all axes for None)."""
+    return _reduce(Sum, x, axis, keepdims, "sum")
+
+
+@public
+def mean(x: Any, axis: int | Sequence[int] | None = None, keepdims: bool = False) -> Any:
+    """The mean of x over `axis` (all axes for None)."""
+    return _reduce(Mean, x, axis, keepdims, "mean")
+
+
+@public
+def max(x: Any, axis: int | Sequence[int] | None = None, keepdims: bool = False, initial: Any = None) -> Any:
+    """The largest element of x over `axis`; not below `initial` where that is given."""
+    from graphnet.ops.elementwise import maximum
+    out = _reduce(Max, x, axis, keepdims, "max")
+    return out if initial is None else maximum(out, initial)
+
+
+@public
+def min(x: Any, axis: int | Sequence[int] | None = None, keepdims: bool = False, initial: Any = None) -> Any:
+    """The smallest element of x over `axis`; not above `initial` where that is given."""
+    from graphnet.ops.elementwise import minimum
+    out = _reduce(Min, x, axis, keepdims, "min")
+    return out if initial is None else minimum(out, initial)
+
+
+amax, amin = max, min
+
+
+@public
+def prod(x: Any, axis: int | Sequence[int] | None = None, keepdims: bool = False, dtype: Any = None) -> Any:
+    """The product of x over `axis`."""
+    return _reduce(Prod, x if dtype is None else cast(x, dtype), axis, keepdims, "prod")
+
+
+@public
+def any(x: Any, axis: int | Sequence[int] | None = None, keepdims: bool = False) -> Any:
+    """Whether any element of x over `axis` is true (not zero)."""
+    return _reduce(Any_, cast(x, "bool"), axis, keepdims, "any")
+
+
+@public
+def all(x: Any, axis: int | Sequence[int] | None = None, keepdims: bool = False) -> Any:
+    """Whether all elements of x over `axis` are true (not zero)."""
+    return _reduce(All_, cast(x, "bool"), axis, keepdims, "all")
+
+
+@public
+def var(x: Any, axis: int | Sequence[int] | None = None, keepdims: bool = False) -> Any:
+    """The variance of x over `axis`: mean((x - mean(x))**2)."""
+    from graphnet.ops.elementwise import square, subtract
+    x = floating(x)
+    return mean(square(subtract(x, mean(x, axis, True))), axis, keepdims)
+
+
+@public
+def std(x: Any, axis: int | Sequence[int] | None = None, keepdims: bool = False) -> Any:
+    """The standard deviation of x over `axis`."""
+    from graphnet.ops.elementwise import sqrt
+    return sqrt(var(x, axis, keepdims))
+
+
+def _positions(op_class: Any, x: Any, axis: int | None, keepdims: bool, who: str) -> Any:
+    from graphnet.ops.shape import reshape
+    x = to_tensor(x)
+    if axis is None:
+        flat = op_class(0)(reshape(x, (-1,)))
+        return reshape(flat, (1,) * x.ndim) if keepdims else flat
+    return op_class(normalize_axis(axis, x.ndim, who), bool(keepdims))(x)
+
+
+@public
+def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
+    """The position of the largest element along `axis`, int32; of the flat x for None."""
+    return _positions(Argmax, x, axis, keepdims, "argmax")
+
+
+@public
+def argmin(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
+    """The position of the smallest element along `axis`, int32; of the flat x for None."""
+    return _positions(Argmin, x, axis, keepdims, "argmin")
+
+
+@public
+def cumsum(x: Any, axis: int | None = None, dtype: Any = None) -> Any:
+    """Running sums of x along `axis`; of the flat x for None."""
+    from graphnet.ops.shape import reshape
+    x = to_tensor(x) if dtype is None else cast(x, dtype)
+    return Cumsum(0)(reshape(x, (-1,))) if axis is None else Cumsum(normalize_axis(axis, x.ndim, "cumsum"))(x)
+
+
+def _along(op_class: Any, x: Any, axis: Any, who: str) -> Any:
+    """Softmax along one axis, or over several at once (they are moved behind and merged)."""
+    from graphnet.ops.shape import reshape, shape, transpose
+    x = floating(x)
+    axes = normalize_axes(axis, x.ndim, who)
+    if len(axes) == 1:
+        return op_class(axes[0])(x)
+    order = [i for i in range(x.ndim) if i not in axes] + list(axes)
+    moved = transpose(x, order)
+    merged = op_class(x.ndim - len(axes))(reshape(moved, (*shape(moved)[:x.ndim - len(axes)], -1)))
+    return transpose(reshape(merged, shape(moved)), np.argsort(order).tolist())
+
+
+@public
+def softmax(x: Any, axis: int | Sequence[int] = -1) -> Any:
+    """exp(x) / sum(exp(x)) along `axis`. Source: https://keras.io/api/ops/nn/"""
+    return _along(Softmax, x, axis, "softmax")
+
+
+@public
+def log_softmax(x: Any, axis: int | Sequence[int] = -1) -> Any:
+    """log(softmax(x)), computed without overflow. Source: https://keras.io/api/ops/nn/"""
+    return _along(LogSoftmax, x, axis, "log_softmax")
+
+
+@public
+def logsumexp(x: Any, axis: int | Sequence[int] | None = None, keepdims: bool = False) -> Any:
+    """log(sum(exp(x))) over `axis`, computed without overflow."""
+    from graphnet.ops.elementwise import add, exp, log, subtract
+    from graphnet.ops.shape import squeeze
+    x = floating(x)
+    axes = normalize_axes(axis, x.ndim, "logsumexp")
+    top = max(x, axes, True)
+    out = add(log(sum(exp(subtract(x, top)), axes, True)), top)
+    return out if keepdims else squeeze(out, axes)
+
+
+__all__ = [name for name, value in list(globals().items()) if hasattr(value, "prefix")]

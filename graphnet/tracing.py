@@ -1,0 +1,153 @@
+"""Tracing: running a function on placeholders, so that the ops in it become a Graph.
+
+At the user's level a call of a layer, a model or a public op on symbolic tensors becomes one Node (`symbolic_call`). Inside a
+trace the same code runs through: each Op becomes a Node, each Variable a leaf.
+"""
+import contextvars
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from graphnet import tree
+from graphnet.dims import Dim
+from graphnet.graph import Constant, Graph, Node, Placeholder, Read, Spec, Tensor, Variable
+
+_PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_current: contextvars.ContextVar["Trace | None"] = contextvars.ContextVar("graphnet_trace", default=None)
+
+
+class Trace:
+    """What is gathered while a function is traced: leaves of variables and constants, updates, the stack of layer names."""
+
+    def __init__(self, training: bool | None = False) -> None:
+        self.leaves: dict[Any, Tensor] = {}
+        self.updates: dict[Variable, Tensor] = {}
+        self.scope: list[str] = []
+        self.training = training
+
+    def lift(self, value: Any) -> Tensor:
+        """A value as a tensor of this trace: variables are read, arrays are constants."""
+        if isinstance(value, Tensor):
+            return value
+        if isinstance(value, Variable):
+            if value in self.updates:
+                return self.updates[value]
+            leaf = self.leaves.get(value)
+            if leaf is None:
+                leaf = self.leaves[value] = Tensor(Node(Read(value), (), (value.spec,), value.path))
+            return leaf
+        array = np.asarray(value)
+        return Tensor(Node(Constant(array), (), (Spec(array.shape, array.dtype.name),), "constant"))
+
+    def emit(self, op: Any, inputs: Sequence[Any]) -> Any:
+        """The op applied to tensors, as a new node; one output, or a tuple of them."""
+        tensors = tuple([self.lift(x) for x in inputs])
+        specs = op.infer(*[t.spec for t in tensors])
+        several = type(specs) is tuple
+        node = Node(op, tensors, specs if several else (specs,), op.name, "/".join(self.scope))
+        return tuple([Tensor(node, i) for i in range(len(specs))]) if several else Tensor(node)
+
+
+def current() -> Trace | None:
+    """The trace that runs now, if any."""
+    return _current.get()
+
+
+@contextmanager
+def tracing(trace: Trace) -> Iterator[Trace]:
+    token = _current.set(trace)
+    try:
+        yield trace
+    finally:
+        _current.reset(token)
+
+
+def trace_function(function: Callable[..., Any], placeholders: Sequence[Tensor], training: bool | None = False,
+                   name: str = "graph") -> tuple[Graph, Any]:
+    """The graph of function(*placeholders), and the structure of its result (leaves are positions among the outputs)."""
+    trace = Trace(training)
+    with tracing(trace):
+        result = function(*placeholders)
+        leaves = tree.flatten(result)
+        outputs = [trace.lift(leaf) for leaf in leaves if leaf is not None]
+    positions = iter(range(len(outputs)))
+    structure = tree.map_structure(lambda leaf: None if leaf is None else next(positions), result)
+    if isinstance(result, dict):  # positions follow the order of the leaves, not that of the dict
+        structure = tree.pack_sequence_as(result, [None if leaf is None else i for i, leaf in enumerate(leaves)])
+    return Graph(placeholders, outputs, trace.updates, name), structure
+
+
+def placeholder(spec: Spec, name: str = "input") -> Tensor:
+    return Tensor(Node(Placeholder(spec, name), (), (spec,), name))
+
+
+def fresh_spec(shape: Sequence[int | None], dtype: str, name: str) -> Spec:
+    """A Spec whose None extents are new unknowns."""
+    letters = "batch", *(f"{name}_{i}" for i in range(1, max(2, len(shape))))
+    return Spec(tuple([Dim.unknown(letters[i]) if s is None else int(s) for i, s in enumerate(shape)]), dtype)
+
+
+def has_tensor(values: Any) -> bool:
+    """Whether a symbolic tensor is among the values or inside of their lists, tuples and dicts."""
+    for value in values:
+        kind = type(value)
+        if kind is Tensor:
+            return True
+        if kind in (list, tuple) and value and has_tensor(value):
+            return True
+        if kind is dict and has_tensor(value.values()):
+            return True
+        if kind is slice and has_tensor((value.start, value.stop, value.step)):
+            return True
+    return False
+
+
+def user_line() -> tuple[str, int] | None:
+    """File and line of the innermost frame outside of this package: the user's own call."""
+    frame = sys._getframe(1)
+    while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        frame = frame.f_back  # type: ignore[assignment]
+    return (frame.f_code.co_filename, frame.f_lineno) if frame is not None else None
+
+
+class Slot(int):
+    """The place of a tensor among a node's inputs, inside its recorded arguments."""
+
+    __slots__ = ()
+
+
+def record(arguments: Any) -> tuple[Any, tuple[Tensor, ...]]:
+    """The arguments with each Tensor replaced by a Slot, and those tensors."""
+    tensors: list[Tensor] = []
+
+    def swap(value: Any) -> Any:
+        if type(value) is Tensor:
+            tensors.append(value)
+            return Slot(len(tensors) - 1)
+        if type(value) is slice:
+            return slice(swap(value.start), swap(value.stop), swap(value.step))
+        if type(value) in (list, tuple):
+            return type(value)([swap(v) for v in value])
+        if type(value) is dict:
+            return {k: swap(v) for k, v in value.items()}
+        return value
+
+    return swap(arguments), tuple(tensors)
+
+
+def restore(arguments: Any, tensors: Sequence[Any]) -> Any:
+    """The recorded arguments with other tensors in the slots."""
+    kind = type(arguments)
+    if kind is Slot:
+        return tensors[arguments]
+    if kind is slice:
+        return slice(*(restore(v, tensors) for v in (arguments.start, arguments.stop, arguments.step)))
+    if kind in (list, tuple):
+        return kind([restore(v, tensors) for v in arguments])
+    if kind is dict:
+        return {k: restore(v, tensors) for k, v in arguments.items()}
+    return arguments
