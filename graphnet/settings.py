@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from typing import Any
 
 _OVERRIDES: contextvars.ContextVar[dict[str, Any] | None] = contextvars.ContextVar("graphnet_settings", default=None)
+overridden = _OVERRIDES.get  # what `with settings(...)` changes for this thread; for calls that cannot afford an attribute
 
 
 def _names(text: str) -> frozenset[str]:

@@ -35,7 +35,10 @@ KERNEL = types.void(A, A, A, A)  # argument row, first task, task after the last
 HERE = pathlib.Path(__file__).resolve().parent
 SIZE_CAP = 256 << 20  # bytes; the oldest entries go first
 
-jit = njit(error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)  # for what only kernels call
+FLAGS = {"error_model": "numpy"}
+jit = njit(**FLAGS, no_cpython_wrapper=True, no_cfunc_wrapper=True)  # for what only kernels call
+# files that kernels' files import for their lowerings; no kernel may use what is in them, so their edits compile nothing anew
+PLANNING = frozenset({"cache.py", "calls.py", "instance.py", "lowering.py", "memory.py", "operand.py", "plan.py", "weights.py"})
 
 _lock = threading.RLock()
 _kernels: dict[str, "Kernel"] = {}
@@ -43,20 +46,31 @@ _counts = {"compiled": 0, "loaded": 0}
 
 
 @functools.cache
+def _read(path: pathlib.Path) -> tuple[bytes, tuple[pathlib.Path, ...]]:
+    """A file's text, and the files of this backend that it imports for its machine code."""
+    text, modules = path.read_bytes(), set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            modules |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            modules |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    ours = [m.split(".")[3:] for m in sorted(modules) if m.startswith("graphnet.backends.cpu.")]
+    here = [HERE.joinpath(*names).with_suffix(".py") for names in ours]
+    return text, tuple(file for file in here if file.exists() and file.name not in PLANNING)
+
+
+@functools.cache
 def source_hash(path: pathlib.Path) -> str:
     """Hash of a file and, through its imports, of all files of this backend that its machine code depends on."""
-    found, todo = {}, [path]
+    found: dict[pathlib.Path, bytes] = {}
+    todo = [path]
     while todo:
         file = todo.pop()
-        if file in found or file.name == "cache.py":
-            continue
-        found[file] = file.read_bytes()
-        for node in ast.walk(ast.parse(found[file])):
-            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("graphnet.backends.cpu."):
-                imported = HERE.joinpath(*node.module.split(".")[3:]).with_suffix(".py")
-                if imported.exists():
-                    todo.append(imported)
-    digest = hashlib.sha256(f"{numba.__version__} {llvmlite.__version__} {numba.config.OPT}".encode())
+        if file not in found:
+            found[file], imported = _read(file)
+            todo += imported
+    numba_flags = (numba.config.OPT, numba.config.LOOP_VECTORIZE, numba.config.SLP_VECTORIZE)
+    digest = hashlib.sha256(f"{numba.__version__} {llvmlite.__version__} {numba_flags} {FLAGS}".encode())
     for file in sorted(found):
         digest.update(file.name.encode() + b"\0" + found[file])
     return digest.hexdigest()
@@ -110,28 +124,41 @@ class Locator(caching._CacheLocator):
 
     @classmethod
     def from_function(cls, py_func: Callable[..., Any], py_file: str) -> "Locator | None":
-        path = pathlib.Path(py_file).resolve()
-        return cls(path) if path.is_relative_to(HERE) else None
+        return cls(pathlib.Path(py_file).resolve()) if _ours(py_func) else None
+
+
+def _ours(function: Callable[..., Any]) -> bool:
+    return pathlib.Path(function.__code__.co_filename).resolve().is_relative_to(HERE)
 
 
 caching.CacheImpl._locator_classes.insert(0, Locator)
 
 
 class Kernel:
-    """``void kernel(int64* row, int64 begin, int64 end, int64 scratch)``; compiled, or loaded, when its address is asked for."""
+    """``void kernel(int64* row, int64 begin, int64 end, int64 scratch)``; compiled, or loaded, when its address is asked for.
+
+    A function outside of this backend's folder is compiled in each process: only for files here is it known what they depend on.
+    """
 
     def __init__(self, function: Callable[..., None]) -> None:
-        self.function, self.name = function, function.__name__
+        self.function, self.name, self._kept = function, function.__name__, _ours(function)
         self.doc = function.__doc__ or ""
         self._compiled: Any = None
-        _kernels[f"{function.__module__}.{self.name}"] = self
+        if self._kept and self.name in _kernels:  # numba's symbols would collide
+            raise ValueError(f"there are two kernels {self.name}: in {_kernels[self.name].module} and in {self.module}")
+        _kernels[self.name] = self
+
+    @property
+    def module(self) -> str:
+        """Where it is defined."""
+        return self.function.__module__
 
     @property
     def address(self) -> int:
         if self._compiled is None:
             with _lock:
                 if self._compiled is None:
-                    self._compiled = cached(self.name, lambda: cfunc(KERNEL, error_model="numpy", cache=True)(self.function))
+                    self._compiled = cached(self.name, lambda: cfunc(KERNEL, **FLAGS, cache=self._kept)(self.function))
         return self._compiled.address
 
     def __repr__(self) -> str:
@@ -159,14 +186,15 @@ def cached(name: str, compile_it: Callable[[], Any]) -> Any:
     hit = bool(made.cache_hits if isinstance(made, numba.core.ccallback.CFunc) else sum(made.stats.cache_hits.values()))
     _counts["loaded" if hit else "compiled"] += 1
     if settings.debug >= 1:
-        print(f"graphnet: {name} {'loaded' if hit else 'compiled'} in {1e3 * (time.perf_counter() - start):.0f} ms", file=sys.stderr)
+        taken = 1e3 * (time.perf_counter() - start)
+        print(f"graphnet: {name} {'loaded' if hit else 'compiled'} in {taken:.0f} ms", file=sys.stderr)
     if not hit:
         prune()
     return made
 
 
 def prune() -> None:
-    """Drops the entries used least recently while the folder is above its size cap."""
+    """Drops the oldest entries while the folder is above its size cap."""
     entries = []
     for path in folder().glob("*.nb[ic]"):
         try:

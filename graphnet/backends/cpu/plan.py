@@ -1,7 +1,6 @@
 """The builder that lowerings speak to: steps, argument rows, buffers; `finish` makes of them a Plan.
 
-A plan is a template: one block of int64 words (the steps' table, argument rows, tables) with notes of which words are
-addresses of what. An instance of it is a copy of that block with its addresses filled in, and an arena of its own.
+Lowerings add argument rows word by word; words that are addresses of memory not there yet are noted beside.
 """
 import math
 import struct
@@ -13,16 +12,20 @@ import numpy as np
 
 from graphnet.backends.cpu import weights
 from graphnet.backends.cpu.cache import Kernel
+from graphnet.backends.cpu.instance import Plan
 from graphnet.backends.cpu.operand import Buffer, Kind, Operand, Shape, itemsize, packed_strides
 
-__all__ = ["Buffer", "Builder", "Operand", "Step", "Table"]
+__all__ = ["Buffer", "Builder", "Operand", "Plan", "Step", "Table"]
 
 GRAIN = 650_000  # multiply-adds a claim, some 5 microseconds
 SERIAL = 200_000  # multiply-adds below which a step is one task: sharing would cost more than it gains
-LINE = 64  # bytes of a cache line; arena, rows and packed weights are aligned to it
 
 _bits = struct.Struct("q").unpack
 _double = struct.Struct("d").pack
+
+
+def _same(x: np.ndarray) -> np.ndarray:
+    return x
 
 
 class Status:
@@ -55,12 +58,16 @@ class Step:
     reads: tuple[Operand, ...]
     writes: tuple[Operand, ...]
     function: Callable[..., Any] | None = None
-    needs: int = 0
 
     @property
     def name(self) -> str:
         """The kernel's name, or ``python``."""
         return self.kernel.name if self.kernel is not None else "python"
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the operands."""
+        return sum(x.nbytes for x in (*self.reads, *self.writes))
 
 
 @dataclass
@@ -196,12 +203,20 @@ class Builder:
 
     def copy(self, source: Operand, to: Operand) -> None:
         """Adds a step that copies between operands of one shape and dtype, whatever their strides."""
-        from graphnet.backends.cpu.kernels import copy as copies  # it needs this file: kernels are built from the builder
-        copies.copy(self, source, to)
+        try:
+            from graphnet.backends.cpu.kernels.copy import copy  # here, because that file needs this one
+        except ImportError:
+            self.python_step(_same, [source], [to], "copy")
+        else:
+            copy(self, source, to)
 
     def barrier(self) -> None:
         """What follows runs only where no step before it raised or reported an error."""
         self.barriers.append(len(self.steps))
+
+    def finish(self) -> Plan:
+        """The plan of these steps: waits and memory are decided here."""
+        return Plan(self)
 
     def _append(self, words: Sequence[Word]) -> int:
         start = at = len(self.words)

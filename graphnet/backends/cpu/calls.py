@@ -1,0 +1,127 @@
+"""From arrays to arrays: pools of instances, and the short way for one input and one output."""
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from graphnet.backends.cpu import executor
+from graphnet.backends.cpu.executor import allowed_threads, handle
+from graphnet.backends.cpu.instance import Instance, Plan, empty_outputs
+from graphnet.graph import changes
+from graphnet.settings import overridden
+
+PLAIN = 0x101  # numpy's flags C_CONTIGUOUS and ALIGNED
+KEPT = max(4, 2 * executor.processors())  # instances that a pool keeps; more concurrent calls than that make their own
+
+
+class Runner:
+    """Calls a plan; any number of Python threads may call at once, each on an instance of its own.
+
+    Args:
+        plan: what `Builder.finish` gave.
+
+    Example:
+
+        >>> from graphnet.backends.cpu.plan import Builder
+        >>> builder = Builder()
+        >>> x, y = builder.input((2,)), builder.output((2,))
+        >>> builder.python_step(np.negative, [x], [y], "negative")
+        >>> Runner(builder.finish())([np.ones(2, "float32")])
+        [array([-1., -1.], dtype=float32)]
+    """
+
+    __slots__ = ("plan", "pools", "pool", "threads", "seen", "fast", "shape", "dtype", "used")
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.pools: dict[int, list[Instance]] = defaultdict(list)
+        self.threads = allowed_threads()
+        self.pool = self.pools[self.threads]  # of the calls that change no setting
+        self.seen = changes[0]
+        self.used = True  # set by each call; whoever bounds the number of plans may clear it
+        self.fast = len(plan.inputs) == len(plan.outputs) == 1 and [s.python for s in plan.stretches] == [False]
+        self.shape, self.dtype = (plan.outputs[0].shape, np.dtype(plan.outputs[0].dtype)) if plan.outputs else ((), np.dtype("f"))
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Brings derived weights up to date, where any variable has changed since the last call."""
+        now = changes[0]
+        self.plan.refresh()
+        self.seen = now
+
+    def instance(self, threads: int) -> Instance:
+        """One that no other call has: from the pool, or a new one."""
+        try:
+            return self.pools[threads].pop()
+        except IndexError:
+            return self.plan.instantiate(threads)
+
+    def give_back(self, instance: Instance, threads: int) -> None:
+        """Returns an instance to its pool."""
+        pool = self.pools[threads]
+        if len(pool) < KEPT:
+            pool.append(instance)
+
+    def __call__(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """Fresh outputs for inputs that are contiguous, aligned, and of the plan's shapes and dtypes."""
+        if changes[0] != self.seen:
+            self.refresh()
+        self.used = True
+        outputs = empty_outputs(self.plan.outputs)
+        threads = allowed_threads()
+        instance = self.instance(threads)
+        try:
+            instance.run(arrays, outputs)
+        finally:
+            self.give_back(instance, threads)
+        return outputs
+
+    def times(self, arrays: Sequence[np.ndarray]) -> list[float]:
+        """Seconds that each step takes, run one by one."""
+        self.refresh()
+        return self.plan.instantiate(allowed_threads()).times(arrays, empty_outputs(self.plan.outputs))
+
+
+class FastCall:
+    """``y = call(x)`` for a model of one input and one output: a check, a look-up by shape, one jitted call.
+
+    Args:
+        dtype: of the input.
+        otherwise: called with x where this way does not apply: another dtype or layout, a shape without a plan, changed
+            settings. It may `add` the runner that it made.
+    """
+
+    __slots__ = ("dtype", "otherwise", "runners")
+
+    def __init__(self, dtype: Any, otherwise: Callable[[np.ndarray], Any]) -> None:
+        self.dtype, self.otherwise = np.dtype(dtype), otherwise
+        self.runners: dict[tuple[int, ...], Runner] = {}
+
+    def add(self, runner: Runner) -> None:
+        """Takes calls of the runner's input shape from now on, if its plan is of the simple kind."""
+        if runner.fast and runner.threads == allowed_threads():
+            self.runners[runner.plan.inputs[0].shape] = runner
+
+    def drop(self, runner: Runner) -> None:
+        """Forgets a runner."""
+        self.runners.pop(runner.plan.inputs[0].shape, None)
+
+    def __call__(self, x: np.ndarray) -> Any:
+        runner = self.runners.get(x.shape)
+        if runner is None or x.dtype is not self.dtype or x.flags.num & PLAIN != PLAIN or overridden():
+            return self.otherwise(x)
+        if changes[0] != runner.seen:
+            runner.refresh()
+        pool = runner.pool
+        try:
+            instance = pool.pop()
+        except IndexError:
+            instance = runner.plan.instantiate(runner.threads)
+        runner.used = True
+        y = np.empty(runner.shape, runner.dtype)
+        if instance.execute(instance.header, handle(x), handle(y)):
+            instance.fail()
+        if len(pool) < KEPT:
+            pool.append(instance)
+        return y

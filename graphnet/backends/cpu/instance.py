@@ -1,0 +1,271 @@
+"""A plan, and its instances: what one call at a time runs on.
+
+A plan is a template: one block of int64 words (status, stretches' headers, the steps' table, patches, argument rows) with
+notes of which words are addresses of what. An instance is a copy of that block with its addresses filled in, and an arena.
+Steps are cut into stretches: runs of kernels, which `execute` walks, and between them the Python steps.
+"""
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from graphnet.backends.cpu import executor, memory
+from graphnet.backends.cpu.executor import COLUMNS, HEADER, PATCH
+from graphnet.backends.cpu.operand import Buffer, Operand
+from graphnet.backends.cpu.weights import Derived, aligned
+from graphnet.errors import OutOfRangeError
+
+if TYPE_CHECKING:
+    from graphnet.backends.cpu.plan import Builder, Step
+
+STATUS = 8  # words: 1 + the step that reported an error, the position in its data
+
+
+@dataclass(frozen=True, slots=True)
+class StepReport:
+    """What a step of a plan does, for reports."""
+
+    kernel: str
+    label: str
+    reads: tuple[tuple[int, ...], ...]
+    writes: tuple[tuple[int, ...], ...]
+    nbytes: int
+    work: float
+    tasks: int
+    chunk: int
+    needs: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Steps first..last-1: kernels that run in one go, or one Python step."""
+
+    first: int
+    last: int
+    python: bool
+
+
+def stretches(python: Sequence[bool], barriers: Sequence[int]) -> list[Stretch]:
+    """Cuts steps, of which some are Python's, before and behind those and at the barriers.
+
+    Example:
+
+        >>> [(s.first, s.last, s.python) for s in stretches([False, False, True, False, False], [4])]
+        [(0, 2, False), (2, 3, True), (3, 4, False), (4, 5, False)]
+    """
+    cuts = {0, len(python), *barriers}
+    for s, is_python in enumerate(python):
+        if is_python:
+            cuts |= {s, s + 1}
+    ordered = sorted(cuts)
+    return [Stretch(first, last, python[first]) for first, last in zip(ordered, ordered[1:], strict=False)]
+
+
+class Plan:
+    """The steps for one signature, ready to be instantiated.
+
+    Args:
+        builder: with all steps added; it is not to be used afterwards.
+    """
+
+    def __init__(self, builder: "Builder") -> None:
+        self.steps: list[Step] = builder.steps
+        self.inputs, self.outputs = builder.inputs, builder.outputs
+        self.sources = list(builder.kept.values())
+        self.derived = [source for source in self.sources if isinstance(source, Derived)]
+        self.scratch = -(-builder.scratch // 64) * 64
+        accesses = [(step.reads, step.writes) for step in self.steps]
+        python = [step.function is not None for step in self.steps]
+        self.stretches = stretches(python, builder.barriers)
+        self.needs = memory.needs(accesses, [stretch.first for stretch in self.stretches])
+        self.offsets, self.arena_bytes = memory.layout(accesses, self.needs)
+        self._fill(builder)
+
+    def _fill(self, builder: "Builder") -> None:
+        """The template block, and the notes on its words."""
+        patched = [(at, buffer, byte) for at, buffer, byte in builder.operands if buffer.kind in ("input", "output")]
+        self.handles = len(self.inputs) + len(self.outputs)
+        self.headers = STATUS
+        self.table = self.headers + -(-HEADER * len(self.stretches) // 8) * 8
+        self.patches = self.table + COLUMNS * len(self.steps)
+        self.ids = self.patches + PATCH * len(patched)
+        self.rows = -(-(self.ids + self.handles) // 8) * 8
+        block = self.template = np.zeros(self.rows + len(builder.words), np.int64)
+        block[self.rows:] = builder.words
+        in_block: list[int] = []  # words that hold a byte of the block, to become its address
+        in_arena: list[int] = []
+        for at, buffer, byte in builder.operands:
+            if buffer.kind == "arena":
+                block[self.rows + at] = self.offsets[buffer] + byte
+                in_arena.append(self.rows + at)
+            elif buffer.source is not None:
+                block[self.rows + at] = buffer.source.value.ctypes.data + byte
+        for at in builder.tables:
+            block[self.rows + at] = 8 * (self.rows + block[self.rows + at])
+            in_block.append(self.rows + at)
+        in_block += [self.rows + at for at in builder.statuses]  # the status words are the block's first
+        for i, (at, buffer, byte) in enumerate(patched):
+            which = buffer.index + (len(self.inputs) if buffer.kind == "output" else 0)
+            block[self.patches + PATCH * i:self.patches + PATCH * (i + 1)] = 8 * (self.rows + at), which, byte
+            in_block.append(self.patches + PATCH * i)
+        starts = {s: stretch.first for stretch in self.stretches for s in range(stretch.first, stretch.last)}
+        table = block[self.table:self.patches].reshape(-1, COLUMNS)
+        if len(table):
+            table[:, :executor.COUNTERS] = [
+                (step.kernel.address if step.kernel is not None else 0, 8 * (self.rows + step.row), step.tasks, step.chunk,
+                 max(0, need - starts[s])) for s, (step, need) in enumerate(zip(self.steps, self.needs, strict=True))]
+        in_block += range(self.table + executor.ROW, self.patches, COLUMNS)
+        self._fill_headers(block, len(patched), in_block)
+        self.in_block, self.in_arena = np.array(in_block, np.intp), np.array(in_arena, np.intp)
+
+    def _fill_headers(self, block: np.ndarray, patches: int, in_block: list[int]) -> None:
+        for i, stretch in enumerate(self.stretches):
+            at = self.headers + HEADER * i
+            block[at + executor.H_STEPS] = 8 * (self.table + COLUMNS * stretch.first)
+            block[at + executor.H_COUNT] = stretch.last - stretch.first
+            block[at + executor.H_PATCHES], block[at + executor.H_PATCH_COUNT] = 8 * self.patches, patches
+            block[at + executor.H_IDS], block[at + executor.H_BEHIND] = 8 * self.ids, executor.BEHIND
+            block[at + executor.H_MODE] = executor.MODE
+            in_block += [at + word for word in (executor.H_STEPS, executor.H_PATCHES, executor.H_IDS, executor.H_STATUS)]
+
+    def instantiate(self, threads: int) -> "Instance":
+        """An arena and argument rows, for one call at a time, by at most so many threads."""
+        return Instance(self, threads)
+
+    def refresh(self) -> None:
+        """Remakes what was derived from weights that have changed since."""
+        for entry in self.derived:
+            entry.refresh()
+
+    @property
+    def packed_bytes(self) -> int:
+        """Bytes of weights that were packed, folded or copied; other plans may share them."""
+        return sum(entry.value.nbytes for entry in self.derived)
+
+    @property
+    def python_steps(self) -> list[str]:
+        """The labels of the steps that run in Python, for want of a kernel."""
+        return [step.label for step in self.steps if step.function is not None]
+
+    def steps_report(self) -> list[StepReport]:
+        """One record a step, in order."""
+        return [StepReport(step.name, step.label, tuple(x.shape for x in step.reads), tuple(x.shape for x in step.writes),
+                           step.nbytes, step.work, step.tasks, step.chunk, need)
+                for step, need in zip(self.steps, self.needs, strict=True)]
+
+
+class Instance:
+    """The memory of one call at a time."""
+
+    __slots__ = ("plan", "arena", "block", "execute", "header", "ids", "parts", "__weakref__")
+
+    def __init__(self, plan: Plan, threads: int) -> None:
+        self.plan, self.execute = plan, executor.ready()
+        counters, lines, shares, threads = self._counters(plan, threads)
+        arena_bytes = -(-plan.arena_bytes // 64) * 64
+        self.arena = aligned((arena_bytes + 64 * lines + threads * plan.scratch,), np.uint8)
+        arena = self.arena.ctypes.data
+        self.block = aligned(plan.template.shape, np.int64)
+        self.block[:] = plan.template
+        base = self.block.ctypes.data
+        self.block[plan.in_block] += base
+        self.block[plan.in_arena] += arena
+        table = self.block[plan.table:plan.patches].reshape(-1, COLUMNS)
+        table[:, executor.COUNTERS], table[:, executor.SHARES] = arena + arena_bytes + 64 * counters[:-1], shares
+        self.header, self.parts = base + 8 * plan.headers, []
+        self.ids = self.block[plan.ids:plan.ids + plan.handles]
+        for i, stretch in enumerate(plan.stretches):
+            header = self.block[plan.headers + HEADER * i:plan.headers + HEADER * (i + 1)]
+            split = threads > 1 and bool((shares[stretch.first:stretch.last] > 1).any())
+            header[executor.H_COUNTERS] = arena + arena_bytes + 64 * counters[stretch.first]
+            header[executor.H_LINES] = counters[stretch.last] - counters[stretch.first]
+            header[executor.H_THREADS] = threads if split else 1
+            header[executor.H_SCRATCH] = arena + arena_bytes + 64 * lines
+            header[executor.H_SCRATCH_EACH] = plan.scratch
+            self.parts.append(None if stretch.python else self.header + 8 * HEADER * i)
+
+    @staticmethod
+    def _counters(plan: Plan, threads: int) -> tuple[np.ndarray, int, np.ndarray, int]:
+        """Of each step the first of its lines of counters (one of tasks done, one a share); lines; shares; useful threads."""
+        table = plan.template[plan.table:plan.patches].reshape(-1, COLUMNS)
+        claims = -(-table[:, executor.TASKS] // np.maximum(table[:, executor.CHUNK], 1))
+        shares = np.minimum(threads, claims)
+        counters = np.concatenate([[0], np.cumsum(1 + shares)])
+        return counters, int(counters[-1]), shares, threads if (shares > 1).any() else 1
+
+    def run(self, inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> None:
+        """Computes the outputs, all of them contiguous arrays of the plan's shapes and dtypes."""
+        self.ids[:] = [executor.handle(array) for array in (*inputs, *outputs)]
+        for stretch, header in zip(self.plan.stretches, self.parts, strict=True):
+            if header is None:
+                self._python(self.plan.steps[stretch.first], inputs, outputs)
+            elif self.execute(header, 0, 0):
+                self.fail()
+
+    def times(self, inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> list[float]:
+        """As `run`, step by step: the seconds that each took, in one thread or several as the plan has it."""
+        self.ids[:] = [executor.handle(array) for array in (*inputs, *outputs)]
+        taken = []
+        for stretch, part in zip(self.plan.stretches, self.parts, strict=True):
+            for s in range(stretch.first, stretch.last):
+                start = time.perf_counter()
+                if part is None:
+                    self._python(self.plan.steps[s], inputs, outputs)
+                else:
+                    header = self._alone(part, s)
+                    if self.execute(header.ctypes.data, 0, 0):
+                        self.fail()
+                taken.append(time.perf_counter() - start)
+        return taken
+
+    def _alone(self, part: int, s: int) -> np.ndarray:
+        """A header for one step, which no longer waits for others."""
+        at = (part - self.block.ctypes.data) // 8
+        header = aligned((HEADER,), np.int64)
+        header[:] = self.block[at:at + HEADER]
+        table = self.block[self.plan.table:self.plan.patches].reshape(-1, COLUMNS)
+        table[s, executor.NEEDS] = 0
+        header[executor.H_STEPS] = self.block.ctypes.data + 8 * (self.plan.table + COLUMNS * s)
+        header[executor.H_COUNT] = 1
+        return header
+
+    def _python(self, step: "Step", inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> None:
+        arrays = []
+        for x in step.reads:
+            array = x.on(self._base(x.buffer, inputs, outputs))
+            array.flags.writeable = False
+            arrays.append(array)
+        with np.errstate(all="ignore"):  # as in kernels: NaN and infinity are values
+            results = step.function(*arrays)  # type: ignore[misc]
+        if not isinstance(results, list | tuple):
+            results = [results]
+        for x, result in zip(step.writes, results, strict=True):
+            if np.shape(result) != x.shape:
+                raise AssertionError(f"{step.label}: its reference gave shape {np.shape(result)} where {x.shape} was inferred")
+            x.on(self._base(x.buffer, inputs, outputs))[...] = result
+
+    def _base(self, buffer: Buffer, inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> Any:
+        if buffer.kind == "input":
+            return inputs[buffer.index]
+        if buffer.kind == "output":
+            return outputs[buffer.index]
+        if buffer.kind == "arena":
+            offset = self.plan.offsets[buffer]
+            return self.arena[offset:offset + buffer.nbytes]
+        return buffer.source.value
+
+    def fail(self) -> None:
+        """Raises what the status words tell, and resets them."""
+        number, position = int(self.block[0]) - 1, int(self.block[1])
+        self.block[:STATUS] = 0
+        step = self.plan.steps[number]
+        raise OutOfRangeError(
+            f"{step.label or step.name}: the index at position {position} of the flattened indices lies outside of its table; "
+            f"the operands have shapes {', '.join(str(x.shape) for x in step.reads)}. Check the data, or give the layer a larger size.")
+
+
+def empty_outputs(operands: Sequence[Operand]) -> list[np.ndarray]:
+    """Fresh arrays for a call's outputs."""
+    return [np.empty(x.shape, x.dtype) for x in operands]
