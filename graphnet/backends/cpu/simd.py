@@ -142,6 +142,7 @@ def define(name: str, result: Any, kinds: Sequence[Any], build: Callable[..., An
         lambda typingctx, a, b, c: typed((a, b, c)),
         lambda typingctx, a, b, c, d: typed((a, b, c, d)),
         lambda typingctx, a, b, c, d, e: typed((a, b, c, d, e)),
+        lambda typingctx, a, b, c, d, e, f: typed((a, b, c, d, e, f)),
     )[len(kinds)]
     takes.__name__ = takes.__qualname__ = name
     return intrinsic(takes)
