@@ -208,6 +208,9 @@ class Leaf:
     def infer(self) -> Spec:
         raise AssertionError("leaves know their spec when they are made")
 
+    def compute(self) -> np.ndarray:
+        raise AssertionError("an input has no value of its own")
+
 
 class Placeholder(Leaf):
     """An input of a graph."""

@@ -5,6 +5,7 @@ An op lives in one file with five members: `infer` (output Spec or ShapeError), 
 """
 import functools
 import inspect
+import re
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ from graphnet.errors import ShapeError
 from graphnet.graph import Node, Spec, Tensor, Variable
 from graphnet.tracing import Trace, current, has_tensor, placeholder, record, restore, tracing, user_line
 
+Samples = Iterator[tuple["Op", list[np.ndarray]]]
 OPS: dict[str, type["Op"]] = {}  # every primitive by its class name: what tests and tables go through
 
 
@@ -31,7 +33,7 @@ class Op:
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        cls.name = "".join("_" + c.lower() if c.isupper() else c for c in cls.__name__).lstrip("_")
+        cls.name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", cls.__name__).lower().lstrip("_")
         if "reference" in dir(cls) and cls.reference is not Op.reference and not cls.__name__.startswith("_"):
             OPS[cls.__name__] = cls
 
@@ -41,7 +43,8 @@ class Op:
     def reference(self, *arrays: Any) -> Any:
         raise NotImplementedError(f"{type(self).__name__} lacks reference")
 
-    def samples(self) -> Iterator[tuple["Op", list[np.ndarray]]]:
+    @classmethod
+    def samples(cls) -> "Samples":
         """Pairs of an op of this kind and inputs for it, edges included."""
         return iter(())
 
@@ -177,7 +180,13 @@ class FunctionCall:
 
     @property
     def class_name(self) -> str:
-        return "".join(part.capitalize() for part in self.prefix.split("_"))
+        """The name that Keras's files have for it."""
+        return getattr(self.function, "class_name", None) or camel_case(self.prefix)
+
+
+def camel_case(name: str) -> str:
+    """expand_dims -> ExpandDims."""
+    return "".join(part.capitalize() for part in name.split("_"))
 
 
 def public(function: Callable[..., Any], class_name: str | None = None) -> Callable[..., Any]:
@@ -192,8 +201,8 @@ def public(function: Callable[..., Any], class_name: str | None = None) -> Calla
             return symbolic_call(FunctionCall(call, prefix), args, kwargs)
         return function(*args, **kwargs)
 
-    CLASS_NAMES[class_name or "".join(part.capitalize() for part in prefix.split("_"))] = call
-    call.prefix = prefix  # type: ignore[attr-defined]
+    call.prefix, call.class_name = prefix, class_name or camel_case(prefix)  # type: ignore[attr-defined]
+    CLASS_NAMES.setdefault(call.class_name, call)  # type: ignore[attr-defined]
     return call
 
 
@@ -215,15 +224,25 @@ def symbolic_call(operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any],
         result = (run or operation)(*inner_args, **inner_kwargs)
         leaves = [trace.lift(leaf) if leaf is not None else None for leaf in tree.flatten(result)]
     found = [t for t in leaves if t is not None]
-    masks = [t.mask for t in found]
-    specs = tuple([t.spec for t in found] + [m.spec for m in masks if m is not None])
-    node = Node(operation, tensors, specs, operation.name, "", arguments, None, user_line())
-    outputs = [Tensor(node, i) for i in range(len(found))]
-    behind = iter(range(len(found), len(specs)))
-    for output, mask in zip(outputs, masks, strict=True):
-        if mask is not None:
-            output.mask = Tensor(node, next(behind), f"{node.name}_mask")
-    fill = iter(outputs)
-    packed = tree.pack_sequence_as(result, [None if t is None else next(fill) for t in leaves])
-    node.structure = len(found)  # how many outputs are results; masks follow
-    return packed
+    specs = [t.spec for t in found]
+    carriers = []
+    for at, t in enumerate(found):
+        if t.mask is not None:
+            carriers.append(at)
+            specs.append(t.mask.spec)
+    node = Node(operation, tensors, tuple(specs), operation.name, "", arguments, None, user_line())
+    fill = iter(range(len(found)))
+    node.structure = (tree.pack_sequence_as(result, [None if t is None else next(fill) for t in leaves]), tuple(carriers))
+    return outputs_of(node)
+
+
+def outputs_of(node: Node) -> Any:
+    """The outputs of a call, in the structure that it gave them; masks attached."""
+    positions, carriers = node.structure
+    count = len(node.specs) - len(carriers)
+    tensors = [Tensor(node, i) for i in range(count)]
+    for offset, at in enumerate(carriers):
+        tensors[at].mask = Tensor(node, count + offset, f"{node.name}_mask")
+    if type(positions) is int:
+        return tensors[positions]
+    return tree.map_structure(lambda i: None if i is None else tensors[i], positions)

@@ -1,0 +1,167 @@
+"""From a graph and the shapes of its inputs to a plan: where each tensor lies, and which kernel computes it."""
+import importlib
+import pkgutil
+from collections.abc import Sequence
+from typing import Any
+
+from graphnet.backends.cpu import kernels, weights
+from graphnet.backends.cpu.kernels.contraction import required_halo
+from graphnet.backends.cpu.lowering import lowering_of
+from graphnet.backends.cpu.operand import Operand
+from graphnet.backends.cpu.plan import Builder, Plan
+from graphnet.backends.numpy.interpreter import bind_extents
+from graphnet.graph import Constant, Graph, Leaf, Node, Read, Spec, Tensor
+from graphnet.op import View
+from graphnet.ops.shape import BroadcastTo, Concatenate, Reshape, Slice, Transpose
+from graphnet.passes.fuse import Epilogue
+
+for _module in pkgutil.iter_modules(kernels.__path__):
+    importlib.import_module(f"{kernels.__name__}.{_module.name}")
+
+
+def lower_graph(graph: Graph, shapes: Sequence[tuple[int, ...]], threads: int) -> Plan:
+    """The plan of a graph for inputs of these shapes; no user code runs, and nothing is compiled that another plan has used."""
+    return Driver(graph, shapes, threads).plan()
+
+
+class Driver:
+    """One lowering: extents filled in, destinations chosen, steps added."""
+
+    def __init__(self, graph: Graph, shapes: Sequence[tuple[int, ...]], threads: int) -> None:
+        self.graph, self.builder = graph, Builder(threads=threads)
+        self.values: dict[Any, Operand] = {}
+        self.targets: dict[Any, Operand] = {}
+        self.ops: dict[Node, Any] = {}
+        self.specs: dict[Any, Spec] = {}
+        self._bind(shapes)
+
+    def _bind(self, shapes: Sequence[tuple[int, ...]]) -> None:
+        """Known shapes for every tensor; what could not be proven equal before is checked here."""
+        extents = bind_extents(self.graph, shapes)
+        for tensor, shape in zip(self.graph.inputs, shapes, strict=True):
+            self.specs[tensor.key] = Spec(tuple(shape), tensor.dtype)
+        for node in self.graph.nodes:
+            if isinstance(node.op, Leaf):
+                self.specs[node, 0] = node.specs[0]
+                continue
+            op = self.ops[node] = node.op.bind(extents)
+            inferred = op.infer(*[self.specs[t.key] for t in node.inputs])
+            for i, spec in enumerate(inferred if type(inferred) is tuple else (inferred,)):
+                self.specs[node, i] = spec
+
+    def plan(self) -> Plan:
+        builder, graph = self.builder, self.graph
+        for tensor in graph.inputs:
+            spec = self.specs[tensor.key]
+            self.values[tensor.key] = builder.input(spec.shape, spec.dtype)
+        outputs = [builder.output(self.specs[t.key].shape, self.specs[t.key].dtype) for t in graph.roots]
+        self._place(outputs)
+        for node in graph.nodes:
+            builder.label = node.scope or node.name
+            self._emit(node)
+        builder.label = "output"
+        for tensor, output in zip(graph.roots, outputs, strict=True):
+            value = self.values[tensor.key]
+            if value is not output and (value.buffer is not output.buffer):
+                builder.copy(value, output)
+        return builder.finish()
+
+    # ---- where results are written
+
+    def _place(self, outputs: Sequence[Operand]) -> None:
+        """Chooses destinations, readers first: an output's own array, a part of a concatenation, a buffer with the halo its reader wants."""
+        for tensor, output in zip(self.graph.roots, outputs, strict=True):
+            self._aim(tensor, output)
+        for node in reversed(self.graph.nodes):
+            op = self.ops.get(node)
+            if isinstance(op, Concatenate) and self.specs[node, 0].dtype == "float32":
+                self._place_parts(node, op)
+            contraction = op.producer if isinstance(op, Epilogue) else op
+            halo = required_halo(contraction, self.specs[node.inputs[0].key].shape, self.specs[node.inputs[1].key].shape) if len(node.inputs) > 1 else None
+            if halo is not None:
+                source = node.inputs[0]
+                spec = self.specs[source.key]
+                if self._computed(source) and source.key not in self.targets:
+                    self.targets[source.key] = self.builder.temporary(spec.shape, spec.dtype, halo)
+
+    def _place_parts(self, node: Node, op: Concatenate) -> None:
+        spec = self.specs[node, 0]
+        whole = self.targets.get((node, 0))
+        if whole is None:
+            whole = self.targets[node, 0] = self.builder.temporary(spec.shape, spec.dtype)
+        at = 0
+        for t in node.inputs:
+            extent = self.specs[t.key].shape[op.axis]
+            starts = tuple([at if i == op.axis else 0 for i in range(len(spec.shape))])
+            stops = tuple([at + extent if i == op.axis else s for i, s in enumerate(spec.shape)])
+            self._aim(t, whole.slice(starts, stops))
+            at += extent
+
+    def _aim(self, tensor: Tensor, target: Operand) -> None:
+        """Lets a tensor be computed into a target; through reshapes, to what they are views of."""
+        while isinstance(self.ops.get(tensor.node), Reshape) and target.contiguous:
+            tensor = tensor.node.inputs[0]
+            target = target.reshape(self.specs[tensor.key].shape)  # type: ignore[assignment]
+        if self._computed(tensor) and tensor.key not in self.targets and target.dtype == self.specs[tensor.key].dtype:
+            self.targets[tensor.key] = target
+
+    def _computed(self, tensor: Tensor) -> bool:
+        op = self.ops.get(tensor.node)
+        return op is not None and not isinstance(op, View)
+
+    # ---- steps
+
+    def _emit(self, node: Node) -> None:
+        op, builder = self.ops.get(node), self.builder
+        if op is None:
+            self.values[node, 0] = self._leaf(node.op)
+            return
+        inputs = [self.values[t.key] for t in node.inputs]
+        if isinstance(op, View):
+            self.values[node, 0] = self._view(op, inputs[0], self.specs[node, 0].shape)
+            return
+        used = self._used()
+        outputs: list[Any] = []
+        for i in range(len(node.specs)):
+            spec = self.specs[node, i]
+            if (node, i) not in used and len(node.specs) > 1:
+                outputs.append(None)
+                continue
+            target = self.targets.get((node, i))
+            outputs.append(builder.temporary(spec.shape, spec.dtype) if target is None else target)
+            self.values[node, i] = outputs[-1]
+        if all(y is None or y.size == 0 for y in outputs):
+            return
+        lower = lowering_of(op.producer if isinstance(op, Epilogue) else op)
+        if lower is not None and all(x.size for x in inputs):
+            done = lower(op.producer, inputs, outputs, builder, op) if isinstance(op, Epilogue) else lower(op, inputs, outputs, builder)
+            if done is not False:
+                return
+        outputs = [builder.temporary(self.specs[node, i].shape, self.specs[node, i].dtype) if y is None else y for i, y in enumerate(outputs)]
+        builder.python_step(op.reference, inputs, outputs, builder.label)
+
+    def _used(self) -> set[Any]:
+        if not hasattr(self, "_used_keys"):
+            self._used_keys = {t.key for n in self.graph.nodes for t in n.inputs} | {t.key for t in self.graph.roots}
+        return self._used_keys
+
+    def _leaf(self, op: Leaf) -> Operand:
+        if isinstance(op, Read):
+            return self.builder.weight(op.variable)
+        if isinstance(op, Constant):
+            return self.builder.constant(op.value)
+        sources = op.variables  # type: ignore[attr-defined]
+        return self.builder.weight(weights.derived(sources, ("folded", op), lambda *_: op.compute()))
+
+    def _view(self, op: View, x: Operand, shape: tuple[int, ...]) -> Operand:
+        if isinstance(op, Reshape):
+            seen = x.reshape(shape)
+            return self.builder.contiguous(x).reshape(shape) if seen is None else seen  # type: ignore[return-value]
+        if isinstance(op, Transpose):
+            return x.transpose(op.axes)
+        if isinstance(op, BroadcastTo):
+            return x.broadcast(shape)
+        if isinstance(op, Slice):
+            bounds = [slice(a, b, c).indices(s) for a, b, c, s in zip(op.starts, op.stops, op.steps, x.shape, strict=True)]
+            return x.slice(*(tuple(v) for v in zip(*bounds, strict=True))) if bounds else x
+        raise AssertionError(f"no view for {op}")

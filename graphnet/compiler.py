@@ -1,0 +1,84 @@
+"""The pipeline, top to bottom: a function is traced, its graph simplified, lowered for the shapes of a call, and run.
+
+    trace -> passes -> (shapes of a call) -> lower -> plan -> run
+"""
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from graphnet.graph import Graph
+from graphnet.passes import run_passes
+from graphnet.settings import settings
+
+PLANS = 64  # kept for one executable; the least recently used goes first
+
+
+class Executable:
+    """A graph ready to be called: plans for the shapes seen, each made at its first call."""
+
+    def __init__(self, graph: Graph, optimized: Graph | None = None) -> None:
+        self.graph = graph
+        self.optimized = run_passes(graph) if optimized is None else optimized
+        self._runners: dict[Any, Any] = {}
+        self._lock = threading.Lock()
+        self._fast: Any = None
+
+    def runner(self, shapes: tuple[tuple[int, ...], ...]) -> Any:
+        """What runs inputs of these shapes."""
+        found = self._runners.get(shapes)
+        if found is not None:
+            return found
+        from graphnet.backends.cpu.calls import Runner
+        from graphnet.backends.cpu.driver import lower_graph
+        from graphnet.backends.cpu.executor import allowed_threads
+        with self._lock:
+            found = self._runners.get(shapes)
+            if found is None:
+                found = Runner(lower_graph(self.optimized, shapes, allowed_threads()))
+                if len(self._runners) >= PLANS:
+                    self._drop_one()
+                self._runners[shapes] = found
+        return found
+
+    def _drop_one(self) -> None:
+        """Drops a plan that no call has used since the last time one was dropped, else the oldest."""
+        victim = next((key for key, r in self._runners.items() if not r.used), next(iter(self._runners)))
+        for r in self._runners.values():
+            r.used = False
+        dropped = self._runners.pop(victim)
+        if self._fast is not None:
+            self._fast.drop(dropped)
+
+    def __call__(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """The outputs for arrays of the due dtypes, C-contiguous and aligned; variables are updated."""
+        runner = self.runner(tuple([x.shape for x in arrays]))
+        results = runner(arrays)
+        if self.graph.updates:
+            count = len(self.graph.outputs)
+            for variable, value in zip(self.graph.updates, results[count:], strict=True):
+                variable.assign(value)
+            return results[:count]
+        return results
+
+    def fast(self, otherwise: Callable[[np.ndarray], Any]) -> Any:
+        """The short way for one input and one output: y = fast(x)."""
+        from graphnet.backends.cpu.calls import FastCall
+        self._fast = FastCall(self.graph.inputs[0].dtype, otherwise)
+        return self._fast
+
+    def report(self, shapes: tuple[tuple[int, ...], ...]) -> str:
+        """The plan for these shapes as text: its steps with kernel, operands, work; memory; what has no kernel."""
+        return str(self.runner(shapes).plan)
+
+
+def plain(array: np.ndarray) -> np.ndarray:
+    """The array itself where kernels can read it as it lies, else a copy: C-contiguous, aligned, native byte order."""
+    flags = array.flags
+    if flags.c_contiguous and flags.aligned and array.dtype.isnative:
+        return array
+    return np.array(array, dtype=array.dtype.newbyteorder("="), order="C")
+
+
+_ = settings

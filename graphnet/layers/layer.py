@@ -1,0 +1,442 @@
+"""Layer: `build` makes variables, `call` speaks ops; calling a layer on symbolic tensors makes a node of the graph."""
+import contextvars
+import functools
+import inspect
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from graphnet import constraints, dtypes, initializers, regularizers, tree
+from graphnet.errors import GraphError
+from graphnet.graph import CallList, Node, Tensor, Variable, made_at
+from graphnet.layers.input_spec import InputSpec, check_inputs
+from graphnet.layers.masking import get_mask, set_mask, warn_dropped
+from graphnet.module import Module
+from graphnet.op import NAMES, outputs_of, symbolic_call
+from graphnet.ops.elementwise import cast
+from graphnet.ops.shape import shape as shape_of
+from graphnet.ops.shape import shown
+from graphnet.tracing import Trace, current, has_tensor, restore
+
+_training: contextvars.ContextVar[bool | None] = contextvars.ContextVar("graphnet_training", default=None)
+_path: contextvars.ContextVar[tuple[str, ...]] = contextvars.ContextVar("graphnet_path", default=())
+
+
+class Signature(NamedTuple):
+    """What `call` takes: names of its arguments, and whether training and masks are among them."""
+
+    names: tuple[str, ...]
+    training: bool
+    masks: tuple[str, ...]  # arguments named mask or <argument>_mask
+    any_keyword: bool
+
+
+@functools.cache
+def signature_of(function: Any) -> Signature:
+    parameters = inspect.signature(function).parameters
+    names = tuple(n for n, p in parameters.items() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY) and n != "self")
+    masks = tuple(n for n in names if n == "mask" or n.endswith("_mask"))
+    return Signature(names, "training" in names, masks, any(p.kind is p.VAR_KEYWORD for p in parameters.values()))
+
+
+def snake_case(name: str) -> str:
+    """Keras's automatic names: Conv2DTranspose -> conv2d_transpose, LSTM -> lstm."""
+    out = ""
+    for i, c in enumerate(name):
+        if c.isupper() and i and ((name[i - 1].islower()) or (i + 1 < len(name) and name[i + 1].islower() and not name[i - 1].isdigit() and name[i - 1] != "_")):
+            out += "_"
+        elif c.isupper() and i > 1 and name[i - 1].isdigit() and i + 1 < len(name) and name[i + 1].islower():
+            out += "_"
+        out += c.lower()
+    return out
+
+
+class Layer(Module):
+    """A callable with variables. Subclasses define ``build(input_shape)``, which makes variables by `add_weight`, and ``call(inputs)``.
+
+    Arguments: ``activity_regularizer``, ``trainable``, ``dtype`` (of computation and variables), ``autocast`` (float inputs are cast to dtype), ``name``.
+    Calling it on symbolic tensors checks shapes at once and gives symbolic tensors; on arrays it computes.
+    Source: https://keras.io/api/layers/base_layer/
+
+    Example:
+
+        >>> import numpy as np, graphnet
+        >>> class Scale(graphnet.layers.Layer):
+        ...     def build(self, input_shape):
+        ...         self.scale = self.add_weight(shape=(input_shape[-1],), initializer="ones", name="scale")
+        ...     def call(self, inputs):
+        ...         return inputs * self.scale
+        >>> Scale()(np.ones((2, 3), "float32")).shape
+        (2, 3)
+    """
+
+    supports_masking = False
+    _auto_config: dict[str, Any]
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> "Layer":
+        layer = super().__new__(cls)
+        try:
+            bound = inspect.signature(cls.__init__).bind(layer, *args, **kwargs)
+        except TypeError:
+            return layer  # __init__ itself says what is wrong
+        config = dict(list(bound.arguments.items())[1:])
+        config.update(config.pop("kwargs", {}))
+        object.__setattr__(layer, "_untracked_auto_config", config)
+        return layer
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "build" in cls.__dict__:
+            cls.build = _remember_build(cls.__dict__["build"])  # type: ignore[method-assign]
+
+    def __init__(self, *, activity_regularizer: Any = None, trainable: bool = True, dtype: Any = None, autocast: bool = True,
+                 name: str | None = None, **kwargs: Any) -> None:
+        input_shape = kwargs.pop("input_shape", None)
+        if "input_dim" in kwargs:
+            input_shape = (kwargs.pop("input_dim"),)
+        batch = kwargs.pop("batch_size", None)
+        self._untracked_batch_shape = kwargs.pop("batch_shape", kwargs.pop("batch_input_shape", None)) or (
+            (batch, *input_shape) if input_shape is not None else None)
+        kwargs.pop("weights", None)
+        if kwargs:
+            raise TypeError(f"{type(self).__name__} does not take the argument(s) {', '.join(map(repr, kwargs))}; see help({type(self).__name__}).")
+        if name is not None and not isinstance(name, str):
+            raise TypeError(f"{type(self).__name__} expects name to be a string; received name={name!r}.")
+        self.name = name or NAMES.unique(snake_case(type(self).__name__))
+        self.dtype = dtypes.standardize_dtype(dtype["config"]["name"] if isinstance(dtype, dict) else dtype)
+        self.autocast, self.built = autocast, False
+        self.activity_regularizer = regularizers.get(activity_regularizer)
+        self.input_spec: Any = None
+        self._trainable = bool(trainable)
+        self._weights: list[Variable] = []
+        self._untracked_calls = CallList()
+        self._untracked_build_shapes: Any = None
+        self._untracked_path = self.name
+        self._untracked_mask_warned = False
+
+    # ---- variables
+
+    def add_weight(self, shape: Sequence[int] | None = None, initializer: Any = None, dtype: Any = None, trainable: bool = True,
+                   autocast: bool = True, regularizer: Any = None, constraint: Any = None, aggregation: str = "none",
+                   overwrite_with_gradient: bool = False, name: str | None = None) -> Variable:
+        """Makes a variable of this layer: ``glorot_uniform`` for floats unless another ``initializer`` is given, zeros for other dtypes."""
+        dtype = dtypes.standardize_dtype(dtype or self.dtype)
+        shape = () if shape is None else tuple(shape)
+        if any(s is None for s in shape):
+            raise GraphError(f"Layer {self.name!r} ({type(self).__name__}) makes a weight of shape {shape}, which has an unknown extent. "
+                             "Give that extent in Input(shape=...).")
+        initializer = initializers.get(initializer or ("glorot_uniform" if dtype in dtypes.FLOATS else "zeros"))
+        variable = Variable(initializer, shape, dtype, trainable, name or "variable")
+        variable.path = "/".join((*_path.get(), variable.name)) if _path.get() else f"{self.name}/{variable.name}"
+        variable.regularizer, variable.constraint = regularizers.get(regularizer), constraints.get(constraint)
+        self._weights.append(variable)
+        return variable
+
+    @property
+    def trainable(self) -> bool:
+        return self._trainable
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        self._trainable = bool(value)
+        for variable in self._own_variables():
+            if getattr(variable, "starts_trainable", variable.trainable) or variable.trainable:
+                variable.starts_trainable = True  # type: ignore[attr-defined]
+                variable.trainable = self._trainable
+        for layer in self._layers:
+            layer.trainable = self._trainable
+
+    @property
+    def _layers(self) -> list["Layer"]:
+        return [m for m in self._children() if isinstance(m, Layer)]
+
+    @property
+    def weights(self) -> list[Variable]:
+        """All variables of this layer and of those inside it, trainable ones of each layer first."""
+        own = self._own_variables()
+        ordered = [v for v in own if getattr(v, "starts_trainable", v.trainable)] + [v for v in own if not getattr(v, "starts_trainable", v.trainable)]
+        for layer in self._layers:
+            ordered += layer.weights
+        return list({id(v): v for v in ordered if not getattr(v, "is_seed", False)}.values())
+
+    @property
+    def variables(self) -> list[Variable]:
+        return list({id(v): v for v in [*self.weights, *super().variables]}.values())
+
+    @property
+    def trainable_weights(self) -> list[Variable]:
+        return [v for v in self.weights if v.trainable] if self.trainable else []
+
+    @property
+    def non_trainable_weights(self) -> list[Variable]:
+        return [v for v in self.weights if not v.trainable] if self.trainable else self.weights
+
+    @property
+    def trainable_variables(self) -> list[Variable]:
+        return [v for v in self.variables if v.trainable] if self.trainable else []
+
+    @property
+    def non_trainable_variables(self) -> list[Variable]:
+        return [v for v in self.variables if not v.trainable] if self.trainable else self.variables
+
+    def get_weights(self) -> list[np.ndarray]:
+        """Copies of all weights, in the order of `weights`."""
+        return [v.value.copy() for v in self.weights]
+
+    def set_weights(self, weights: Sequence[Any]) -> None:
+        """Assigns all weights, in the order of `weights`; checks all shapes before the first is changed."""
+        variables = self.weights
+        arrays = [np.asarray(w) for w in weights]
+        if len(arrays) != len(variables):
+            raise ValueError(f"Layer {self.name!r} has {len(variables)} weights; set_weights received {len(arrays)}."
+                             + ("" if self.built else " The layer is not built yet: call it, or build(input_shape), first."))
+        for variable, array in zip(variables, arrays, strict=True):
+            if variable.shape != array.shape:
+                raise ValueError(f"Layer {self.name!r}: weight {variable.path!r} expects shape {variable.shape}; set_weights received {array.shape}.")
+        for variable, array in zip(variables, arrays, strict=True):
+            variable.assign(array.astype(variable.dtype, copy=False))
+
+    def count_params(self) -> int:
+        """The number of values in all weights."""
+        if not self.built:
+            raise ValueError(f"Layer {self.name!r} has no weights yet: call it, or build(input_shape), before count_params().")
+        return sum(v.size for v in self.weights)
+
+    # ---- building and calling
+
+    @property
+    def path(self) -> str:
+        return self._untracked_path
+
+    @property
+    def compute_dtype(self) -> str:
+        return self.dtype
+
+    @property
+    def variable_dtype(self) -> str:
+        return self.dtype
+
+    def build(self, input_shape: Any) -> None:
+        """Makes the variables; `input_shape` has None for unknown extents, and is a list or dict for several inputs."""
+        self.built = True
+
+    def call(self, *args: Any, **kwargs: Any) -> Any:
+        """The computation, in ops."""
+        raise NotImplementedError(f"Layer {self.name!r} ({type(self).__name__}) has no call(self, inputs) method. Define it.")
+
+    def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
+        """The mask of the output; by default that of the input where the layer supports masking."""
+        return previous_mask
+
+    def compute_output_shape(self, *args: Any, **kwargs: Any) -> Any:
+        """The output's shape for an input's shape, found by a trace."""
+        from graphnet.layers.core.input_layer import Input
+        shapes = args[0] if args else next(iter(kwargs.values()))
+        nested = isinstance(shapes, (list, dict)) or (isinstance(shapes, tuple) and shapes and isinstance(shapes[0], (tuple, list)))
+        inputs = tree.map_structure(lambda s: s, shapes) if not nested else shapes
+        make = {True: lambda s: {k: Input(batch_shape=v) for k, v in s.items()} if isinstance(s, dict) else [Input(batch_shape=v) for v in s],
+                False: lambda s: Input(batch_shape=tuple(s))}[nested]
+        return tree.map_structure(lambda t: t.shape, self.symbolic_call(make(inputs)))
+
+    def symbolic_call(self, *args: Any, **kwargs: Any) -> Any:
+        """The call on symbolic tensors, without a note of it on the layer."""
+        return symbolic_call(self, args, kwargs, self._run)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if current() is None and (has_tensor(args) or (kwargs and has_tensor(kwargs.values()))):
+            return self._make_node(args, kwargs)
+        return self._run(*args, **kwargs)
+
+    def _make_node(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        try:
+            result = symbolic_call(self, args, kwargs, self._run)
+        except (GraphError, TypeError) as error:
+            if getattr(error, "graphnet_located", False):
+                raise
+            made = "; ".join(f"{t.name!r} {t.shape} {made_at(t)}" for t in tree.flatten([args, list(kwargs.values())]) if type(t) is Tensor)
+            told = type(error)(f"{error}\n  in the call of layer {self.name!r} ({type(self).__name__}) on {made}")
+            told.graphnet_located = True  # type: ignore[attr-defined]
+            raise told from None
+        node = next(t for t in tree.flatten(result) if type(t) is Tensor).node
+        number = self._untracked_calls.add(node)
+        node.name = f"{self.name}:{number}" if number else self.name
+        return result
+
+    def _run(self, *args: Any, **kwargs: Any) -> Any:
+        """The call itself: inside a trace, or on arrays."""
+        takes = signature_of(type(self).call)
+        if not args and takes.names and takes.names[0] in kwargs:
+            args = (kwargs.pop(takes.names[0]),)
+        inputs = args[0] if args else None
+        trace = current()
+        args = self._cast(args)
+        inputs = args[0] if args else None
+        who = f"layer {self.name!r} ({type(self).__name__})"
+        check_inputs(self.input_spec, inputs, who)
+        if trace is not None:
+            trace.scope.append(self.name)
+        path_token = _path.set((*_path.get(), self.name))
+        training = kwargs.pop("training", None)
+        training = _training.get() if training is None else training
+        training_token = _training.set(training)
+        try:
+            if not self.built:
+                self._untracked_path = "/".join(_path.get())
+                self._build(takes, args, kwargs)
+                check_inputs(self.input_spec, inputs, who)
+            if takes.training and training is not None:
+                kwargs["training"] = training
+            masks = self._find_masks(takes, args, kwargs)
+            result = self.call(*args, **kwargs)
+            self._attach_masks(inputs, masks, result, trace)
+            return result
+        finally:
+            _training.reset(training_token)
+            _path.reset(path_token)
+            if trace is not None:
+                trace.scope.pop()
+
+    def _cast(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
+        if not self.autocast:
+            return args
+
+        def one(x: Any) -> Any:
+            if isinstance(x, (Tensor, np.ndarray, np.generic)):
+                if str(x.dtype) in dtypes.FLOATS and str(x.dtype) != self.dtype:
+                    mask, x = get_mask(x), cast(x, self.dtype)
+                    if mask is not None:
+                        set_mask(x, mask)
+                return x
+            if isinstance(x, Layer):
+                raise TypeError(f"Layer {self.name!r} expects tensors; received the layer object {x.name!r} itself. "
+                                f"Call that layer on its input first and pass the result: {self.name}({x.name}(x)).")
+            return x
+        return tuple([self._nested_numbers(a) if isinstance(a, list) else a for a in args]) if not args else tuple(
+            [tree.map_structure(one, self._nested_numbers(a)) if isinstance(a, (list, tuple, dict)) else one(a) for a in args])
+
+    @staticmethod
+    def _nested_numbers(value: Any) -> Any:
+        """A nested list of numbers is one array."""
+        if isinstance(value, (list, tuple)) and value and all(isinstance(v, (int, float, bool)) for v in tree.iterate(value)):
+            return dtypes.as_array(value)
+        return value
+
+    def _build(self, takes: Signature, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        def shapes(value: Any) -> Any:
+            return tree.map_structure(lambda x: shown(shape_of(x)) if hasattr(x, "shape") else None, value)
+        wants = [n for n, p in inspect.signature(self.build).parameters.items() if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+        given = {**dict(zip(takes.names, args, strict=False)), **kwargs}
+        named = {f"{n}_shape": v for n, v in given.items()}
+        if len(wants) > 1 or (wants and wants[0] != "input_shape" and wants[0] in named):
+            self.build(**{n: shapes(named[n]) for n in wants if named.get(n) is not None})
+        else:
+            self.build(shapes(args[0] if args else next(iter(given.values()), None)))
+        self.built = True
+
+    def _find_masks(self, takes: Signature, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Masks of the first argument; those that `call` asks for and were not given are put into kwargs."""
+        def masks_of(value: Any) -> Any:
+            found = tree.map_structure(get_mask, value)
+            return found if any(m is not None for m in tree.flatten(found)) else None
+        first = masks_of(args[0]) if args else None
+        if not takes.masks:
+            return first
+        for i, value in enumerate(args):
+            name = "mask" if i == 0 and "mask" in takes.masks else f"{takes.names[i]}_mask" if i < len(takes.names) else ""
+            if name in takes.masks and kwargs.get(name) is None and i + 1 <= len(args):
+                found = masks_of(value)
+                if found is not None:
+                    kwargs[name] = found
+        return kwargs.get("mask", first)
+
+    def _attach_masks(self, inputs: Any, masks: Any, result: Any, trace: Trace | None) -> None:
+        none_given = masks is None or all(m is None for m in tree.flatten(masks))
+        if not self.supports_masking:
+            if not none_given and not self._untracked_mask_warned and type(self).compute_mask is Layer.compute_mask and "mask" not in signature_of(type(self).call).masks:
+                self._untracked_mask_warned = True
+                source = next((x for x in tree.flatten(inputs) if get_mask(x) is not None), None)
+                warn_dropped(self, source)
+            if type(self).compute_mask is Layer.compute_mask:
+                return
+        if none_given and type(self).compute_mask is Layer.compute_mask:
+            return
+        outputs = tree.flatten(result)
+        computed = self.compute_mask(inputs, masks)
+        flat = tree.flatten(computed) if computed is not None else []
+        if len(flat) == 1 and len(outputs) > 1:
+            flat = flat * 1 + [None] * (len(outputs) - 1)
+        for x, mask in zip(outputs, flat, strict=False):
+            if mask is not None and get_mask(x) is None:
+                set_mask(x, mask)
+
+    # ---- the calls that were made
+
+    @property
+    def calls(self) -> list[Node]:
+        """The nodes of this layer's calls on symbolic tensors that are still in use, in order."""
+        return self._untracked_calls.alive()
+
+    def _sole_call(self, what: str) -> Node:
+        calls = self.calls
+        if len(calls) == 1:
+            return calls[0]
+        if not calls:
+            raise AttributeError(f"Layer {self.name!r} was never called on symbolic tensors, so it has no {what}. Call it on an Input first.")
+        listed = "; ".join(f"{n.name!r} {shown(n.specs[0].shape)} at {n.source[0]}:{n.source[1]}" if n.source else repr(n.name) for n in calls)
+        raise AttributeError(f"Layer {self.name!r} was called {len(calls)} times, so it has no single {what}. Its calls: {listed}. "
+                             f"Choose one: model.extract({calls[-1].name!r}), or layer.calls[i].")
+
+    @property
+    def output(self) -> Any:
+        """The symbolic output of the layer's one call; AttributeError where there is none or more than one."""
+        return outputs_of(self._sole_call("output"))
+
+    @property
+    def input(self) -> Any:
+        """The symbolic input of the layer's one call; AttributeError where there is none or more than one."""
+        node = self._sole_call("input")
+        args, kwargs = restore(node.arguments, node.inputs)
+        return args[0] if args else next(iter(kwargs.values()))
+
+    # ---- configuration
+
+    def get_config(self) -> dict[str, Any]:
+        """What `from_config` needs to make an equal layer, as plain data."""
+        base = {"name": self.name, "trainable": self.trainable, "dtype": self.dtype}
+        if type(self).get_config is Layer.get_config and type(self).__init__ is not Layer.__init__:
+            auto = dict(self._untracked_auto_config)  # type: ignore[attr-defined]
+            plain = (int, float, str, bool, list, tuple, dict, type(None))
+            odd = [k for k, v in auto.items() if not isinstance(v, plain)]
+            if odd:
+                raise NotImplementedError(
+                    f"Layer {self.name!r} ({type(self).__name__}) takes constructor arguments that are not plain data ({', '.join(odd)}). "
+                    "Define get_config(self) -> dict, and from_config where the values must be rebuilt.")
+            takes = inspect.signature(type(self).__init__).parameters
+            open_ended = any(p.kind is p.VAR_KEYWORD for p in takes.values())
+            return {**auto, **{k: v for k, v in base.items() if open_ended or k in takes}}
+        return base
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "Layer":
+        """A layer with that configuration, and weights of its own."""
+        try:
+            return cls(**config)
+        except TypeError as error:
+            raise TypeError(f"{cls.__name__}.from_config: the constructor does not take the configuration {config}: {error}. "
+                            "get_config and __init__ must agree.") from error
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} name={self.name}, built={self.built}>"
+
+
+def _remember_build(build: Any) -> Any:
+    @functools.wraps(build)
+    def run(self: Layer, *args: Any, **kwargs: Any) -> None:
+        build(self, *args, **kwargs)
+        self.built = True
+        self._untracked_build_shapes = (args, kwargs)
+    return run
+
+
+__all__ = ["InputSpec", "Layer", "Signature", "signature_of", "snake_case"]

@@ -1,0 +1,1 @@
+"""Model, Sequential and what loads, clones and cuts models."""

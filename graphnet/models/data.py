@@ -1,0 +1,68 @@
+"""Data for a model's inputs: matched by position or name, checked and converted before anything runs."""
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from graphnet import dtypes
+from graphnet.errors import DataError
+from graphnet.graph import Spec, Tensor
+
+
+def match(inputs: Sequence[Tensor], structure: Any, data: Any, who: str) -> list[Any]:
+    """The data in the order of the inputs: an array, a list by position or a dict by name."""
+    names = [t.name for t in inputs]
+    if isinstance(data, Mapping):
+        keys = sorted(structure) if isinstance(structure, Mapping) else names
+        labels = keys if set(keys) <= set(data) or not set(names) <= set(data) else names
+        missing, extra = [k for k in labels if k not in data], [k for k in data if k not in labels]
+        if missing or (extra and len(data) == len(labels)):
+            raise DataError(f"{who} expects inputs named {labels}; received {list(data)}" + (f": {missing} are missing." if missing else f": {extra} are not known."))
+        return [data[k] for k in labels]
+    if isinstance(data, (list, tuple)):
+        if len(data) == len(inputs) and (len(inputs) > 1 or hasattr(data[0], "shape") or not np.isscalar(data[0])):
+            if not (len(inputs) == 1 and not hasattr(data[0], "shape") and isinstance(data[0], (int, float))):
+                return list(data) if len(inputs) > 1 or _is_array_like(data[0], inputs[0]) else [data]
+        if len(inputs) == 1:
+            return [data]
+        raise DataError(f"{who} expects {len(inputs)} inputs {names}; received {len(data)}.")
+    if len(inputs) != 1:
+        raise DataError(f"{who} expects {len(inputs)} inputs {names}; received one array. Pass a list in that order, or a dict by name.")
+    return [data]
+
+
+def _is_array_like(value: Any, tensor: Tensor) -> bool:
+    return hasattr(value, "shape") and np.ndim(value) == tensor.ndim or (not hasattr(value, "shape") and np.ndim(value) == tensor.ndim)
+
+
+def convert(value: Any, spec: Spec, name: str, who: str) -> np.ndarray:
+    """One input as an array of the due dtype and a shape that fits; DataError where it cannot be."""
+    try:
+        array = np.asarray(value)
+    except (ValueError, TypeError) as error:
+        raise DataError(f"{who}: input {name!r} expects an array; received {type(value).__name__}, which is none ({error}).") from None
+    if array.dtype.kind not in "fiub":
+        raise DataError(f"{who}: input {name!r} expects dtype {spec.dtype}; received dtype {array.dtype} ({type(value).__name__}). Convert it to numbers first.")
+    check_shape(array, spec, name, who)
+    if array.dtype.name != spec.dtype:
+        if spec.dtype in dtypes.INTS and array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise DataError(f"{who}: input {name!r} expects dtype {spec.dtype}; received {array.dtype} data that holds NaN or infinity, "
+                            "which no integer can stand for. Clean or mask the data first.")
+        array = array.astype(spec.dtype)
+    return array
+
+
+def check_shape(array: np.ndarray, spec: Spec, name: str, who: str) -> None:
+    """Raises DataError where an array's shape does not fit the input."""
+    fits = array.ndim == len(spec.shape) and all(type(w) is not int or w == g for w, g in zip(spec.shape, array.shape, strict=True))
+    if fits:
+        return
+    wanted = tuple(s if type(s) is int else None for s in spec.shape)
+    mend = ""
+    if array.ndim == len(spec.shape) - 1:
+        mend = " The batch axis seems to be missing: pass x[None]." if array.shape == wanted[1:] else " An axis seems to be missing (batch or channels): expand_dims adds one."
+    elif len(wanted) == 4 and array.ndim == 4 and wanted[-1] == array.shape[1]:
+        mend = " The data looks channels_first: pass x.transpose(0, 2, 3, 1)."
+    axes = [i for i, (w, g) in enumerate(zip(wanted, array.shape, strict=False)) if w is not None and w != g] if array.ndim == len(wanted) else []
+    where = f" (axis {axes[0]}: {wanted[axes[0]]} expected, {array.shape[axes[0]]} received)" if axes else f" (ndim={len(wanted)} expected, ndim={array.ndim} received)"
+    raise DataError(f"{who}: input {name!r} expects shape {wanted}; received shape {array.shape}{where}.{mend}")

@@ -1,0 +1,183 @@
+"""Model: a layer that can be called on data, predicted with, summed up, drawn and cut."""
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import networkx as nx
+import numpy as np
+
+from graphnet import tree
+from graphnet.compiler import Executable, plain
+from graphnet.errors import GraphError
+from graphnet.graph import Tensor
+from graphnet.layers.layer import Layer
+from graphnet.models import data
+from graphnet.registry import builtin
+from graphnet.tracing import current, fresh_spec, has_tensor, placeholder, trace_function
+from graphnet.training.predict import predict as run_predict
+
+_FUNCTIONAL = ("inputs", "outputs")
+
+
+def _functional_arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool:
+    return len(args) >= 2 or (len(args) == 1 and "outputs" in kwargs) or all(k in kwargs for k in _FUNCTIONAL)
+
+
+@builtin("models")
+class Model(Layer):
+    """A model: ``Model(inputs, outputs)`` from symbolic tensors (also lists or dicts of them), or a subclass with its own ``call``.
+
+    Arguments: ``inputs``, ``outputs``, ``name``, ``trainable``. Raises GraphError where the outputs do not follow from the inputs.
+    Source: https://keras.io/api/models/model/
+
+    Example:
+
+        >>> import numpy as np, graphnet
+        >>> x = graphnet.Input((3,))
+        >>> model = graphnet.Model(x, graphnet.layers.Dense(2)(x))
+        >>> model(np.ones((4, 3), "float32")).shape
+        (4, 2)
+    """
+
+    def __new__(cls, *args: Any, **kwargs: Any) -> Any:
+        if cls is Model and _functional_arguments(args, kwargs):
+            from graphnet.models.functional import Functional
+            return super().__new__(Functional, *args, **kwargs)
+        return super().__new__(cls, *args, **kwargs)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        from graphnet.models.functional import Functional
+        if not isinstance(self, Functional) and _functional_arguments(args, kwargs):
+            self.__class__ = _mixed(type(self), Functional)
+            Functional.__init__(self, *args, **kwargs)  # type: ignore[arg-type]
+            return
+        if args:
+            raise TypeError(f"{type(self).__name__} expects inputs and outputs together, or neither; received {len(args)} positional argument(s).")
+        super().__init__(**kwargs)
+        self._untracked_executables: dict[Any, Any] = {}
+
+    # ---- parts
+
+    @property
+    def layers(self) -> list[Layer]:
+        """The layers of this model, not those inside of them."""
+        return self._layers
+
+    def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
+        """The layer of that name, or at that index; a path "encoder/conv2d_1" looks into nested models. Raises ValueError."""
+        if (name is None) == (index is None):
+            raise ValueError(f"get_layer expects a name or an index; received name={name!r}, index={index!r}.")
+        if index is not None:
+            if not -len(self.layers) <= index < len(self.layers):
+                raise ValueError(f"Model {self.name!r} has {len(self.layers)} layers; get_layer received index={index}.")
+            return self.layers[index]
+        found: Layer | None = next((layer for layer in self.layers if layer.name == name), None)
+        if found is None and "/" in str(name):
+            head, rest = str(name).split("/", 1)
+            inner = next((layer for layer in self.layers if layer.name == head), None)
+            if isinstance(inner, Model):
+                return inner.get_layer(rest)
+        if found is None:
+            import difflib
+            names = [layer.name for layer in self.layers]
+            near = difflib.get_close_matches(str(name), names, 3)
+            raise ValueError(f"Model {self.name!r} has no layer {name!r}. " + (f"Did you mean {' or '.join(near)}?" if near else f"Its layers: {', '.join(names)}."))
+        return found
+
+    # ---- running
+
+    def _trace(self, tensors: Sequence[Tensor], pack: Callable[[list[Any]], Any], training: bool) -> Any:
+        def body(*values: Any) -> Any:
+            return self._run(pack(list(values)), training=training)
+        return trace_function(body, tensors, training, self.name)
+
+    def drop_executables(self) -> None:
+        """Forgets what was compiled: the next call traces the model anew, with its layers as they then are."""
+        self._untracked_executables.clear()
+
+    def _traced_run(self, x: Any, training: bool) -> Any:
+        """A subclassed model's results for one batch, traced once for each structure, rank and dtype of its inputs."""
+        leaves = [plain(np.asarray(leaf)) for leaf in tree.flatten(x)]
+        leaves = [leaf.astype(self.dtype) if leaf.dtype == np.float64 else leaf for leaf in leaves]
+        key = (training, str(tree.map_structure(lambda _: 0, x)), tuple((leaf.shape[1:], leaf.dtype.name) for leaf in leaves))
+        entry = self._untracked_executables.get(key)
+        if entry is None:
+            if not self.built:
+                self(x, training=training)
+            tensors = [placeholder(fresh_spec((None, *leaf.shape[1:]), leaf.dtype.name, f"input_{i}"), f"input_{i}") for i, leaf in enumerate(leaves)]
+            graph, structure = self._trace(tensors, lambda values: tree.pack_sequence_as(x, values), training)
+            entry = self._untracked_executables[key] = (Executable(graph), structure)
+        executable, structure = entry
+        results = executable(leaves)
+        return tree.map_structure(lambda i: None if i is None else results[i], structure)
+
+    def _batch(self, x: Any) -> Any:
+        """The results for one batch of data."""
+        return self._traced_run(x, False)
+
+    def predict(self, x: Any, batch_size: int | None = None, verbose: Any = "auto", steps: int | None = None, callbacks: Any = None) -> Any:
+        """Results for x, computed in batches: numpy arrays, in the structure of the model's outputs.
+
+        Arguments: ``x`` an array, a list or dict of arrays, a generator of batches or a PyDataset; ``batch_size`` rows at once (32); ``verbose``
+        "auto", 0, 1 or 2; ``steps`` batches to take of a generator. Raises DataError where x does not fit the inputs.
+        Source: https://keras.io/api/models/model_training_apis/#predict-method
+        """
+        return run_predict(self, x, batch_size, verbose, steps, callbacks)
+
+    def predict_on_batch(self, x: Any) -> Any:
+        """Results for one batch, all at once."""
+        return self._batch(x)
+
+    # ---- looking at it
+
+    @property
+    def graph(self) -> nx.MultiDiGraph:
+        """The model as a frozen networkx graph of layer calls; subclassed models have none."""
+        raise GraphError(f"Model {self.name!r} ({type(self).__name__}) computes in its own call method, so it has no graph of layers. "
+                         "Build it from Input and Model(inputs, outputs) to have one.")
+
+    def summary(self, line_length: int | None = None, positions: Sequence[float] | None = None, print_fn: Callable[[str], Any] | None = None,
+                expand_nested: bool = False, show_trainable: bool = False, layer_range: Sequence[str] | None = None) -> None:
+        """Prints the layers with their output shapes and numbers of parameters. Source: https://keras.io/api/models/model/#summary-method"""
+        from graphnet.visualization.summary import print_summary
+        print_summary(self, line_length, positions, print_fn, expand_nested, show_trainable, layer_range)
+
+    def load_weights(self, filepath: Any, by_name: bool = False, skip_mismatch: bool = False, **kwargs: Any) -> None:
+        """Reads weights from a `.weights.h5`, `.keras` or legacy `.h5` file; nothing is changed where the file does not fit."""
+        from graphnet.saving import load_weights
+        load_weights(self, filepath, by_name=by_name, skip_mismatch=skip_mismatch, **kwargs)
+
+    def build_from_config(self, config: dict[str, Any]) -> None:
+        """Builds with the shapes that a file recorded."""
+        if "input_shape" in config:
+            self.build(config["input_shape"])
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Any:
+        """A model with that configuration and new weights; a functional one from its graph of layers."""
+        from graphnet.models.functional import Functional
+        if {"layers", "input_layers", "output_layers"} <= set(config) and cls in (Model, Functional):
+            from graphnet.models.config import functional_from_config
+            return functional_from_config(config, custom_objects)
+        return super().from_config(config)
+
+
+_mixes: dict[Any, type] = {}
+
+
+def _mixed(kind: type, functional: type) -> type:
+    """The class of a Model subclass whose constructor was given inputs and outputs: the same, and Functional."""
+    if kind not in _mixes:
+        _mixes[kind] = type(kind.__name__, (kind, functional), {"__module__": kind.__module__, "__doc__": kind.__doc__})
+    return _mixes[kind]
+
+
+def symbolic(values: Any) -> bool:
+    """Whether a call is one on symbolic tensors, or inside a trace."""
+    return current() is not None or has_tensor(values)
+
+
+def leaves_of(structure: Any) -> Iterator[Any]:
+    return tree.iterate(structure)
+
+
+__all__ = ["Model", "data", "symbolic"]

@@ -1,0 +1,58 @@
+"""A functional model as a networkx graph of its layer calls: what users query, and what pictures and summaries are made of."""
+from typing import Any
+
+import networkx as nx
+
+from graphnet.graph import Node
+from graphnet.layers.core.input_layer import InputLayer
+from graphnet.layers.layer import Layer
+from graphnet.ops.shape import shown
+
+
+def call_names(nodes: list[Node]) -> dict[Node, str]:
+    """A name for each call of one model: the layer's, with ":1", ":2" behind for further calls in this model."""
+    counts: dict[Any, int] = {}
+    names = {}
+    for node in nodes:
+        number = counts.get(node.op, 0)
+        counts[node.op] = number + 1
+        names[node] = f"{node.op.name}:{number}" if number else node.op.name
+    return names
+
+
+def to_networkx(model: Any) -> nx.MultiDiGraph:
+    """The frozen graph behind `Model.graph`; its docstring says what stands on it."""
+    names = call_names(model._nodes)
+    given = {t.key for t in model.inputs}
+    graph = nx.MultiDiGraph(name=model.name, inputs=tuple((names[t.node], t.index) for t in model.inputs if t.node in names),
+                            outputs=tuple((names[t.node], t.index) for t in model.outputs))
+    for node in model._nodes:
+        graph.add_node(names[node], **_attributes(node, names[node]))
+    for node in model._nodes:
+        if any((node, i) in given for i in range(len(node.specs))):
+            continue
+        for position, tensor in enumerate(node.inputs):
+            graph.add_edge(names[tensor.node], names[node], key=position, output=tensor.index)
+    return nx.freeze(graph)
+
+
+def _attributes(node: Node, name: str) -> dict[str, Any]:
+    op = node.op
+    count = len(node.specs) - len(node.structure[1])
+    layer = isinstance(op, Layer)
+    nested = getattr(op, "_nodes", None) is not None or getattr(op, "_functional", None) is not None
+    activation = getattr(op, "activation", None)
+    return {
+        "kind": "input" if isinstance(op, InputLayer) else "model" if nested else "layer" if layer else "op",
+        "layer": op.name,
+        "class_name": type(op).__name__ if layer else op.class_name,
+        "call": int(name.rsplit(":", 1)[1]) if ":" in name and name != op.name else 0,
+        "input_shapes": tuple(shown(t.spec.shape) for t in node.inputs),
+        "output_shapes": tuple(shown(s.shape) for s in node.specs[:count]),
+        "output_dtypes": tuple(s.dtype for s in node.specs[:count]),
+        "params": sum(v.size for v in op.weights) if layer else 0,
+        "trainable": op.trainable if layer else None,
+        "activation": getattr(activation, "__name__", None) if callable(activation) else None,
+        "graph": op.graph if nested else None,
+        "source": node.source,
+    }

@@ -1,0 +1,143 @@
+"""fuse: chains of elementwise ops become tapes, and those behind a contraction its epilogue, so that what lies between stays in cache."""
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from graphnet.graph import Graph, Node, Spec, Tensor
+from graphnet.op import Contraction, Elementwise, Op
+
+LONGEST = 32  # instructions of one tape
+Program = tuple[tuple[Op, tuple[int, ...]], ...]
+
+
+def run(program: Program, values: list[Any]) -> Any:
+    """The program on a list of values, by the ops' references; each instruction may refer to all before it."""
+    for op, operands in program:
+        values.append(op.reference(*[values[i] for i in operands]))
+    return values[-1]
+
+
+def infer(program: Program, specs: list[Spec]) -> Spec:
+    for op, operands in program:
+        specs.append(op.infer(*[specs[i] for i in operands]))  # type: ignore[arg-type]
+    return specs[-1]
+
+
+@dataclass(frozen=True)
+class Tape(Op):
+    """A group of elementwise ops: instruction k reads operands below n and results n..n + k - 1; the last result is the output."""
+
+    program: Program
+
+    def infer(self, *specs: Spec) -> Spec:
+        return infer(self.program, list(specs))
+
+    def reference(self, *arrays: np.ndarray) -> np.ndarray:
+        return run(self.program, list(arrays))
+
+    def __str__(self) -> str:
+        return f"tape({', '.join(op.name for op, _ in self.program)})"
+
+
+@dataclass(frozen=True)
+class Epilogue(Op):
+    """A contraction of the first `arity` inputs, then a program over its result (operand 0), the other inputs, and the program's own results."""
+
+    producer: Op
+    arity: int
+    program: Program
+
+    def infer(self, *specs: Spec) -> Spec:
+        return infer(self.program, [self.producer.infer(*specs[:self.arity]), *specs[self.arity:]])  # type: ignore[list-item]
+
+    def reference(self, *arrays: np.ndarray) -> np.ndarray:
+        return run(self.program, [self.producer.reference(*arrays[:self.arity]), *arrays[self.arity:]])
+
+    def __str__(self) -> str:
+        return f"{self.producer} + ({', '.join(op.name for op, _ in self.program)})"
+
+
+@dataclass
+class Group:
+    """Nodes that become one: the root is the last of them."""
+
+    root: Node
+    members: set[Node] = field(default_factory=set)
+    producer: Node | None = None
+
+
+def fusable(node: Node) -> bool:
+    """Whether a node may stand in a tape: elementwise, and float32 throughout."""
+    return isinstance(node.op, Elementwise) and node.specs[0].dtype == "float32" and all(t.spec.dtype == "float32" for t in node.inputs)
+
+
+def grouped(graph: Graph) -> dict[Node, Group]:
+    """Which group each fusable node belongs to. A value that two nodes read, or an output, ends its group."""
+    uses = Counter(t.key for n in graph.nodes for t in n.inputs)
+    uses.update(t.key for t in graph.roots)
+    reader: dict[Node, Node] = {}
+    for node in graph.nodes:
+        for t in node.inputs:
+            reader[t.node] = node
+    groups: dict[Node, Group] = {}
+    for node in reversed(graph.nodes):
+        contraction = isinstance(node.op, Contraction) and node.specs[0].dtype == "float32"
+        if not contraction and not fusable(node):
+            continue
+        consumer = reader.get(node)
+        group = groups.get(consumer) if consumer is not None and uses[node, 0] == 1 else None
+        if (group is None or not fusable(consumer) or consumer.specs[0] != node.specs[0]  # type: ignore[arg-type,union-attr]
+                or len(group.members) >= LONGEST or (contraction and group.producer is not None)):
+            group = Group(node)
+        groups[node] = group
+        group.members.add(node)
+        if contraction:
+            group.producer = node
+    return groups
+
+
+def fuse(graph: Graph) -> Graph:
+    """Replaces each group by one node."""
+    groups = grouped(graph)
+    waiting: dict[int, list[Node]] = {}
+    new: dict[Any, Tensor] = {t.key: t for t in graph.inputs}
+    for node in graph.nodes:
+        group = groups.get(node)
+        if group is not None and len(group.members) > 1:
+            members = waiting.setdefault(id(group), [])
+            members.append(node)
+            if node is group.root:
+                new[node, 0] = _fused(group, members, new)
+            continue
+        inputs = tuple([new[t.key] for t in node.inputs])
+        kept = Node(node.op, inputs, node.specs, node.name, node.scope) if inputs else node
+        for i in range(len(node.specs)):
+            new[node, i] = Tensor(kept, i)
+    return Graph(graph.inputs, [new[t.key] for t in graph.outputs], {v: new[t.key] for v, t in graph.updates.items()}, graph.name)
+
+
+def _fused(group: Group, members: list[Node], new: dict[Any, Tensor]) -> Tensor:
+    """The tape or epilogue of a group's members, which are in running order."""
+    producer = group.producer
+    chain = [n for n in members if n is not producer]
+    inside = {(n, 0) for n in members}
+    outer: list[Any] = []
+    for node in chain:
+        for t in node.inputs:
+            if t.key not in inside and t.key not in outer:
+                outer.append(t.key)
+    place = {key: i for i, key in enumerate(outer)}
+    if producer is not None:
+        place = {(producer, 0): 0, **{key: i + 1 for key, i in place.items()}}
+    program = []
+    first = len(place)
+    for k, node in enumerate(chain):
+        program.append((node.op, tuple([place[t.key] for t in node.inputs])))
+        place[node, 0] = first + k
+    heads = tuple([new[t.key] for t in producer.inputs]) if producer is not None else ()
+    op: Op = Tape(tuple(program)) if producer is None else Epilogue(producer.op, len(heads), tuple(program))
+    inputs = (*heads, *[new[key] for key in outer])
+    scope = producer.scope if producer is not None else group.root.scope
+    return Tensor(Node(op, inputs, group.root.specs, op.name, scope))

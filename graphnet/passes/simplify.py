@@ -1,0 +1,122 @@
+"""simplify: small rewrites that leave less to do: identities, views of views, constants in a better form."""
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from graphnet.graph import Constant, Graph, Node, Tensor
+from graphnet.ops.elementwise import Add, Cast, Clip, Divide, Maximum, Minimum, Multiply, Power, Square, Subtract
+from graphnet.ops.shape import BroadcastTo, Concatenate, Reshape, Slice, Transpose
+
+Rule = Callable[[Node, tuple[Tensor, ...]], Tensor | None]
+RULES: dict[type, Rule] = {}
+
+
+def rule(*kinds: type) -> Callable[[Rule], Rule]:
+    def register(function: Rule) -> Rule:
+        for kind in kinds:
+            RULES[kind] = function
+        return function
+    return register
+
+
+def simplify(graph: Graph) -> Graph:
+    """Applies each op's rule, inputs first."""
+    def change(node: Node, inputs: tuple[Tensor, ...]) -> list[Tensor] | None:
+        found = RULES.get(type(node.op))
+        new = found(node, inputs) if found is not None else None
+        return None if new is None else [new]
+    return graph.rewrite(change)
+
+
+def made(op: Any, inputs: tuple[Tensor, ...], node: Node) -> Tensor:
+    """A node that takes the place of `node`."""
+    return Tensor(Node(op, inputs, node.specs, op.name, node.scope))
+
+
+def scalar(tensor: Tensor) -> float | None:
+    """The value of a constant of one element, or None."""
+    op = tensor.node.op
+    return float(op.value.reshape(())) if isinstance(op, Constant) and op.value.size == 1 and op.value.dtype.kind in "fiu" else None
+
+
+def _unchanged(node: Node, x: Tensor) -> Tensor | None:
+    return x if x.spec == node.specs[0] else None
+
+
+@rule(Add, Subtract)
+def zero_added(node: Node, inputs: tuple[Tensor, ...]) -> Tensor | None:
+    x, y = inputs
+    if scalar(y) == 0:
+        return _unchanged(node, x)
+    return _unchanged(node, y) if scalar(x) == 0 and isinstance(node.op, Add) else None
+
+
+@rule(Multiply, Divide)
+def one_multiplied(node: Node, inputs: tuple[Tensor, ...]) -> Tensor | None:
+    x, y = inputs
+    if scalar(y) == 1:
+        return _unchanged(node, x)
+    return _unchanged(node, y) if scalar(x) == 1 and isinstance(node.op, Multiply) else None
+
+
+@rule(Power)
+def square(node: Node, inputs: tuple[Tensor, ...]) -> Tensor | None:
+    exponent = scalar(inputs[1])
+    if inputs[0].spec != node.specs[0]:
+        return None
+    return inputs[0] if exponent == 1 else made(Square(), inputs[:1], node) if exponent == 2 else None
+
+
+@rule(Maximum, Minimum)
+def clip(node: Node, inputs: tuple[Tensor, ...]) -> Tensor | None:
+    """A bound that is a number: maximum(x, 0) is Clip(0, inf)."""
+    for x, bound in (inputs, inputs[::-1]):
+        value = scalar(bound)
+        if value is not None and x.spec == node.specs[0] and x.dtype.startswith("float") and not np.isnan(value):
+            return made(Clip(value, np.inf) if isinstance(node.op, Maximum) else Clip(-np.inf, value), (x,), node)
+    return None
+
+
+@rule(Cast)
+def cast(node: Node, inputs: tuple[Tensor, ...]) -> Tensor | None:
+    return inputs[0] if inputs[0].dtype == node.op.dtype else None
+
+
+@rule(Reshape)
+def reshape(node: Node, inputs: tuple[Tensor, ...]) -> Tensor | None:
+    x, = inputs
+    if x.spec.shape == node.specs[0].shape:
+        return x
+    if isinstance(x.node.op, Reshape):
+        return made(Reshape(node.specs[0].shape), x.node.inputs, node)
+    return None
+
+
+@rule(Transpose)
+def transpose(node: Node, inputs: tuple[Tensor, ...]) -> Tensor | None:
+    x, = inputs
+    axes = node.op.axes
+    if isinstance(x.node.op, Transpose):
+        axes = tuple(x.node.op.axes[a] for a in axes)
+        x = x.node.inputs[0]
+    if axes == tuple(range(len(axes))):
+        return x
+    return None if x is inputs[0] else made(Transpose(axes), (x,), node)
+
+
+@rule(Slice)
+def slice_all(node: Node, inputs: tuple[Tensor, ...]) -> Tensor | None:
+    op = node.op
+    whole = all(a is None and b is None and c == 1 for a, b, c in zip(op.starts, op.stops, op.steps, strict=True))
+    return inputs[0] if whole else None
+
+
+@rule(BroadcastTo)
+def broadcast_to(node: Node, inputs: tuple[Tensor, ...]) -> Tensor | None:
+    return _unchanged(node, inputs[0])
+
+
+@rule(Concatenate)
+def concatenate_one(node: Node, inputs: tuple[Tensor, ...]) -> Tensor | None:
+    return inputs[0] if len(inputs) == 1 else None
