@@ -35,8 +35,8 @@ KERNEL = types.void(A, A, A, A)  # argument row, first task, task after the last
 HERE = pathlib.Path(__file__).resolve().parent
 SIZE_CAP = 256 << 20  # bytes; the oldest entries go first
 
-FLAGS = {"error_model": "numpy"}
-jit = njit(**FLAGS, no_cpython_wrapper=True, no_cfunc_wrapper=True)  # for what only kernels call
+FLAGS: dict[str, Any] = {"error_model": "numpy"}
+jit: Any = njit(**FLAGS, no_cpython_wrapper=True, no_cfunc_wrapper=True)  # for what only kernels call
 # files that kernels' files import for their lowerings; no kernel may use what is in them, so their edits compile nothing anew
 PLANNING = frozenset({"cache.py", "calls.py", "instance.py", "lowering.py", "memory.py", "operand.py", "plan.py", "weights.py"})
 
@@ -159,7 +159,7 @@ class Kernel:
             with _lock:
                 if self._compiled is None:
                     self._compiled = cached(self.name, lambda: cfunc(KERNEL, **FLAGS, cache=self._kept)(self.function))
-        return self._compiled.address
+        return int(self._compiled.address)
 
     def __repr__(self) -> str:
         return f"<kernel {self.name}>"

@@ -41,7 +41,8 @@ class Runner:
         self.seen = changes[0]
         self.used = True  # set by each call; whoever bounds the number of plans may clear it
         self.fast = len(plan.inputs) == len(plan.outputs) == 1 and [s.python for s in plan.stretches] == [False]
-        self.shape, self.dtype = (plan.outputs[0].shape, np.dtype(plan.outputs[0].dtype)) if plan.outputs else ((), np.dtype("f"))
+        self.shape = plan.outputs[0].shape if self.fast else ()
+        self.dtype = np.dtype(plan.outputs[0].dtype if self.fast else "float32")
         self.refresh()
 
     def refresh(self) -> None:

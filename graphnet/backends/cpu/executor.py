@@ -11,6 +11,7 @@ All that `execute` needs lies behind one address, a stretch's header of int64 wo
 """
 import contextlib
 import ctypes
+import functools
 import os
 import pathlib
 import platform
@@ -67,7 +68,7 @@ yield_processor = define("yield_processor", types.void, (), lambda b: _named(
 
 
 @jit
-def wait_for(steps, complete, needed):
+def wait_for(steps: int, complete: int, needed: int) -> int:
     """Waits until the first `needed` steps are done, of which `complete` are known to be; gives how many now are."""
     while complete < needed:
         step = steps + 8 * COLUMNS * complete
@@ -83,7 +84,7 @@ def wait_for(steps, complete, needed):
 
 
 @jit
-def claim(step, me, scratch):
+def claim(step: int, me: int, scratch: int) -> int:
     """Does what this participant gets of a step's tasks; gives how many."""
     tasks, chunk, shares, counters = word(step, TASKS), word(step, CHUNK), word(step, SHARES), word(step, COUNTERS)
     mine = 0
@@ -100,7 +101,7 @@ def claim(step, me, scratch):
 
 
 @jit
-def participate(header, me):
+def participate(header: int, me: int) -> None:
     """Walks the stretch as one of its threads."""
     steps, complete = word(header, H_STEPS), 0
     scratch = word(header, H_SCRATCH) + me * word(header, H_SCRATCH_EACH)
@@ -113,13 +114,13 @@ def participate(header, me):
 
 
 @njit(parallel=True, error_model="numpy")
-def together(header, threads):
+def together(header: int, threads: int) -> None:
     """The one parallel region."""
     for me in prange(threads):
         participate(header, me)
 
 
-def execute(header, first, second):
+def execute(header: int, first: int, second: int) -> int:
     """Runs a stretch and gives the status word: 0, or 1 + the step that reported an error.
 
     first, second: handles (see `handle`) of the only input and the only output, or 0 where the ids' words are filled in.
@@ -176,6 +177,7 @@ _lock = threading.Lock()
 _execute: Any = None
 
 
+@functools.cache
 def processors() -> int:
     """How many processors this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
@@ -193,7 +195,7 @@ def ready() -> Callable[[int, int, int], int]:
         with _lock:
             if _execute is None:
                 _start_threads()
-                flags = {"cache": True, "nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
+                flags: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
                 _execute = cached("execute", lambda: njit(A(A, A, A), **flags)(execute))
     return _execute
 

@@ -263,7 +263,8 @@ class Instance:
         step = self.plan.steps[number]
         raise OutOfRangeError(
             f"{step.label or step.name}: the index at position {position} of the flattened indices lies outside of its table; "
-            f"the operands have shapes {', '.join(str(x.shape) for x in step.reads)}. Check the data, or give the layer a larger size.")
+            f"the operands have shapes {', '.join(str(x.shape) for x in step.reads)}. "
+            "Check the data, or give the layer a larger size.")
 
 
 def empty_outputs(operands: Sequence[Operand]) -> list[np.ndarray]:

@@ -24,10 +24,6 @@ _bits = struct.Struct("q").unpack
 _double = struct.Struct("d").pack
 
 
-def _same(x: np.ndarray) -> np.ndarray:
-    return x
-
-
 class Status:
     """The word that stands for the address of the instance's status words."""
 
@@ -203,12 +199,8 @@ class Builder:
 
     def copy(self, source: Operand, to: Operand) -> None:
         """Adds a step that copies between operands of one shape and dtype, whatever their strides."""
-        try:
-            from graphnet.backends.cpu.kernels.copy import copy  # here, because that file needs this one
-        except ImportError:
-            self.python_step(_same, [source], [to], "copy")
-        else:
-            copy(self, source, to)
+        from graphnet.backends.cpu.kernels.copy import copy  # here, because that file needs this one
+        copy(self, source, to)
 
     def barrier(self) -> None:
         """What follows runs only where no step before it raised or reported an error."""
@@ -221,10 +213,9 @@ class Builder:
     def _append(self, words: Sequence[Word]) -> int:
         start = at = len(self.words)
         for value in words:
-            kind = type(value)
-            if kind is int:
+            if type(value) is int:
                 bits = value
-            elif kind is Operand:
+            elif isinstance(value, Operand):
                 bits = 0
                 self.operands.append((at, value.buffer, value.offset * itemsize(value.dtype)))
                 if value.buffer.source is not None:
@@ -233,10 +224,10 @@ class Builder:
                 bits = 0
             elif isinstance(value, Kernel):
                 bits = value.address
-            elif kind is Table:
+            elif isinstance(value, Table):
                 bits = value.start
                 self.tables.append(at)
-            elif kind is Status:
+            elif isinstance(value, Status):
                 bits = 0
                 self.statuses.append(at)
             elif isinstance(value, float | np.floating):

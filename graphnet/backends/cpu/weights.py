@@ -31,7 +31,8 @@ def aligned(shape: tuple[int, ...], dtype: Any = "float32") -> np.ndarray:
     size = int(np.prod(shape, dtype=np.int64)) * kind.itemsize
     raw = np.zeros(size + LINE, np.uint8)
     start = -raw.ctypes.data % LINE
-    return raw[start:start + size].view(kind).reshape(shape)
+    placed: np.ndarray = raw[start:start + size].view(kind).reshape(shape)
+    return placed
 
 
 def aligned_copy(array: np.ndarray) -> np.ndarray:
