@@ -1,4 +1,4 @@
-"""Plans run right: for any number of threads, concurrent calls, Python steps, changed weights, reported errors, forked children."""
+"""Plans run right: any number of threads, concurrent calls, Python steps, changed weights, reported errors, forked children."""
 import gc
 import os
 import subprocess
@@ -28,7 +28,7 @@ HEAVY, LIGHT = 1e9, 1.0  # work that is split into single tasks, and that is not
 
 @kernel
 def scaled_sum(row, begin, end, scratch):
-    """y = a * scale + b, by way of scratch; task `slow` dawdles. 0 a, 1 b, 2 y, 3 elements, 4 scale, 5 slow, 6 a table: how long"""
+    """y = a * scale + b, by way of scratch; one task dawdles. 0 a, 1 b, 2 y, 3 elements, 4 scale, 5 which, 6 (_, how long)"""
     n = word(row, 3)
     for task in range(begin, end):
         first, last = task * 16, min(task * 16 + 16, n)
