@@ -1,4 +1,5 @@
 """Runs one op through its lowering on operands with canaries at both ends, in several layouts and splits of the tasks."""
+import importlib
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -11,6 +12,9 @@ from graphnet.backends.cpu.plan import Builder
 from graphnet.graph import Spec
 
 GUARD = 37  # elements on either side
+
+for _family in ("copy", "pooling"):  # each registers its lowerings
+    importlib.import_module(f"graphnet.backends.cpu.kernels.{_family}")
 
 
 def placed(shape: Sequence[int], layout: str) -> tuple[int, int, tuple[int, ...]]:
