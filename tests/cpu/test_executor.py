@@ -244,6 +244,34 @@ def test_derived_weights_follow_a_chain_and_die_with_their_plans():
     assert alive() is None
 
 
+def test_a_plan_that_writes_a_weight_raises_its_version():
+    weight, builder = Variable(np.ones(20, "float32")), Builder()
+    x, y, new = builder.input((20,)), builder.output((20,)), builder.temporary((20,))
+    w = builder.weight(weight)
+    add(builder, builder.packed(w, ("negated",), np.negative), x, y)
+    add(builder, w, x, new)
+    builder.barrier()
+    builder.copy(new, w)
+    runner, value = Runner(builder.finish()), np.full(20, 2, "float32")
+    assert not runner.fast
+    for step in range(3):
+        assert np.array_equal(runner([value])[0], np.full(20, 2 - (1 + 2 * step)))
+        assert np.array_equal(weight.numpy(), np.full(20, 1 + 2 * (step + 1))) and weight.version == step + 1
+
+
+def test_chunks_follow_work_and_threads():
+    builder = Builder()
+    x, y = builder.input((1600,)), builder.output((1600,))
+    for work in (1e3, 3e5, 2e6, 1e9):
+        add(builder, x, x, y, work=work)
+    plan = builder.finish()
+    table = plan.template[plan.table:plan.patches].reshape(-1, executor.COLUMNS)
+    assert table[:, executor.CHUNK].tolist() == [100, 50, 32, 1]
+    for threads, shares in ((1, [1, 1, 1, 1]), (2, [1, 2, 2, 2]), (8, [1, 4, 8, 8])):
+        block = plan.instantiate(threads).block[plan.table:plan.patches].reshape(-1, executor.COLUMNS)
+        assert block[:, executor.SHARES].tolist() == shares
+
+
 def fast_call(runner):
     def otherwise(x):
         raise AssertionError("expected the fast way")

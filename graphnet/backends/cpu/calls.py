@@ -40,7 +40,8 @@ class Runner:
         self.pool = self.pools[self.threads]  # of the calls that change no setting
         self.seen = changes[0]
         self.used = True  # set by each call; whoever bounds the number of plans may clear it
-        self.fast = len(plan.inputs) == len(plan.outputs) == 1 and [s.python for s in plan.stretches] == [False]
+        simple = [stretch.python for stretch in plan.stretches] == [False] and not plan.written
+        self.fast = len(plan.inputs) == len(plan.outputs) == 1 and simple
         self.shape = plan.outputs[0].shape if self.fast else ()
         self.dtype = np.dtype(plan.outputs[0].dtype if self.fast else "float32")
         self.refresh()
@@ -76,6 +77,9 @@ class Runner:
             instance.run(arrays, outputs)
         finally:
             self.give_back(instance, threads)
+        for source in self.plan.written:
+            source.version += 1
+            changes[0] += 1
         return outputs
 
     def times(self, arrays: Sequence[np.ndarray]) -> list[float]:

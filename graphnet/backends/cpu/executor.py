@@ -32,8 +32,8 @@ from graphnet.backends.cpu.cache import A, cached, jit
 from graphnet.backends.cpu.simd import I32, I64, define, pointer, put_word, word
 from graphnet.settings import settings
 
-COLUMNS = 8  # words a step
-KERNEL, ROW, TASKS, CHUNK, NEEDS, COUNTERS, SHARES = range(7)
+COLUMNS = 8  # words a step; LEAST, the smallest chunk worth a claim, is for those who fill the table
+KERNEL, ROW, TASKS, CHUNK, NEEDS, LEAST, COUNTERS, SHARES = range(8)
 HEADER = 16  # words a stretch
 (H_STEPS, H_COUNT, H_COUNTERS, H_LINES, H_THREADS, H_SCRATCH, H_SCRATCH_EACH,
  H_PATCHES, H_PATCH_COUNT, H_IDS, H_BEHIND, H_STATUS, H_MODE) = range(13)

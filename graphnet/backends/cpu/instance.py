@@ -74,6 +74,8 @@ class Plan:
         self.steps: list[Step] = builder.steps
         self.inputs, self.outputs = builder.inputs, builder.outputs
         self.sources = list(builder.kept.values())
+        self.written = list({id(x.buffer.source): x.buffer.source for step in self.steps for x in step.writes
+                             if x.buffer.source is not None}.values())
         self.derived = [source for source in self.sources if isinstance(source, Derived)]
         self.scratch = -(-builder.scratch // 64) * 64
         accesses = [(step.reads, step.writes) for step in self.steps]
@@ -115,7 +117,7 @@ class Plan:
         if len(table):
             table[:, :executor.COUNTERS] = [
                 (step.kernel.address if step.kernel is not None else 0, 8 * (self.rows + step.row), step.tasks, step.chunk,
-                 max(0, need - starts[s])) for s, (step, need) in enumerate(zip(self.steps, self.needs, strict=True))]
+                 max(0, need - starts[s]), step.least) for s, (step, need) in enumerate(zip(self.steps, self.needs, strict=True))]
         in_block += range(self.table + executor.ROW, self.patches, COLUMNS)
         self._fill_headers(block, len(patched), in_block)
         self.in_block, self.in_arena = np.array(in_block, np.intp), np.array(in_arena, np.intp)
@@ -163,7 +165,8 @@ class Instance:
 
     def __init__(self, plan: Plan, threads: int) -> None:
         self.plan, self.execute = plan, executor.ready()
-        counters, lines, shares, threads = self._counters(plan, threads)
+        chunks, shares, counters = self._claims(plan, threads)
+        lines, threads = int(counters[-1]), int(shares.max(initial=1))
         arena_bytes = -(-plan.arena_bytes // 64) * 64
         self.arena = aligned((arena_bytes + 64 * lines + threads * plan.scratch,), np.uint8)
         arena = self.arena.ctypes.data
@@ -173,27 +176,28 @@ class Instance:
         self.block[plan.in_block] += base
         self.block[plan.in_arena] += arena
         table = self.block[plan.table:plan.patches].reshape(-1, COLUMNS)
-        table[:, executor.COUNTERS], table[:, executor.SHARES] = arena + arena_bytes + 64 * counters[:-1], shares
+        table[:, executor.CHUNK], table[:, executor.SHARES] = chunks, shares
+        table[:, executor.COUNTERS] = arena + arena_bytes + 64 * counters[:-1]
         self.header, self.parts = base + 8 * plan.headers, []
         self.ids = self.block[plan.ids:plan.ids + plan.handles]
         for i, stretch in enumerate(plan.stretches):
             header = self.block[plan.headers + HEADER * i:plan.headers + HEADER * (i + 1)]
-            split = threads > 1 and bool((shares[stretch.first:stretch.last] > 1).any())
             header[executor.H_COUNTERS] = arena + arena_bytes + 64 * counters[stretch.first]
             header[executor.H_LINES] = counters[stretch.last] - counters[stretch.first]
-            header[executor.H_THREADS] = threads if split else 1
+            header[executor.H_THREADS] = shares[stretch.first:stretch.last].max()
             header[executor.H_SCRATCH] = arena + arena_bytes + 64 * lines
             header[executor.H_SCRATCH_EACH] = plan.scratch
             self.parts.append(None if stretch.python else self.header + 8 * HEADER * i)
 
     @staticmethod
-    def _counters(plan: Plan, threads: int) -> tuple[np.ndarray, int, np.ndarray, int]:
-        """Of each step the first of its lines of counters (one of tasks done, one a share); lines; shares; useful threads."""
+    def _claims(plan: Plan, threads: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Of each step the tasks a claim, the shares, and the first of its lines of counters (one of tasks done, one a share)."""
         table = plan.template[plan.table:plan.patches].reshape(-1, COLUMNS)
-        claims = -(-table[:, executor.TASKS] // np.maximum(table[:, executor.CHUNK], 1))
-        shares = np.minimum(threads, claims)
-        counters = np.concatenate([[0], np.cumsum(1 + shares)])
-        return counters, int(counters[-1]), shares, threads if (shares > 1).any() else 1
+        tasks = table[:, executor.TASKS]
+        fair = np.maximum(table[:, executor.LEAST], -(-tasks // threads))
+        chunks = np.minimum(table[:, executor.CHUNK], fair)
+        shares = np.minimum(threads, -(-tasks // chunks))
+        return chunks, shares, np.concatenate([[0], np.cumsum(1 + shares)])
 
     def run(self, inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> None:
         """Computes the outputs, all of them contiguous arrays of the plan's shapes and dtypes."""

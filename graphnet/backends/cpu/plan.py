@@ -43,7 +43,10 @@ Word = int | float | Operand | Kernel | Table | Status | None
 
 @dataclass(slots=True)
 class Step:
-    """One step of a plan: a kernel over tasks, or a Python function (then ``kernel`` is None)."""
+    """One step of a plan: a kernel over tasks, or a Python function (then ``kernel`` is None).
+
+    A thread claims `chunk` tasks at a time, fewer where there are more threads than chunks, but never fewer than `least`.
+    """
 
     kernel: Kernel | None
     label: str
@@ -54,6 +57,7 @@ class Step:
     reads: tuple[Operand, ...]
     writes: tuple[Operand, ...]
     function: Callable[..., Any] | None = None
+    least: int = 1
 
     @property
     def name(self) -> str:
@@ -184,9 +188,12 @@ class Builder:
         if tasks <= 0:
             return
         row = self._append(words)
-        chunk = tasks if work < SERIAL else min(tasks, max(1, int(tasks * GRAIN / work)))
+        chunk = least = tasks
+        if work >= SERIAL:
+            chunk = max(1, min(-(-tasks // 2), int(tasks * GRAIN / work)))
+            least = max(1, int(tasks * SERIAL / 2 / work))
         self.scratch = max(self.scratch, scratch)
-        self.steps.append(Step(kernel, label or self.label, row, tasks, chunk, work, tuple(reads), tuple(writes)))
+        self.steps.append(Step(kernel, label or self.label, row, tasks, chunk, work, tuple(reads), tuple(writes), least=least))
 
     def table(self, words: Sequence[Word]) -> Table:
         """Further words, kept with the plan; a step's word may be the table, and becomes its address."""
