@@ -1,0 +1,31 @@
+"""graphnet: models in Keras's functional style as checked graphs, run as one plan of numba kernels."""
+from graphnet import activations as activations
+from graphnet import applications as applications
+from graphnet import config as config
+from graphnet import constraints as constraints
+from graphnet import initializers as initializers
+from graphnet import layers as layers
+from graphnet import models as models
+from graphnet import ops as ops
+from graphnet import random as random
+from graphnet import regularizers as regularizers
+from graphnet import saving as saving
+from graphnet import tree as tree
+from graphnet import utils as utils
+from graphnet.backends.cpu.cache import kernel_stats as kernel_stats
+from graphnet.graph import Tensor as KerasTensor
+from graphnet.graph import Variable as Variable
+from graphnet.layers import Input as Input
+from graphnet.layers import InputSpec as InputSpec
+from graphnet.layers import Layer as Layer
+from graphnet.models import Functional as Functional
+from graphnet.models import Model as Model
+from graphnet.models import Sequential as Sequential
+from graphnet.module import Module as Module
+from graphnet.settings import settings as settings
+
+__version__ = "0.1.0"
+__all__ = [
+    "Functional", "Input", "InputSpec", "KerasTensor", "Layer", "Model", "Module", "Sequential", "Variable", "activations", "applications", "config",
+    "constraints", "initializers", "kernel_stats", "layers", "models", "ops", "random", "regularizers", "saving", "settings", "tree", "utils",
+]

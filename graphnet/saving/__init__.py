@@ -1,0 +1,9 @@
+"""Reading Keras's files: `.keras`, `.weights.h5` and the HDF5 files of every era. Nothing in a file is executed."""
+from graphnet.registry import CustomObjectScope as CustomObjectScope
+from graphnet.registry import custom_object_scope as custom_object_scope
+from graphnet.registry import get_custom_objects as get_custom_objects
+from graphnet.registry import get_registered_name as get_registered_name
+from graphnet.registry import get_registered_object as get_registered_object
+from graphnet.registry import register_keras_serializable as register_keras_serializable
+from graphnet.saving.reader import load_model as load_model
+from graphnet.saving.reader import load_weights as load_weights

@@ -1,0 +1,142 @@
+"""load_model and load_weights: which kind of file it is, then its configuration and its weights."""
+import io
+import json
+import pathlib
+import zipfile
+from collections.abc import Mapping
+from typing import Any
+
+import h5py
+
+from graphnet.errors import FileFormatError
+from graphnet.layers.serialization import deserialize
+from graphnet.models.model import Model
+from graphnet.saving import legacy_h5, weights_h5
+from graphnet.saving.assignment import apply
+
+NEWEST = 3  # major version of Keras whose files are known
+
+
+def load_model(filepath: Any, custom_objects: Mapping[str, Any] | None = None, compile: bool = True, safe_mode: bool = True) -> Any:
+    """A model from a `.keras` file, or an HDF5 file of Keras 2 or 3.
+
+    Arguments: ``filepath``; ``custom_objects`` maps names in the file to your classes and functions; ``compile`` keeps the training configuration as
+    ``model.compile_config``; ``safe_mode`` is always in force: nothing in a file is executed, a Lambda is refused by name.
+    Raises FileNotFoundError, FileFormatError for a file that is damaged or of another kind, UnsupportedError for an unknown layer.
+    Source: https://keras.io/api/models/model_saving_apis/model_saving_and_loading/
+    """
+    path = _existing(filepath)
+    if zipfile.is_zipfile(path):
+        config, training, file = _read_archive(path)
+    else:
+        config, training, file = _read_hdf5(path)
+    with file:
+        model = deserialize(config, custom_objects)
+        if not isinstance(model, Model):
+            raise FileFormatError(f"{path}: the file holds a {type(model).__name__}, not a model.")
+        _build(model, config)
+        _apply(file, model, str(path))
+    model.compile_config = training if compile else None
+    return model
+
+
+def load_weights(model: Any, filepath: Any, by_name: bool = False, skip_mismatch: bool = False) -> None:
+    """Gives a model the weights of a `.weights.h5`, `.keras` or legacy `.h5` file; nothing is changed where they do not fit."""
+    path = _existing(filepath)
+    if not model.built:
+        raise ValueError(f"Model {model.name!r} has no weights yet: call it on data, or build(input_shape), before load_weights.")
+    if zipfile.is_zipfile(path):
+        _, _, file = _read_archive(path)
+    else:
+        file = _open(path)
+    with file:
+        _apply(file, model, str(path), by_name, skip_mismatch)
+
+
+def _existing(filepath: Any) -> pathlib.Path:
+    path = pathlib.Path(filepath).expanduser()
+    if not path.exists():
+        near = sorted(p.name for p in path.parent.glob(f"{path.stem}*"))[:3] if path.parent.is_dir() else []
+        raise FileNotFoundError(f"There is no file {str(path)!r}." + (f" In that folder there are {', '.join(near)}." if near else ""))
+    if path.is_dir():
+        raise FileFormatError(f"{str(path)!r} is a folder. A model file ends in .keras, .h5 or .hdf5; folders of TensorFlow's SavedModel are not read.")
+    return path
+
+
+def _read_archive(path: pathlib.Path) -> tuple[Any, Any, h5py.File]:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+            if "config.json" not in names:
+                raise FileFormatError(f"{path}: expected a .keras archive with config.json; it holds {', '.join(names[:5])}.")
+            config = json.loads(archive.read("config.json"))
+            version = json.loads(archive.read("metadata.json")).get("keras_version", "3") if "metadata.json" in names else "3"
+            if "model.weights.h5" not in names:
+                raise FileFormatError(f"{path}: the archive holds no model.weights.h5; it holds {', '.join(names)}.")
+            weights = archive.read("model.weights.h5")
+    except (zipfile.BadZipFile, json.JSONDecodeError, UnicodeDecodeError, EOFError, OSError) as error:
+        raise FileFormatError(f"{path}: the archive is damaged ({error}). Copy or save it again.") from error
+    _check_version(version, path)
+    return config, config.get("compile_config"), _open(io.BytesIO(weights), f"{path}: model.weights.h5")
+
+
+def _check_version(version: Any, path: Any) -> None:
+    major = str(version).split(".")[0]
+    if major.isdigit() and int(major) > NEWEST:
+        raise FileFormatError(f"{path}: written by Keras {version}; this graphnet reads files of Keras 1 to {NEWEST}. Update graphnet.")
+
+
+def _open(source: Any, what: str | None = None) -> h5py.File:
+    try:
+        return h5py.File(source, "r")
+    except OSError as error:
+        raise FileFormatError(f"{what or source}: not an HDF5 file, or a truncated one ({error}).") from error
+
+
+def _text(value: Any) -> str:
+    return value.decode("utf-8") if isinstance(value, bytes) else str(value)
+
+
+def _read_hdf5(path: pathlib.Path) -> tuple[Any, Any, h5py.File]:
+    file = _open(path)
+    try:
+        if "keras_version" in file.attrs:
+            _check_version(_text(file.attrs["keras_version"]), path)
+        if "model_config" not in file.attrs:
+            raise FileFormatError(f"{path}: the file holds weights alone, no model configuration. Build the model and call model.load_weights({path.name!r}).")
+        try:
+            config = json.loads(_text(file.attrs["model_config"]))
+            training = json.loads(_text(file.attrs["training_config"])) if "training_config" in file.attrs else None
+        except ValueError as error:
+            raise FileFormatError(f"{path}: its configuration is damaged ({error}).") from error
+    except BaseException:
+        file.close()
+        raise
+    return config, training, file
+
+
+def _build(model: Any, config: Any) -> None:
+    """Builds a model that does not know its shapes from its graph, by those that the file recorded."""
+    build = config.get("build_config") or {}
+    shape = build.get("input_shape") or (build.get("shapes_dict") or {}).get("input_shape")
+    if not model.built and shape:
+        model.build_from_config({"input_shape": tuple(shape)})
+
+
+def _apply(file: h5py.File, model: Any, source: str, by_name: bool = False, skip_mismatch: bool = False) -> None:
+    try:
+        if legacy_h5.is_legacy_file(file):
+            found = legacy_h5.assignments(file, model, by_name, skip_mismatch)
+        elif weights_h5.is_weights_file(file):
+            if by_name:
+                raise ValueError("by_name=True is for legacy .h5 files; Keras 3's files are matched by the model's structure.")
+            found = weights_h5.assignments(file, model)
+        else:
+            raise FileFormatError(f"holds neither Keras 3's weights nor older ones; its groups are {list(file)[:5]}.")
+        apply(found, source, skip_mismatch)
+    except (KeyError, OSError) as error:
+        raise FileFormatError(f"{source}: the file is damaged or incomplete ({error}). Nothing was changed.") from error
+    except FileFormatError as error:
+        if str(error).startswith(source):
+            raise
+        raise FileFormatError(f"{source}: {error}") from None
