@@ -129,6 +129,15 @@ class Model(Layer):
 
     # ---- looking at it
 
+    def _repr_svg_(self) -> str | None:
+        """The picture that a notebook shows; none for a model without a graph."""
+        from graphnet.visualization.plot import dot_source, render
+        try:
+            graph = self.graph
+        except (GraphError, AttributeError):
+            return None
+        return render(dot_source(graph, show_shapes=True), "svg").decode()
+
     @property
     def graph(self) -> nx.MultiDiGraph:
         """The model as a frozen networkx graph of layer calls; subclassed models have none."""
@@ -138,8 +147,8 @@ class Model(Layer):
     def summary(self, line_length: int | None = None, positions: Sequence[float] | None = None, print_fn: Callable[[str], Any] | None = None,
                 expand_nested: bool = False, show_trainable: bool = False, layer_range: Sequence[str] | None = None) -> None:
         """Prints the layers with their output shapes and numbers of parameters. Source: https://keras.io/api/models/model/#summary-method"""
-        from graphnet.visualization.summary import print_summary
-        print_summary(self, line_length, positions, print_fn, expand_nested, show_trainable, layer_range)
+        from graphnet.models.overview import summary
+        summary(self, line_length, positions, print_fn, expand_nested, show_trainable, layer_range)
 
     def load_weights(self, filepath: Any, by_name: bool = False, skip_mismatch: bool = False, **kwargs: Any) -> None:
         """Reads weights from a `.weights.h5`, `.keras` or legacy `.h5` file; nothing is changed where the file does not fit."""

@@ -6,6 +6,8 @@ from graphnet.registry import get_custom_objects as get_custom_objects
 from graphnet.registry import get_registered_name as get_registered_name
 from graphnet.registry import get_registered_object as get_registered_object
 from graphnet.registry import register_keras_serializable as register_keras_serializable
+from graphnet.utils.plotting import model_to_dot as model_to_dot
+from graphnet.utils.plotting import plot_model as plot_model
 
 
 def clear_session() -> None:
