@@ -1,6 +1,6 @@
 """Convolutions over 1 to 3 spatial axes, channels last; the public functions take channels first as well."""
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,9 +9,9 @@ import numpy as np
 from graphnet.dims import Dim
 from graphnet.errors import ShapeError
 from graphnet.graph import Spec
-from graphnet.op import Contraction, Op, public
-from graphnet.ops.elementwise import promote
-from graphnet.ops.shape import Transpose, shown
+from graphnet.op import Contraction, Op, Samples, public
+from graphnet.ops.convert import promote, shown
+from graphnet.ops.shape import Transpose
 
 Pads = str | tuple[tuple[int, int], ...]
 
@@ -91,7 +91,8 @@ class Conv(Contraction):
                 parts.append(np.tensordot(xs, ks, (range(rank + 1, 2 * rank + 2), (rank, *range(rank)))))
         return np.asarray(np.concatenate(parts, -1), x.dtype)
 
-    def samples(self) -> Iterator[tuple[Op, list[np.ndarray]]]:
+    @classmethod
+    def samples(cls) -> Samples:
         yield Conv(), [_sample(2, 9, 11, 3), _sample(3, 3, 3, 17)]
         yield Conv((2, 1), "same", (1, 1)), [_sample(2, 9, 10, 5), _sample(3, 2, 5, 4)]
         yield Conv((1, 1), "same", (2, 2), 2), [_sample(1, 8, 7, 4), _sample(3, 3, 2, 6)]
@@ -122,7 +123,8 @@ class DepthwiseConv(Contraction):
             y = np.einsum(f"...c{letters},{letters}cm->...cm", view, kernel)
         return np.asarray(y.reshape(*y.shape[:-2], -1), x.dtype)
 
-    def samples(self) -> Iterator[tuple[Op, list[np.ndarray]]]:
+    @classmethod
+    def samples(cls) -> Samples:
         yield DepthwiseConv(), [_sample(2, 9, 8, 17), _sample(3, 3, 17, 1)]
         yield DepthwiseConv((2, 2), "same"), [_sample(2, 9, 8, 5), _sample(3, 3, 5, 2)]
         yield DepthwiseConv((1,), "same", (2,)), [_sample(2, 9, 3), _sample(3, 3, 1)]
@@ -174,7 +176,8 @@ class ConvTranspose(Contraction):
         flipped = np.swapaxes(np.flip(kernel, tuple(range(rank))), -1, -2)
         return Conv((1,) * rank, "valid", self.dilation).reference(spread, flipped)
 
-    def samples(self) -> Iterator[tuple[Op, list[np.ndarray]]]:
+    @classmethod
+    def samples(cls) -> Samples:
         for stride, padding in itertools.product((1, 2, 3), ("valid", "same")):
             yield ConvTranspose((stride, stride), padding), [_sample(2, 4, 5, 3), _sample(3, 2, 7, 3)]
         yield ConvTranspose((2,), "same", (1,), (1,)), [_sample(2, 4, 3), _sample(3, 7, 3)]

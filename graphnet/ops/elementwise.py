@@ -1,56 +1,43 @@
 """Functions of each element: arithmetic, comparisons, logic, exponentials. Operands broadcast; dtypes combine by Keras's rules."""
 import math
-from collections.abc import Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
 from graphnet import dtypes
-from graphnet.graph import Spec, Tensor, Variable
-from graphnet.op import Elementwise, Op, public
+from graphnet.op import Elementwise, Op, Samples, public
+from graphnet.ops.convert import Cast as Cast
+from graphnet.ops.convert import cast, floating, promote, to_tensor
+
+_LOGICAL = ("LogicalAnd", "LogicalOr", "LogicalXor", "LogicalNot")
 
 
-def promote(*values: Any) -> list[Any]:
-    """The operands, all of the dtype that they combine to; Python numbers and lists become arrays."""
-    values_ = [v if isinstance(v, (Tensor, Variable, np.ndarray, int, float)) else dtypes.as_array(v) for v in values]
-    dtype = dtypes.result_type(*[dtypes.dtype_of(v) for v in values_])
-    return [cast(v, dtype) for v in values_]
+class _Function(Elementwise):
+    """An elementwise numpy function; infinities and NaN say enough, so numpy does not warn of them."""
 
+    function: ClassVar[Callable[..., Any]]
 
-def cast(x: Any, dtype: Any) -> Any:
-    """x with its elements converted to `dtype`: a tensor, or an array where x is not symbolic."""
-    dtype = dtypes.standardize_dtype(dtype)
-    if isinstance(x, (Tensor, Variable)):
-        return x if x.dtype == dtype else Cast(dtype)(x)
-    return dtypes.as_array(x, dtype)
-
-
-def floating(x: Any) -> Any:
-    """x as floats: integers become the default float type."""
-    x = x if isinstance(x, (Tensor, Variable)) else dtypes.as_array(x)
-    return x if str(x.dtype) in dtypes.FLOATS else cast(x, dtypes.floatx())
-
-
-def _quiet(function: Any) -> Any:
-    """numpy's function without warnings for infinities and NaN, whose values say enough."""
-    def run(*arrays: Any, **kwargs: Any) -> Any:
+    def reference(self, *arrays: Any) -> Any:
         with np.errstate(all="ignore"):
-            return function(*arrays, **kwargs)
-    return run
+            return np.asarray(type(self).function(*arrays), self.result_dtype(*[a.dtype.name for a in arrays]))
+
+    @classmethod
+    def samples(cls) -> Samples:
+        """Odd and empty extents, broadcasting, values at which all of the functions are defined."""
+        rng = np.random.default_rng(0)
+        low, high = (1.1, 3.0) if cls.__name__ == "Arccosh" else (0.1, 0.9)
+        for shapes in (((5, 7), (5, 7)), ((3, 1, 17), (4, 1)), ((0, 3), (3,)), ((), ())):
+            values = [rng.uniform(low, high, s).astype("float32") for s in shapes[:cls.arity]]
+            yield cls(), [v > 0.5 for v in values] if cls.__name__ in _LOGICAL else values
 
 
-def elementwise(name: str, formula: str, function: Any, doc: str, result: str = "same") -> type[Elementwise]:
+def elementwise(name: str, formula: str, function: Callable[..., Any], doc: str, result: str = "same") -> type[Elementwise]:
     """The Op class of an elementwise numpy function."""
     arity = sum(f"{{{i}}}" in formula for i in range(3))
-
-    def reference(self: Op, *arrays: Any) -> Any:
-        out = _quiet(function)(*arrays)
-        dtype = self.result_dtype(*[a.dtype.name for a in arrays])  # type: ignore[attr-defined]
-        return np.asarray(out, dtype)
-
-    members = {"__doc__": doc, "formula": formula, "reference": reference, "result": result, "arity": arity, "__module__": __name__}
-    return dataclass(frozen=True)(type(name, (Elementwise,), members))
+    members = {"__doc__": doc, "formula": formula, "function": staticmethod(function), "result": result, "arity": arity, "__module__": __name__}
+    return dataclass(frozen=True)(type(name, (_Function,), members))
 
 
 def _erf(x: np.ndarray) -> np.ndarray:
@@ -131,20 +118,13 @@ class Clip(Elementwise):
             return np.clip(x, max(self.low, info.min), min(self.high, info.max)).astype(x.dtype)
         return np.clip(x, x.dtype.type(self.low), x.dtype.type(self.high))
 
-
-@dataclass(frozen=True)
-class Cast(Elementwise):
-    """The elements converted to another dtype."""
-
-    dtype: str
-    formula: ClassVar[str] = "{0}"
-
-    def result_dtype(self, *names: str) -> str:
-        return self.dtype
-
-    def reference(self, x: np.ndarray) -> np.ndarray:
-        with np.errstate(all="ignore"):
-            return np.asarray(x).astype(self.dtype)
+    @classmethod
+    def samples(cls) -> Samples:
+        x = np.random.default_rng(0).normal(0, 4, (5, 17)).astype("float32")
+        for low, high in ((0.0, math.inf), (0.0, 6.0), (-math.inf, 1.0)):
+            yield cls(low, high), [x]
+        yield cls(0.0, math.inf), [np.array([[-3, 0, 200]], "int32")]
+        yield cls(0.0, math.inf), [x[:0]]
 
 
 @dataclass(frozen=True)
@@ -160,90 +140,137 @@ class Where(Elementwise):
     def reference(self, condition: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         return np.where(condition, x, y)
 
-
-def elementwise_samples(op: Elementwise) -> Iterator[tuple[Op, list[np.ndarray]]]:
-    """Inputs for any elementwise op: odd and empty extents, broadcasting, integers where they are due."""
-    rng = np.random.default_rng(0)
-    for shapes in (((5, 7), (5, 7), (5, 7)), ((3, 1, 17), (4, 1), (17,)), ((0, 3), (3,), (1,)), ((), (), ())):
-        values = [rng.uniform(0.1, 0.9, s).astype("float32") for s in shapes[:op.arity]]
-        if isinstance(op, Where):
-            values[0] = values[0] > 0.5
-        elif isinstance(op, (LogicalAnd, LogicalOr, LogicalXor, LogicalNot)):
-            values = [v > 0.5 for v in values]
-        elif isinstance(op, Arccosh):
-            values = [v + 1 for v in values]
-        yield op, values
-
-
-Elementwise.samples = elementwise_samples  # type: ignore[method-assign,assignment]
+    @classmethod
+    def samples(cls) -> Samples:
+        rng = np.random.default_rng(0)
+        for shapes in (((5, 7), (5, 7), (5, 7)), ((3, 1, 17), (4, 1), (17,)), ((0, 3), (3,), (1,)), ((), (), ())):
+            condition, x, y = [rng.standard_normal(s).astype("float32") for s in shapes]
+            yield cls(), [condition > 0, x, y]
 
 
 # ---- public functions
 
-def _unary(op_class: type[Op], name: str, doc: str) -> Any:
-    op = op_class()
+_DOC = """{doc} Elementwise{broadcast}. Source: https://keras.io/api/ops/numpy/
 
-    def function(x: Any) -> Any:
-        return op(x if isinstance(x, (Tensor, Variable)) else dtypes.as_array(x))
-    function.__name__ = function.__qualname__ = name
-    function.__module__ = __name__
-    function.__doc__ = f"""{doc} Elementwise; the result has the shape of ``x``.
+    Example:
 
-    Source: https://keras.io/api/ops/numpy/
+        >>> from graphnet import ops
+        >>> ops.{call}
+        {result}
     """
+
+
+def document(function: Any, name: str, doc: str, call: str, result: str, broadcast: str) -> Any:
+    """The function as a public op, under its name and with its text."""
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = _DOC.format(doc=doc, broadcast=broadcast, call=call, result=result)
     return public(function)
 
 
-def _binary(op_class: type[Op], name: str, doc: str) -> Any:
+def unary(name: str, op_class: type[Op], doc: str, call: str, result: str) -> Any:
+    """The public function of an op of one operand."""
+    op = op_class()
+
+    def function(x: Any) -> Any:
+        return op(to_tensor(x))
+    return document(function, name, doc, call, result, "; the result has the shape of ``x``")
+
+
+def binary(name: str, op_class: type[Op], doc: str, call: str, result: str) -> Any:
+    """The public function of an op of two operands."""
     op = op_class()
 
     def function(x1: Any, x2: Any) -> Any:
         return op(*promote(x1, x2))
-    function.__name__ = function.__qualname__ = name
-    function.__module__ = __name__
-    function.__doc__ = f"""{doc} Elementwise; the shapes of ``x1`` and ``x2`` broadcast, their dtypes combine.
-
-    Raises ShapeError where the shapes do not broadcast. Source: https://keras.io/api/ops/numpy/
-    """
-    return public(function)
+    return document(function, name, doc, call, result, "; the shapes of ``x1`` and ``x2`` broadcast (else ShapeError), their dtypes combine")
 
 
-add, subtract, multiply = _binary(Add, "add", "x1 + x2."), _binary(Subtract, "subtract", "x1 - x2."), _binary(Multiply, "multiply", "x1 * x2.")
-divide, true_divide = _binary(Divide, "divide", "x1 / x2."), _binary(Divide, "true_divide", "x1 / x2.")
-floor_divide, mod = _binary(FloorDivide, "floor_divide", "floor(x1 / x2)."), _binary(Mod, "mod", "The rest of x1 / x2.")
-power, arctan2 = _binary(Power, "power", "x1 to the power x2."), _binary(Arctan2, "arctan2", "The angle of (x1, x2).")
-maximum, minimum = _binary(Maximum, "maximum", "The larger of x1 and x2."), _binary(Minimum, "minimum", "The smaller of x1 and x2.")
-equal, not_equal = _binary(Equal, "equal", "x1 == x2."), _binary(NotEqual, "not_equal", "x1 != x2.")
-less, less_equal = _binary(Less, "less", "x1 < x2."), _binary(LessEqual, "less_equal", "x1 <= x2.")
-greater, greater_equal = _binary(Greater, "greater", "x1 > x2."), _binary(GreaterEqual, "greater_equal", "x1 >= x2.")
-logical_and, logical_or = _binary(LogicalAnd, "logical_and", "Both are true."), _binary(LogicalOr, "logical_or", "At least one is true.")
-logical_xor = _binary(LogicalXor, "logical_xor", "Exactly one is true.")
-logical_not, isnan = _unary(LogicalNot, "logical_not", "Not x."), _unary(Isnan, "isnan", "Whether x is NaN.")
-isinf, isfinite = _unary(Isinf, "isinf", "Whether x is infinite."), _unary(Isfinite, "isfinite", "Whether x is finite.")
-negative, absolute, abs = _unary(Negative, "negative", "-x."), _unary(Absolute, "absolute", "|x|."), _unary(Absolute, "abs", "|x|.")
-sign, square, reciprocal = _unary(Sign, "sign", "The sign of x."), _unary(Square, "square", "x * x."), _unary(Reciprocal, "reciprocal", "1 / x.")
-sqrt, rsqrt = _unary(Sqrt, "sqrt", "The square root."), _unary(Rsqrt, "rsqrt", "1 / sqrt(x).")
-exp, expm1, log, log1p = _unary(Exp, "exp", "exp(x)."), _unary(Expm1, "expm1", "exp(x) - 1."), _unary(Log, "log", "The natural logarithm."), _unary(Log1p, "log1p", "log(1 + x).")
-sin, cos, tan = _unary(Sin, "sin", "Sine."), _unary(Cos, "cos", "Cosine."), _unary(Tan, "tan", "Tangent.")
-arcsin, arccos, arctan = _unary(Arcsin, "arcsin", "Inverse sine."), _unary(Arccos, "arccos", "Inverse cosine."), _unary(Arctan, "arctan", "Inverse tangent.")
-sinh, cosh, tanh = _unary(Sinh, "sinh", "Hyperbolic sine."), _unary(Cosh, "cosh", "Hyperbolic cosine."), _unary(Tanh, "tanh", "Hyperbolic tangent.")
-arcsinh, arccosh, arctanh = (_unary(Arcsinh, "arcsinh", "Inverse of sinh."), _unary(Arccosh, "arccosh", "Inverse of cosh."),
-                             _unary(Arctanh, "arctanh", "Inverse of tanh."))
-sigmoid, erf = _unary(Sigmoid, "sigmoid", "1 / (1 + exp(-x))."), _unary(Erf, "erf", "The error function.")
-floor, ceil = _unary(Floor, "floor", "Rounded down."), _unary(Ceil, "ceil", "Rounded up.")
+add = binary("add", Add, "x1 + x2.", "add([1.0, 2.0], 3.0)", "array([4., 5.], dtype=float32)")
+subtract = binary("subtract", Subtract, "x1 - x2.", "subtract([1.0, 2.0], 3.0)", "array([-2., -1.], dtype=float32)")
+multiply = binary("multiply", Multiply, "x1 * x2.", "multiply([1.0, 2.0], 3.0)", "array([3., 6.], dtype=float32)")
+divide = binary("divide", Divide, "x1 / x2, in floats.", "divide([1, 2], 2)", "array([0.5, 1. ], dtype=float32)")
+true_divide = binary("true_divide", Divide, "x1 / x2, in floats.", "true_divide([1, 2], 2)", "array([0.5, 1. ], dtype=float32)")
+floor_divide = binary("floor_divide", FloorDivide, "floor(x1 / x2).", "floor_divide([7, -7], 2)", "array([ 3, -4], dtype=int32)")
+mod = binary("mod", Mod, "What is left of x1 / x2, with the sign of x2.", "mod([7, -7], 3)", "array([1, 2], dtype=int32)")
+power = binary("power", Power, "x1 to the power x2.", "power([2.0, 3.0], 2)", "array([4., 9.], dtype=float32)")
+arctan2 = binary("arctan2", Arctan2, "The angle of the point (x2, x1).", "arctan2([0.0], [1.0])", "array([0.], dtype=float32)")
+maximum = binary("maximum", Maximum, "The larger of x1 and x2; NaN where either is NaN.", "maximum([1.0, 5.0], 3.0)",
+                 "array([3., 5.], dtype=float32)")
+minimum = binary("minimum", Minimum, "The smaller of x1 and x2; NaN where either is NaN.", "minimum([1.0, 5.0], 3.0)",
+                 "array([1., 3.], dtype=float32)")
+equal = binary("equal", Equal, "Whether x1 == x2.", "equal([1, 2], 2)", "array([False,  True])")
+not_equal = binary("not_equal", NotEqual, "Whether x1 != x2.", "not_equal([1, 2], 2)", "array([ True, False])")
+less = binary("less", Less, "Whether x1 < x2.", "less([1, 2], 2)", "array([ True, False])")
+less_equal = binary("less_equal", LessEqual, "Whether x1 <= x2.", "less_equal([1, 2], 2)", "array([ True,  True])")
+greater = binary("greater", Greater, "Whether x1 > x2.", "greater([1, 2], 1)", "array([False,  True])")
+greater_equal = binary("greater_equal", GreaterEqual, "Whether x1 >= x2.", "greater_equal([1, 2], 2)", "array([False,  True])")
+logical_and = binary("logical_and", LogicalAnd, "Whether both are true.", "logical_and([True, False], True)",
+                     "array([ True, False])")
+logical_or = binary("logical_or", LogicalOr, "Whether at least one is true.", "logical_or([True, False], True)",
+                    "array([ True,  True])")
+logical_xor = binary("logical_xor", LogicalXor, "Whether exactly one is true.", "logical_xor([True, False], True)",
+                     "array([False,  True])")
+logical_not = unary("logical_not", LogicalNot, "Whether x is false.", "logical_not([True, False])", "array([False,  True])")
+isnan = unary("isnan", Isnan, "Whether x is not a number.", 'isnan([1.0, float("nan")])', "array([False,  True])")
+isinf = unary("isinf", Isinf, "Whether x is infinite.", 'isinf([1.0, float("-inf")])', "array([False,  True])")
+isfinite = unary("isfinite", Isfinite, "Whether x is neither infinite nor NaN.", 'isfinite([1.0, float("inf")])',
+                 "array([ True, False])")
+negative = unary("negative", Negative, "-x.", "negative([1.0, -2.0])", "array([-1.,  2.], dtype=float32)")
+absolute = unary("absolute", Absolute, "The size of x without its sign.", "absolute([1.0, -2.0])",
+                 "array([1., 2.], dtype=float32)")
+abs = unary("abs", Absolute, "The size of x without its sign.", "abs([1.0, -2.0])", "array([1., 2.], dtype=float32)")
+sign = unary("sign", Sign, "-1, 0 or 1.", "sign([3.0, 0.0, -2.0])", "array([ 1.,  0., -1.], dtype=float32)")
+square = unary("square", Square, "x * x.", "square([3.0, -2.0])", "array([9., 4.], dtype=float32)")
+reciprocal = unary("reciprocal", Reciprocal, "1 / x.", "reciprocal([2.0, 4.0])", "array([0.5 , 0.25], dtype=float32)")
+sqrt = unary("sqrt", Sqrt, "The square root; NaN below 0.", "sqrt([4.0, 9.0])", "array([2., 3.], dtype=float32)")
+rsqrt = unary("rsqrt", Rsqrt, "1 / sqrt(x).", "rsqrt([4.0, 16.0])", "array([0.5 , 0.25], dtype=float32)")
+exp = unary("exp", Exp, "e to the power x.", "exp([0.0])", "array([1.], dtype=float32)")
+expm1 = unary("expm1", Expm1, "exp(x) - 1, exact near 0.", "expm1([0.0, 1e-10])", "array([0.e+00, 1.e-10], dtype=float32)")
+log = unary("log", Log, "The natural logarithm; -inf at 0, NaN below.", "log([1.0, 0.0])", "array([  0., -inf], dtype=float32)")
+log1p = unary("log1p", Log1p, "log(1 + x), exact near 0.", "log1p([0.0, 1e-10])", "array([0.e+00, 1.e-10], dtype=float32)")
+sin = unary("sin", Sin, "The sine, x in radians.", "sin([0.0])", "array([0.], dtype=float32)")
+cos = unary("cos", Cos, "The cosine, x in radians.", "cos([0.0])", "array([1.], dtype=float32)")
+tan = unary("tan", Tan, "The tangent, x in radians.", "tan([0.0])", "array([0.], dtype=float32)")
+arcsin = unary("arcsin", Arcsin, "The inverse sine.", "arcsin([0.0])", "array([0.], dtype=float32)")
+arccos = unary("arccos", Arccos, "The inverse cosine.", "arccos([1.0])", "array([0.], dtype=float32)")
+arctan = unary("arctan", Arctan, "The inverse tangent.", "arctan([0.0])", "array([0.], dtype=float32)")
+sinh = unary("sinh", Sinh, "The hyperbolic sine.", "sinh([0.0])", "array([0.], dtype=float32)")
+cosh = unary("cosh", Cosh, "The hyperbolic cosine.", "cosh([0.0])", "array([1.], dtype=float32)")
+tanh = unary("tanh", Tanh, "The hyperbolic tangent.", 'tanh([0.0, float("inf")])', "array([0., 1.], dtype=float32)")
+arcsinh = unary("arcsinh", Arcsinh, "The inverse hyperbolic sine.", "arcsinh([0.0])", "array([0.], dtype=float32)")
+arccosh = unary("arccosh", Arccosh, "The inverse hyperbolic cosine.", "arccosh([1.0])", "array([0.], dtype=float32)")
+arctanh = unary("arctanh", Arctanh, "The inverse hyperbolic tangent.", "arctanh([0.0])", "array([0.], dtype=float32)")
+sigmoid = unary("sigmoid", Sigmoid, "1 / (1 + exp(-x)).", 'sigmoid([0.0, float("-inf")])', "array([0.5, 0. ], dtype=float32)")
+erf = unary("erf", Erf, "The error function.", "erf([0.0])", "array([0.], dtype=float32)")
+floor = unary("floor", Floor, "The largest whole number not above x.", "floor([1.5, -1.5])", "array([ 1., -2.], dtype=float32)")
+ceil = unary("ceil", Ceil, "The smallest whole number not below x.", "ceil([1.5, -1.5])", "array([ 2., -1.], dtype=float32)")
 
 
 @public
 def clip(x: Any, x_min: Any, x_max: Any) -> Any:
-    """x held between `x_min` and `x_max`, numbers or tensors that broadcast."""
+    """x held between `x_min` and `x_max`, numbers or tensors that broadcast. Source: https://keras.io/api/ops/numpy/
+
+    Example:
+
+        >>> from graphnet import ops
+        >>> ops.clip([-2.0, 0.5, 2.0], -1, 1)
+        array([-1. ,  0.5,  1. ], dtype=float32)
+    """
     if isinstance(x_min, (int, float)) and isinstance(x_max, (int, float)):
-        return Clip(float(x_min), float(x_max))(x if isinstance(x, (Tensor, Variable)) else dtypes.as_array(x))
+        return Clip(float(x_min), float(x_max))(to_tensor(x))
     return minimum(maximum(x, x_min), x_max)
 
 
 @public
 def where(condition: Any, x1: Any = None, x2: Any = None) -> Any:
-    """x1 where the condition is true, else x2; the three broadcast. Both x1 and x2 are due: a shape cannot depend on values."""
+    """x1 where the condition is true, else x2; the three broadcast. Both x1 and x2 are due: a shape cannot depend on values.
+
+    Example:
+
+        >>> from graphnet import ops
+        >>> ops.where([True, False], [1.0, 2.0], 0.0)
+        array([1., 0.], dtype=float32)
+    """
     if x1 is None or x2 is None:
         raise ValueError("where expects condition, x1 and x2; with the condition alone the result's shape would depend on values.")
     return Where()(cast(condition, "bool"), *promote(x1, x2))
@@ -251,10 +278,18 @@ def where(condition: Any, x1: Any = None, x2: Any = None) -> Any:
 
 @public
 def round(x: Any, decimals: int = 0) -> Any:
-    """x rounded to `decimals` places, halves to even."""
+    """x rounded to `decimals` places, halves to even. Source: https://keras.io/api/ops/numpy/
+
+    Example:
+
+        >>> from graphnet import ops
+        >>> ops.round([0.5, 1.5, 2.25], 1)
+        array([0.5, 1.5, 2.2], dtype=float32)
+    """
+    x = to_tensor(x)
+    if x.dtype in dtypes.INTS and decimals >= 0:
+        return x
     return Round()(floating(x)) if decimals == 0 else divide(Round()(multiply(x, 10.0 ** decimals)), 10.0 ** decimals)
 
 
-cast = public(cast)
 __all__ = [name for name, value in list(globals().items()) if hasattr(value, "prefix")]
-_ = Spec

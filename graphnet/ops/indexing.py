@@ -1,16 +1,16 @@
 """Gathering by indices from data. An index out of range is an error that names the layer and the position."""
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
 from graphnet import dtypes
-from graphnet.errors import DTypeError, OutOfRangeError
-from graphnet.graph import Spec
-from graphnet.op import Op, public
-from graphnet.ops.elementwise import cast
-from graphnet.ops.reduction import normalize_axis, to_tensor
+from graphnet.dims import Dim
+from graphnet.errors import DTypeError, OutOfRangeError, ShapeError
+from graphnet.graph import Spec, Tensor
+from graphnet.op import Op, Samples, public
+from graphnet.ops.convert import cast, normalize_axis, shape, shown, to_tensor
+from graphnet.ops.shape import Reshape, Slice, reshape
 
 
 def out_of_range(who: str, index: Any, extent: int, position: Any) -> OutOfRangeError:
@@ -43,7 +43,8 @@ class Take(Op):
         check_indices("take", indices, x.shape[self.axis])
         return np.take(x, indices, self.axis)
 
-    def samples(self) -> Iterator[tuple[Op, list[np.ndarray]]]:
+    @classmethod
+    def samples(cls) -> Samples:
         rng = np.random.default_rng(0)
         x = rng.standard_normal((7, 5, 17)).astype("float32")
         for axis in range(3):
@@ -65,7 +66,8 @@ class TakeAlongAxis(Op):
         check_indices("take_along_axis", indices, x.shape[self.axis])
         return np.take_along_axis(x, indices, self.axis)
 
-    def samples(self) -> Iterator[tuple[Op, list[np.ndarray]]]:
+    @classmethod
+    def samples(cls) -> Samples:
         rng = np.random.default_rng(0)
         yield TakeAlongAxis(1), [rng.standard_normal((3, 5)).astype("float32"), rng.integers(0, 5, (3, 2)).astype("int32")]
 
@@ -87,7 +89,8 @@ class OneHot(Op):
         classes = np.arange(self.num_classes).reshape((-1,) + (1,) * (x.ndim - at))
         return (np.expand_dims(x, at) == classes).astype(self.dtype)
 
-    def samples(self) -> Iterator[tuple[Op, list[np.ndarray]]]:
+    @classmethod
+    def samples(cls) -> Samples:
         yield OneHot(5), [np.array([[0, 4], [2, 7]], "int32")]
         yield OneHot(3, 0), [np.array([0, 2, -1], "int32")]
 
@@ -95,7 +98,6 @@ class OneHot(Op):
 @public
 def take(x: Any, indices: Any, axis: int | None = None) -> Any:
     """Slices of x along `axis` at integer indices, negative ones from the end; of the flat x for None. Raises OutOfRangeError."""
-    from graphnet.ops.shape import reshape
     x, indices = to_tensor(x), to_tensor(indices)
     if str(indices.dtype) not in dtypes.INTS:
         indices = cast(indices, "int32")
@@ -105,7 +107,6 @@ def take(x: Any, indices: Any, axis: int | None = None) -> Any:
 @public
 def take_along_axis(x: Any, indices: Any, axis: int | None = None) -> Any:
     """x at `indices` along `axis`, the other axes in step; of the flat operands for None."""
-    from graphnet.ops.shape import reshape
     x, indices = to_tensor(x), to_tensor(indices)
     if axis is None:
         return TakeAlongAxis(0)(reshape(x, (-1,)), reshape(indices, (-1,)))
@@ -120,4 +121,63 @@ def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: Any = None, sparse:
     return OneHot(int(num_classes), axis, dtypes.standardize_dtype(dtype))(to_tensor(x))
 
 
-__all__ = ["one_hot", "take", "take_along_axis"]
+def _basic_index(extents: tuple[Any, ...], keys: list[Any], full_key: Any) -> tuple[list[Any], list[Any], list[int], list[Any]]:
+    starts, stops, steps, out = [], [], [], []
+    axis = 0
+    for key in keys:
+        if key is None:
+            out.append(1)
+            continue
+        if axis >= len(extents):
+            raise ShapeError(f"An operand with ndim={len(extents)} (shape {shown(extents)}) has too few axes for the index {full_key!r}.")
+        extent = extents[axis]
+        if isinstance(key, slice):
+            start, stop, step = (int(v) if isinstance(v, np.integer) else v for v in (key.start, key.stop, key.step))
+            out.append("keep")
+        else:
+            if type(extent) is int and not isinstance(key, Dim) and not -extent <= key < extent:
+                raise IndexError(f"Index {key} is out of range for axis {axis} of extent {extent} (shape {shown(extents)}).")
+            start, stop, step = key, (key + 1 if isinstance(key, Dim) or key != -1 else None), 1
+            out.append("drop")
+        starts.append(start)
+        stops.append(stop)
+        steps.append(1 if step is None else step)
+        axis += 1
+    for _ in range(axis, len(extents)):
+        starts.append(None)
+        stops.append(None)
+        steps.append(1)
+        out.append("keep")
+    return starts, stops, steps, out
+
+
+@public
+def get_item(x: Any, key: Any) -> Any:
+    """x[key]: ints, slices, None and `...`; an array or tensor of indices on one axis gathers."""
+    x = to_tensor(x)
+    keys = list(key) if isinstance(key, tuple) else [key]
+    for k in keys:
+        if isinstance(k, Tensor) and k.dtype == "bool":
+            raise DTypeError("Indexing by a boolean tensor gives a shape that depends on values, which a graph cannot have. "
+                             "Use graphnet.ops.where(mask, x, 0).")
+    if any(k is Ellipsis for k in keys):
+        at = next(i for i, k in enumerate(keys) if k is Ellipsis)
+        keys[at:at + 1] = [slice(None)] * (x.ndim - sum(k is not None and k is not Ellipsis for k in keys))
+    gathered = [i for i, k in enumerate(keys) if not (k is None or isinstance(k, (int, np.integer, slice, Dim)))]
+    if gathered:
+        if len(gathered) > 1 or any(k is None for k in keys):
+            raise ShapeError(f"Indexing takes one array of indices; received {key!r}. Use graphnet.ops.take, one axis at a time.")
+        axis = gathered[0]
+        x = take(x, keys[axis], axis=axis)
+        wide = np.ndim(keys[axis]) if not isinstance(keys[axis], Tensor) else keys[axis].ndim
+        keys[axis:axis + 1] = [slice(None)] * wide
+    starts, stops, steps, out = _basic_index(shape(x), [int(k) if isinstance(k, np.integer) else k for k in keys], key)
+    sliced = Slice(tuple(starts), tuple(stops), tuple(steps))(x)
+    if all(o == "keep" for o in out):
+        return sliced
+    rest = iter(shape(sliced))
+    target = [1 if o == 1 else (next(rest), o)[0 if o == "keep" else 1] for o in out]
+    return Reshape(tuple([s for s in target if not (isinstance(s, str) and s == "drop")]))(sliced)
+
+
+__all__ = ["get_item", "one_hot", "take", "take_along_axis"]

@@ -1,5 +1,4 @@
 """Matrix products."""
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,9 +8,10 @@ from graphnet import dtypes
 from graphnet.dims import Dim
 from graphnet.errors import ShapeError
 from graphnet.graph import Spec
-from graphnet.op import Contraction, Op, broadcast, public
-from graphnet.ops.elementwise import promote
-from graphnet.ops.shape import Reshape, Transpose, reshape, shape, shown
+from graphnet.op import Contraction, Op, Samples, broadcast, public
+from graphnet.ops.convert import promote, shape, shown
+from graphnet.ops.elementwise import multiply
+from graphnet.ops.shape import Reshape, Transpose, reshape
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,8 @@ class MatMul(Contraction):
         with np.errstate(all="ignore"):
             return np.matmul(np.swapaxes(a, -1, -2) if self.transpose_a else a, np.swapaxes(b, -1, -2) if self.transpose_b else b)
 
-    def samples(self) -> Iterator[tuple[Op, list[np.ndarray]]]:
+    @classmethod
+    def samples(cls) -> Samples:
         rng = np.random.default_rng(0)
         for a, b in (((5, 7), (7, 33)), ((1, 64), (64, 10)), ((2, 3, 4, 5), (3, 5, 6)), ((0, 4), (4, 3)), ((3, 1), (1, 1))):
             yield MatMul(), [rng.standard_normal(a).astype("float32"), rng.standard_normal(b).astype("float32")]
@@ -67,7 +68,6 @@ def dot(x1: Any, x2: Any) -> Any:
     """numpy.dot: the sum over the last axis of x1 and the last but one of x2, without broadcasting."""
     a, b = promote(x1, x2)
     if a.ndim == 0 or b.ndim == 0:
-        from graphnet.ops.elementwise import multiply
         return multiply(a, b)
     return tensordot(a, b, ([a.ndim - 1], [max(b.ndim - 2, 0)]))
 

@@ -1,5 +1,4 @@
 """Pooling over windows of 1 to 3 spatial axes, channels last; the public functions take channels first as well."""
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,10 +7,9 @@ import numpy as np
 from graphnet import dtypes
 from graphnet.errors import ShapeError
 from graphnet.graph import Spec
-from graphnet.op import Op, public
+from graphnet.op import Op, Samples, public
+from graphnet.ops.convert import shown, to_tensor
 from graphnet.ops.convolution import _listed, channels_last, same_pads, window_extent, windows
-from graphnet.ops.reduction import to_tensor
-from graphnet.ops.shape import shown
 
 
 class Pooling(Op):
@@ -41,11 +39,12 @@ class Pooling(Op):
         padded = np.pad(x, ((0, 0), *self.pads(x.shape[1:-1]), (0, 0)), constant_values=fill)
         return windows(padded, self.size, self.strides, (1,) * len(self.size))
 
-    def samples(self) -> Iterator[tuple[Op, list[np.ndarray]]]:
+    @classmethod
+    def samples(cls) -> Samples:
         rng = np.random.default_rng(0)
         for size, strides, padding, shape in (((3, 3), (3, 3), "valid", (2, 10, 9, 17)), ((2, 3), (1, 2), "same", (2, 7, 8, 5)),
                                               ((2,), (2,), "same", (3, 7, 4)), ((2, 2, 2), (2, 1, 2), "valid", (1, 5, 4, 6, 3))):
-            yield type(self)(size, strides, padding), [rng.standard_normal(shape).astype("float32")]  # type: ignore[call-arg]
+            yield cls(size, strides, padding), [rng.standard_normal(shape).astype("float32")]  # type: ignore[call-arg]
 
 
 @dataclass(frozen=True)

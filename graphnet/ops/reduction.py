@@ -1,39 +1,18 @@
 """Reductions over axes: sums, means, bounds, positions; softmax and normalization, which reduce and scale in one."""
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from graphnet import dtypes
-from graphnet.errors import ShapeError
-from graphnet.graph import Spec, Tensor, Variable
-from graphnet.op import Op, Reduction, public
-from graphnet.ops.elementwise import cast, floating
+from graphnet.graph import Spec
+from graphnet.op import Op, Samples, Reduction, public
+from graphnet.ops.convert import cast, floating, normalize_axes, normalize_axis, shape, to_tensor
+from graphnet.ops.elementwise import add, exp, log, maximum, minimum, sqrt, square, subtract
+from graphnet.ops.shape import reshape, squeeze, transpose
 
 AXES = ((0,), (1,), (0, 1), (1, 2), (0, 1, 2))
-
-
-def to_tensor(x: Any) -> Any:
-    return x if isinstance(x, (Tensor, Variable)) else dtypes.as_array(x)
-
-
-def normalize_axis(axis: int, ndim: int, who: str = "op") -> int:
-    """A non-negative axis; ShapeError where there is no such axis."""
-    if not isinstance(axis, (int, np.integer)) or not -ndim <= axis < ndim:
-        raise ShapeError(f"{who} expects an axis between {-ndim} and {ndim - 1} for an operand with ndim={ndim}; received axis={axis}.")
-    return int(axis) % ndim
-
-
-def normalize_axes(axis: Any, ndim: int, who: str = "op") -> tuple[int, ...]:
-    """Sorted non-negative axes; None means all of them."""
-    if axis is None:
-        return tuple(range(ndim))
-    listed = [axis] if isinstance(axis, (int, np.integer)) else axis
-    axes = tuple(sorted(normalize_axis(a, ndim, who) for a in listed))
-    if len(set(axes)) < len(axes):
-        raise ShapeError(f"{who} expects each axis once; received axis={axis} for an operand with ndim={ndim}.")
-    return axes
 
 
 class _NumpyReduction(Reduction):
@@ -45,12 +24,13 @@ class _NumpyReduction(Reduction):
         with np.errstate(all="ignore"):
             return np.asarray(getattr(np, self.numpy_name)(x, axis=self.axes, keepdims=self.keepdims, **extra), dtype)
 
-    def samples(self) -> Iterator[tuple[Op, list[np.ndarray]]]:
+    @classmethod
+    def samples(cls) -> Samples:
         rng = np.random.default_rng(0)
         for axes in AXES:
             for keepdims in (False, True):
                 x = rng.standard_normal((3, 5, 17)).astype("float32")
-                yield type(self)(axes, keepdims), [x > 0 if self.numpy_name in ("any", "all") else x]
+                yield cls(axes, keepdims), [x > 0 if cls.numpy_name in ("any", "all") else x]
 
 
 @dataclass(frozen=True)
@@ -143,10 +123,11 @@ class _Position(Op):
     def infer(self, x: Spec) -> Spec:
         return Spec(tuple([1 if i == self.axis else s for i, s in enumerate(x.shape) if i != self.axis or self.keepdims]), "int32")
 
-    def samples(self) -> Iterator[tuple[Op, list[np.ndarray]]]:
+    @classmethod
+    def samples(cls) -> Samples:
         x = np.random.default_rng(0).integers(0, 9, (4, 5, 17)).astype("float32")
         for axis in range(3):
-            yield type(self)(axis), [x]
+            yield cls(axis), [x]
 
 
 @dataclass(frozen=True)
@@ -179,10 +160,11 @@ class _SameShape(Op):
 class _AlongAxis(_SameShape):
     axis: int
 
-    def samples(self) -> Iterator[tuple[Op, list[np.ndarray]]]:
+    @classmethod
+    def samples(cls) -> Samples:
         rng = np.random.default_rng(0)
         for axis, shape in ((0, (5, 3)), (1, (5, 17)), (1, (2, 3, 4)), (1, (0, 3)), (2, (2, 3, 33))):
-            yield type(self)(axis), [3 * rng.standard_normal(shape).astype("float32")]
+            yield cls(axis), [3 * rng.standard_normal(shape).astype("float32")]
 
 
 @dataclass(frozen=True)
@@ -232,7 +214,8 @@ class Normalize(_SameShape):
             variance = np.mean(np.square(centred), self.axes, keepdims=True)
             return np.asarray(centred / np.sqrt(variance + x.dtype.type(self.epsilon)), x.dtype)
 
-    def samples(self) -> Iterator[tuple[Op, list[np.ndarray]]]:
+    @classmethod
+    def samples(cls) -> Samples:
         x = np.random.default_rng(0).standard_normal((3, 5, 33)).astype("float32")
         for axes in ((2,), (1, 2), (1,)):
             yield Normalize(axes, 1e-3), [x]
@@ -260,7 +243,6 @@ def mean(x: Any, axis: int | Sequence[int] | None = None, keepdims: bool = False
 @public
 def max(x: Any, axis: int | Sequence[int] | None = None, keepdims: bool = False, initial: Any = None) -> Any:
     """The largest element of x over `axis`; not below `initial` where that is given."""
-    from graphnet.ops.elementwise import maximum
     out = _reduce(Max, x, axis, keepdims, "max")
     return out if initial is None else maximum(out, initial)
 
@@ -268,7 +250,6 @@ def max(x: Any, axis: int | Sequence[int] | None = None, keepdims: bool = False,
 @public
 def min(x: Any, axis: int | Sequence[int] | None = None, keepdims: bool = False, initial: Any = None) -> Any:
     """The smallest element of x over `axis`; not above `initial` where that is given."""
-    from graphnet.ops.elementwise import minimum
     out = _reduce(Min, x, axis, keepdims, "min")
     return out if initial is None else minimum(out, initial)
 
@@ -297,7 +278,6 @@ def all(x: Any, axis: int | Sequence[int] | None = None, keepdims: bool = False)
 @public
 def var(x: Any, axis: int | Sequence[int] | None = None, keepdims: bool = False) -> Any:
     """The variance of x over `axis`: mean((x - mean(x))**2)."""
-    from graphnet.ops.elementwise import square, subtract
     x = floating(x)
     return mean(square(subtract(x, mean(x, axis, True))), axis, keepdims)
 
@@ -305,12 +285,10 @@ def var(x: Any, axis: int | Sequence[int] | None = None, keepdims: bool = False)
 @public
 def std(x: Any, axis: int | Sequence[int] | None = None, keepdims: bool = False) -> Any:
     """The standard deviation of x over `axis`."""
-    from graphnet.ops.elementwise import sqrt
     return sqrt(var(x, axis, keepdims))
 
 
 def _positions(op_class: Any, x: Any, axis: int | None, keepdims: bool, who: str) -> Any:
-    from graphnet.ops.shape import reshape
     x = to_tensor(x)
     if axis is None:
         flat = op_class(0)(reshape(x, (-1,)))
@@ -333,14 +311,12 @@ def argmin(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
 @public
 def cumsum(x: Any, axis: int | None = None, dtype: Any = None) -> Any:
     """Running sums of x along `axis`; of the flat x for None."""
-    from graphnet.ops.shape import reshape
     x = to_tensor(x) if dtype is None else cast(x, dtype)
     return Cumsum(0)(reshape(x, (-1,))) if axis is None else Cumsum(normalize_axis(axis, x.ndim, "cumsum"))(x)
 
 
 def _along(op_class: Any, x: Any, axis: Any, who: str) -> Any:
     """Softmax along one axis, or over several at once (they are moved behind and merged)."""
-    from graphnet.ops.shape import reshape, shape, transpose
     x = floating(x)
     axes = normalize_axes(axis, x.ndim, who)
     if len(axes) == 1:
@@ -366,8 +342,6 @@ def log_softmax(x: Any, axis: int | Sequence[int] = -1) -> Any:
 @public
 def logsumexp(x: Any, axis: int | Sequence[int] | None = None, keepdims: bool = False) -> Any:
     """log(sum(exp(x))) over `axis`, computed without overflow."""
-    from graphnet.ops.elementwise import add, exp, log, subtract
-    from graphnet.ops.shape import squeeze
     x = floating(x)
     axes = normalize_axes(axis, x.ndim, "logsumexp")
     top = max(x, axes, True)

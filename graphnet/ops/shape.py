@@ -1,5 +1,5 @@
 """Shapes: views of the same elements (reshape, transpose, slice, broadcast), and what joins, pads and repeats them."""
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,23 +7,10 @@ import numpy as np
 
 from graphnet import dims, dtypes
 from graphnet.dims import Dim
-from graphnet.errors import DTypeError, ShapeError
-from graphnet.graph import Spec, Tensor, Variable
-from graphnet.op import Op, View, broadcast, public
-from graphnet.ops.elementwise import promote
-from graphnet.ops.reduction import normalize_axes, normalize_axis, to_tensor
-
-
-def bound(value: Any, extents: Any) -> Any:
-    """An attribute with its unknown extents replaced by their values."""
-    if type(value) is tuple:
-        return tuple([bound(v, extents) for v in value])
-    return dims.evaluate(value, extents) if type(value) is Dim else value
-
-
-def shown(shape: Sequence[Any]) -> tuple[Any, ...]:
-    """A shape as users see it: None for unknown extents."""
-    return tuple([None if isinstance(s, Dim) else s for s in shape])
+from graphnet.errors import ShapeError
+from graphnet.graph import Spec, Tensor
+from graphnet.op import Op, Samples, View, broadcast, public
+from graphnet.ops.convert import bound, normalize_axes, normalize_axis, promote, shape, shown, sized, to_tensor
 
 
 def _sample(*shape: int) -> np.ndarray:
@@ -57,7 +44,8 @@ class Reshape(View):
     def reference(self, x: np.ndarray) -> np.ndarray:
         return np.reshape(x, self.infer(Spec(x.shape, x.dtype.name)).shape)
 
-    def samples(self) -> Iterator[tuple[Op, list[np.ndarray]]]:
+    @classmethod
+    def samples(cls) -> Samples:
         yield Reshape((3, -1)), [_sample(5, 3, 4)]
         yield Reshape((0, 4)), [_sample(2, 0, 4)]
 
@@ -76,7 +64,8 @@ class Transpose(View):
     def reference(self, x: np.ndarray) -> np.ndarray:
         return np.transpose(x, self.axes)
 
-    def samples(self) -> Iterator[tuple[Op, list[np.ndarray]]]:
+    @classmethod
+    def samples(cls) -> Samples:
         yield Transpose((2, 0, 1)), [_sample(5, 3, 17)]
         yield Transpose((1, 0)), [_sample(33, 20)]
 
@@ -113,7 +102,8 @@ class Slice(View):
     def reference(self, x: np.ndarray) -> np.ndarray:
         return x[tuple(map(slice, self.starts, self.stops, self.steps))]
 
-    def samples(self) -> Iterator[tuple[Op, list[np.ndarray]]]:
+    @classmethod
+    def samples(cls) -> Samples:
         yield Slice((1, None), (4, None), (2, -1)), [_sample(5, 9)]
         yield Slice((None, -3), (None, None), (1, 1)), [_sample(5, 9)]
 
@@ -135,7 +125,8 @@ class BroadcastTo(View):
     def reference(self, x: np.ndarray) -> np.ndarray:
         return np.broadcast_to(x, self.shape)
 
-    def samples(self) -> Iterator[tuple[Op, list[np.ndarray]]]:
+    @classmethod
+    def samples(cls) -> Samples:
         yield BroadcastTo((4, 3, 5)), [_sample(3, 1)]
 
 
@@ -163,7 +154,8 @@ class Concatenate(Op):
     def reference(self, *arrays: np.ndarray) -> np.ndarray:
         return np.concatenate(arrays, self.axis)
 
-    def samples(self) -> Iterator[tuple[Op, list[np.ndarray]]]:
+    @classmethod
+    def samples(cls) -> Samples:
         yield Concatenate(1), [_sample(3, 2, 5), _sample(3, 7, 5), _sample(3, 0, 5)]
         yield Concatenate(0), [_sample(1, 5), _sample(2, 5)]
         yield Concatenate(2), [_sample(2, 3, 1), _sample(2, 3, 17)]
@@ -184,7 +176,8 @@ class Pad(Op):
         extra = {"constant_values": self.value} if self.mode == "constant" else {}
         return np.pad(x, self.widths, self.mode, **extra)  # type: ignore[call-overload]
 
-    def samples(self) -> Iterator[tuple[Op, list[np.ndarray]]]:
+    @classmethod
+    def samples(cls) -> Samples:
         for mode in ("constant", "reflect", "symmetric"):
             yield Pad(((0, 0), (1, 2), (3, 0)), mode), [_sample(2, 5, 7)]
 
@@ -202,17 +195,13 @@ class Repeat(Op):
     def reference(self, x: np.ndarray) -> np.ndarray:
         return np.repeat(x, self.repeats, self.axis)
 
-    def samples(self) -> Iterator[tuple[Op, list[np.ndarray]]]:
+    @classmethod
+    def samples(cls) -> Samples:
         for axis in range(3):
             yield Repeat(3, axis), [_sample(2, 5, 7)]
 
 
 # ---- public functions
-
-def shape(x: Any) -> tuple[Any, ...]:
-    """The shape of x: ints, and a `Dim` for each extent that is not known before the model runs; use it in further shapes."""
-    return tuple(x.spec.shape) if isinstance(x, Tensor) else tuple(np.shape(x) if not isinstance(x, Variable) else x.shape)
-
 
 @public
 def reshape(x: Any, newshape: Sequence[Any] | int) -> Any:
@@ -281,7 +270,7 @@ def squeeze(x: Any, axis: int | Sequence[int] | None = None) -> Any:
 @public
 def broadcast_to(x: Any, shape: Sequence[Any]) -> Any:
     """x repeated along axes of extent 1 to `shape`, as numpy broadcasts."""
-    return BroadcastTo(tuple(shape))(to_tensor(x))
+    return sized(BroadcastTo(tuple(shape)), to_tensor(x))
 
 
 @public
@@ -384,64 +373,4 @@ def ravel(x: Any) -> Any:
     return Reshape((-1,))(to_tensor(x))
 
 
-def _basic_index(extents: tuple[Any, ...], keys: list[Any], full_key: Any) -> tuple[list[Any], list[Any], list[int], list[Any]]:
-    starts, stops, steps, out = [], [], [], []
-    axis = 0
-    for key in keys:
-        if key is None:
-            out.append(1)
-            continue
-        if axis >= len(extents):
-            raise ShapeError(f"An operand with ndim={len(extents)} (shape {shown(extents)}) has too few axes for the index {full_key!r}.")
-        extent = extents[axis]
-        if isinstance(key, slice):
-            start, stop, step = (int(v) if isinstance(v, np.integer) else v for v in (key.start, key.stop, key.step))
-            out.append("keep")
-        else:
-            if type(extent) is int and not isinstance(key, Dim) and not -extent <= key < extent:
-                raise IndexError(f"Index {key} is out of range for axis {axis} of extent {extent} (shape {shown(extents)}).")
-            start, stop, step = key, (key + 1 if isinstance(key, Dim) or key != -1 else None), 1
-            out.append("drop")
-        starts.append(start)
-        stops.append(stop)
-        steps.append(1 if step is None else step)
-        axis += 1
-    for _ in range(axis, len(extents)):
-        starts.append(None)
-        stops.append(None)
-        steps.append(1)
-        out.append("keep")
-    return starts, stops, steps, out
-
-
-@public
-def get_item(x: Any, key: Any) -> Any:
-    """x[key]: ints, slices, None and `...`; an array or tensor of indices on one axis gathers."""
-    x = to_tensor(x)
-    keys = list(key) if isinstance(key, tuple) else [key]
-    for k in keys:
-        if isinstance(k, Tensor) and k.dtype == "bool":
-            raise DTypeError("Indexing by a boolean tensor gives a shape that depends on values, which a graph cannot have. "
-                             "Use graphnet.ops.where(mask, x, 0).")
-    if any(k is Ellipsis for k in keys):
-        at = next(i for i, k in enumerate(keys) if k is Ellipsis)
-        keys[at:at + 1] = [slice(None)] * (x.ndim - sum(k is not None and k is not Ellipsis for k in keys))
-    gathered = [i for i, k in enumerate(keys) if not (k is None or isinstance(k, (int, np.integer, slice, Dim)))]
-    if gathered:
-        from graphnet.ops.indexing import take
-        if len(gathered) > 1 or any(k is None for k in keys):
-            raise ShapeError(f"Indexing takes one array of indices; received {key!r}. Use graphnet.ops.take, one axis at a time.")
-        axis = gathered[0]
-        x = take(x, keys[axis], axis=axis)
-        wide = np.ndim(keys[axis]) if not isinstance(keys[axis], Tensor) else keys[axis].ndim
-        keys[axis:axis + 1] = [slice(None)] * wide
-    starts, stops, steps, out = _basic_index(shape(x), [int(k) if isinstance(k, np.integer) else k for k in keys], key)
-    sliced = Slice(tuple(starts), tuple(stops), tuple(steps))(x)
-    if all(o == "keep" for o in out):
-        return sliced
-    rest = iter(shape(sliced))
-    target = [1 if o == 1 else (next(rest), o)[0 if o == "keep" else 1] for o in out]
-    return Reshape(tuple([s for s in target if not (isinstance(s, str) and s == "drop")]))(sliced)
-
-
-__all__ = ["shape", *[name for name, value in list(globals().items()) if hasattr(value, "prefix") and name != "shape"]]
+__all__ = [name for name, value in list(globals().items()) if hasattr(value, "prefix")]
