@@ -10,7 +10,6 @@ import numpy as np
 
 from graphnet.graph import Graph
 from graphnet.passes import run_passes
-from graphnet.settings import settings
 
 PLANS = 64  # kept for one executable; the least recently used goes first
 
@@ -69,8 +68,15 @@ class Executable:
         return self._fast
 
     def report(self, shapes: tuple[tuple[int, ...], ...]) -> str:
-        """The plan for these shapes as text: its steps with kernel, operands, work; memory; what has no kernel."""
-        return str(self.runner(shapes).plan)
+        """The plan for these shapes as text: each step's kernel, layer, shapes and multiply-adds; memory; what has no kernel."""
+        plan = self.runner(shapes).plan
+        lines = [f"{'kernel':16}{'layer':32}{'writes':28}{'work':>14}{'tasks':>8}"]
+        for step in plan.steps_report():
+            written = ", ".join(str(shape) for shape in step.writes)
+            lines.append(f"{step.kernel:16}{step.label:32}{written:28}{step.work:14,.0f}{step.tasks:8}")
+        lines.append(f"arena {plan.arena_bytes:,} bytes; packed weights {plan.packed_bytes:,} bytes; "
+                     f"without a kernel, run by numpy: {', '.join(plan.python_steps) or 'nothing'}")
+        return "\n".join(lines)
 
 
 def plain(array: np.ndarray) -> np.ndarray:
@@ -80,5 +86,3 @@ def plain(array: np.ndarray) -> np.ndarray:
         return array
     return np.array(array, dtype=array.dtype.newbyteorder("="), order="C")
 
-
-_ = settings

@@ -23,7 +23,8 @@ _current: contextvars.ContextVar["Trace | None"] = contextvars.ContextVar("graph
 class Trace:
     """What is gathered while a function is traced: leaves of variables and constants, updates, the stack of layer names."""
 
-    def __init__(self, training: bool | None = False) -> None:
+    def __init__(self, training: bool | None = False, outer: int = 0) -> None:
+        self.outer = outer
         self.leaves: dict[Any, Tensor] = {}
         self.updates: dict[Variable, Tensor] = {}
         self.scope: list[str] = []
@@ -48,7 +49,7 @@ class Trace:
         tensors = tuple([self.lift(x) for x in inputs])
         specs = op.infer(*[t.spec for t in tensors])
         several = type(specs) is tuple
-        node = Node(op, tensors, specs if several else (specs,), op.name, "/".join(self.scope))
+        node = Node(op, tensors, specs if several else (specs,), op.name, "/".join(self.scope[self.outer:]))
         return tuple([Tensor(node, i) for i in range(len(specs))]) if several else Tensor(node)
 
 
@@ -67,9 +68,12 @@ def tracing(trace: Trace) -> Iterator[Trace]:
 
 
 def trace_function(function: Callable[..., Any], placeholders: Sequence[Tensor], training: bool | None = False,
-                   name: str = "graph") -> tuple[Graph, Any]:
-    """The graph of function(*placeholders), and the structure of its result (leaves are positions among the outputs)."""
-    trace = Trace(training)
+                   name: str = "graph", outer: int = 0) -> tuple[Graph, Any]:
+    """The graph of function(*placeholders), and the structure of its result (leaves are positions among the outputs).
+
+    `outer` layers around all of it are left out of the nodes' scopes: the model itself.
+    """
+    trace = Trace(training, outer)
     with tracing(trace):
         result = function(*placeholders)
         leaves = tree.flatten(result)

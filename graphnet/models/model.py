@@ -88,7 +88,7 @@ class Model(Layer):
     def _trace(self, tensors: Sequence[Tensor], pack: Callable[[list[Any]], Any], training: bool) -> Any:
         def body(*values: Any) -> Any:
             return self._run(pack(list(values)), training=training)
-        return trace_function(body, tensors, training, self.name)
+        return trace_function(body, tensors, training, self.name, outer=1)
 
     def drop_executables(self) -> None:
         """Forgets what was compiled: the next call traces the model anew, with its layers as they then are."""

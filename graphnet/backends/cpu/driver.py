@@ -10,6 +10,7 @@ from graphnet.backends.cpu.lowering import lowering_of
 from graphnet.backends.cpu.operand import Operand
 from graphnet.backends.cpu.plan import Builder, Plan
 from graphnet.backends.numpy.interpreter import bind_extents
+from graphnet.errors import GraphError
 from graphnet.graph import Constant, Graph, Leaf, Node, Read, Spec, Tensor
 from graphnet.op import View
 from graphnet.ops.shape import BroadcastTo, Concatenate, Reshape, Slice, Transpose
@@ -45,7 +46,10 @@ class Driver:
                 self.specs[node, 0] = node.specs[0]
                 continue
             op = self.ops[node] = node.op.bind(extents)
-            inferred = op.infer(*[self.specs[t.key] for t in node.inputs])
+            try:
+                inferred = op.infer(*[self.specs[t.key] for t in node.inputs])
+            except GraphError as error:
+                raise type(error)(f"{error}\n  in layer {node.scope or node.name!r}, for inputs of shapes {', '.join(map(str, shapes))}") from None
             for i, spec in enumerate(inferred if type(inferred) is tuple else (inferred,)):
                 self.specs[node, i] = spec
 

@@ -4,13 +4,34 @@ A weak table keyed by (sources, recipe): plans hold the entries, the table does 
 that addresses in plans hold; a call that runs meanwhile may see both values mixed, but never freed memory.
 """
 import threading
+import time
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import numpy as np
 
 LINE = 64
+
+
+_spent = [0.0]  # seconds that this process has taken to derive weights
+
+
+class Spent:
+    """What `timed` measures."""
+
+    seconds = 0.0
+
+
+@contextmanager
+def timed() -> Iterator[Spent]:
+    """Seconds that deriving weights takes meanwhile, in ``.seconds`` afterwards."""
+    spent, before = Spent(), _spent[0]
+    try:
+        yield spent
+    finally:
+        spent.seconds = _spent[0] - before
 
 
 class Source(Protocol):
@@ -49,7 +70,9 @@ class Derived:
         self.sources, self.make, self.version = tuple(sources), make, 0
         self._lock = threading.Lock()
         self._seen = self._versions()
+        start = time.perf_counter()
         self.value = aligned_copy(np.asarray(make(*map(_value, self.sources))))
+        _spent[0] += time.perf_counter() - start
 
     def _versions(self) -> tuple[int, ...]:
         return tuple([getattr(source, "version", 0) for source in self.sources])
