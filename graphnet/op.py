@@ -18,6 +18,7 @@ from graphnet import dtypes, tree
 from graphnet.dims import Dim, maximum
 from graphnet.errors import ShapeError
 from graphnet.graph import Node, Spec, Tensor, Variable
+from graphnet.masking import warn_of_op
 from graphnet.tracing import Trace, current, has_tensor, placeholder, record, restore, tracing, user_line
 
 Samples = Iterator[tuple["Op", list[np.ndarray]]]
@@ -230,6 +231,8 @@ def symbolic_call(operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any],
         if t.mask is not None:
             carriers.append(at)
             specs.append(t.mask.spec)
+    if run is None and not carriers:
+        warn_of_op(operation, tensors, specs)
     node = Node(operation, tensors, tuple(specs), operation.name, "", arguments, None, user_line())
     fill = iter(range(len(found)))
     node.structure = (tree.pack_sequence_as(result, [None if t is None else next(fill) for t in leaves]), tuple(carriers))

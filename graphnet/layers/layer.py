@@ -11,7 +11,7 @@ from graphnet import constraints, dtypes, initializers, regularizers, tree
 from graphnet.errors import GraphError
 from graphnet.graph import CallList, Node, Tensor, Variable, made_at
 from graphnet.layers.input_spec import InputSpec, check_inputs
-from graphnet.layers.masking import get_mask, set_mask, warn_dropped
+from graphnet.masking import drops, get_mask, set_mask, warn_dropped, without_masks
 from graphnet.module import Module
 from graphnet.op import NAMES, outputs_of, symbolic_call
 from graphnet.ops.elementwise import cast
@@ -289,8 +289,7 @@ class Layer(Module):
                 kwargs["training"] = training
             masks = self._find_masks(takes, args, kwargs)
             result = self.call(*args, **kwargs)
-            self._attach_masks(inputs, masks, result, trace)
-            return result
+            return self._attach_masks(inputs, masks, result)
         finally:
             _training.reset(training_token)
             _path.reset(path_token)
@@ -335,40 +334,40 @@ class Layer(Module):
         self.built = True
 
     def _find_masks(self, takes: Signature, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """Masks of the first argument; those that `call` asks for and were not given are put into kwargs."""
+        """Masks of the first argument; those that `call` asks for and were not given are put into kwargs.
+
+        As in Keras, `mask` is that of the only tensor argument; where there are several, each has its own ``<argument>_mask``.
+        """
         def masks_of(value: Any) -> Any:
             found = tree.map_structure(get_mask, value)
             return found if any(m is not None for m in tree.flatten(found)) else None
-        first = masks_of(args[0]) if args else None
-        if not takes.masks:
-            return first
-        for i, value in enumerate(args):
-            name = "mask" if i == 0 and "mask" in takes.masks else f"{takes.names[i]}_mask" if i < len(takes.names) else ""
-            if name in takes.masks and kwargs.get(name) is None and i + 1 <= len(args):
-                found = masks_of(value)
-                if found is not None:
-                    kwargs[name] = found
-        return kwargs.get("mask", first)
+        if takes.masks:
+            given = {**dict(zip(takes.names, args, strict=False)), **kwargs}
+            tensors = {n: v for n, v in given.items() if any(isinstance(leaf, (Tensor, np.ndarray)) for leaf in tree.iterate(v))}
+            for name, value in tensors.items():
+                wanted = "mask" if len(tensors) == 1 else f"{name}_mask"
+                if wanted in takes.masks and given.get(wanted) is None and (found := masks_of(value)) is not None:
+                    kwargs[wanted] = found
+        mask = kwargs.get("mask")
+        return mask if mask is not None else masks_of(args[0]) if args else None
 
-    def _attach_masks(self, inputs: Any, masks: Any, result: Any, trace: Trace | None) -> None:
-        none_given = masks is None or all(m is None for m in tree.flatten(masks))
-        if not self.supports_masking:
-            if not none_given and not self._untracked_mask_warned and type(self).compute_mask is Layer.compute_mask and "mask" not in signature_of(type(self).call).masks:
+    def _attach_masks(self, inputs: Any, masks: Any, result: Any) -> Any:
+        """The result, with the masks that `compute_mask` gives for it; a layer that does not support masking gives none."""
+        default = type(self).compute_mask is Layer.compute_mask
+        present = [m for m in tree.flatten(masks) if m is not None]
+        if default and not present:
+            return result
+        if default and not self.supports_masking:
+            source = next((x for x in tree.flatten(inputs) if get_mask(x) is not None), None)
+            if not self._untracked_mask_warned and drops(signature_of(type(self).call).masks, present, result):
                 self._untracked_mask_warned = True
-                source = next((x for x in tree.flatten(inputs) if get_mask(x) is not None), None)
-                warn_dropped(self, source)
-            if type(self).compute_mask is Layer.compute_mask:
-                return
-        if none_given and type(self).compute_mask is Layer.compute_mask:
-            return
-        outputs = tree.flatten(result)
+                warn_dropped(f"Layer {self.name!r} ({type(self).__name__})", source)
+            return without_masks(result, inputs)
         computed = self.compute_mask(inputs, masks)
-        flat = tree.flatten(computed) if computed is not None else []
-        if len(flat) == 1 and len(outputs) > 1:
-            flat = flat * 1 + [None] * (len(outputs) - 1)
-        for x, mask in zip(outputs, flat, strict=False):
+        for x, mask in zip(tree.flatten(result), tree.flatten(computed), strict=False):
             if mask is not None and get_mask(x) is None:
                 set_mask(x, mask)
+        return result
 
     # ---- the calls that were made
 
@@ -433,7 +432,13 @@ class Layer(Module):
 def _remember_build(build: Any) -> Any:
     @functools.wraps(build)
     def run(self: Layer, *args: Any, **kwargs: Any) -> None:
-        build(self, *args, **kwargs)
+        path = _path.get()  # a layer that builds the layers inside it does not call them: their names are still part of the path
+        token = _path.set(path if path and path[-1] == self.name else (*path, self.name))
+        self._untracked_path = "/".join(_path.get())
+        try:
+            build(self, *args, **kwargs)
+        finally:
+            _path.reset(token)
         self.built = True
         self._untracked_build_shapes = (args, kwargs)
     return run

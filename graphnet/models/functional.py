@@ -12,7 +12,7 @@ from graphnet.errors import GraphError
 from graphnet.graph import Node, Tensor
 from graphnet.layers.core.input_layer import InputLayer
 from graphnet.layers.layer import Layer
-from graphnet.layers.masking import set_mask
+from graphnet.masking import get_mask, set_mask
 from graphnet.models import data
 from graphnet.models.extraction import extract
 from graphnet.models.model import Model
@@ -148,6 +148,10 @@ class Functional(Model):
                 self._replay(node, values)
         return tree.map_structure(lambda t: values[t.key], self._outputs_structure)
 
+    def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
+        """None: the outputs carry the masks that the layers inside gave them."""
+        return None
+
     def _match(self, inputs: Any) -> list[Any]:
         return data.match(self._input_tensors, self._inputs_structure, inputs, f"model {self.name!r}")
 
@@ -157,7 +161,6 @@ class Functional(Model):
         for i, result in enumerate(results):
             values[node, i] = result
         for offset, i in enumerate(node.structure[1]):
-            from graphnet.layers.masking import get_mask
             values[node, len(results) + offset] = get_mask(results[i])
 
     def _cast(self, args: tuple[Any, ...]) -> tuple[Any, ...]:

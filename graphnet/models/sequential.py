@@ -154,6 +154,10 @@ class Sequential(Model):
             self.build(inputs.shape)
         return self._graph_model().call(inputs, training=training, mask=mask)
 
+    def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
+        """None: the outputs carry the masks that the layers inside gave them."""
+        return None
+
     def _cast(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
         return args
 
