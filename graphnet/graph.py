@@ -128,6 +128,7 @@ class Variable:
         self.value = np.array(value, dtype=dtype, order="C")
         if shape is not None and self.value.shape != tuple(shape):
             raise ShapeError(f"Variable {name!r} expects shape {tuple(shape)}; its initial value has shape {self.value.shape}.")
+        self.spec = Spec(self.value.shape, self.value.dtype.name)  # neither changes in a variable's life
         self.name = name or "variable"
         self.path = path or self.name
         self._trainable, self.version = trainable, 0
@@ -140,7 +141,7 @@ class Variable:
 
     @property
     def dtype(self) -> str:
-        return self.value.dtype.name
+        return self.spec.dtype
 
     @property
     def ndim(self) -> int:
@@ -149,10 +150,6 @@ class Variable:
     @property
     def size(self) -> int:
         return self.value.size
-
-    @property
-    def spec(self) -> Spec:
-        return Spec(self.value.shape, self.dtype)
 
     @property
     def trainable(self) -> bool:

@@ -1,0 +1,1 @@
+"""Networks that users know from Keras."""
