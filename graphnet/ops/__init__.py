@@ -1,13 +1,19 @@
 """Functions of tensors and arrays, with Keras 3's names: on numpy arrays they compute, on symbolic tensors they build the graph."""
+from graphnet.ops import convert as convert
 from graphnet.ops import operators as operators
 from graphnet.ops.activation import *
+from graphnet.ops.arithmetic import *
 from graphnet.ops.convert import *
 from graphnet.ops.convolution import *
 from graphnet.ops.creation import *
+from graphnet.ops.einsum import *
+from graphnet.ops.crossentropy import *
 from graphnet.ops.elementwise import *
 from graphnet.ops.indexing import *
 from graphnet.ops.linalg import *
+from graphnet.ops.normalization import *
 from graphnet.ops.ordering import *
 from graphnet.ops.pooling import *
 from graphnet.ops.reduction import *
 from graphnet.ops.shape import *
+from graphnet.ops.special import *
