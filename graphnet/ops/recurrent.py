@@ -115,9 +115,9 @@ class Recurrence(Op):
         mask = rest.pop() if self.masked else None
         return x, kernel, recurrent, bias, rest, mask
 
-    def walk(self, steps: Sequence[Array], states: list[Array], mask: Array | None,
+    def walk(self, steps: Array, states: list[Array], mask: Array | None,
              advance: Callable[[Array, list[Array]], list[Array]]) -> tuple[Array, ...]:
-        """Takes `advance(step, states) -> states` through time; gives y and the final states."""
+        """Takes `advance(step, states) -> states` through time, the first axis of `steps`; gives y and the final states."""
         order = range(len(steps))[::-1] if self.go_backwards else range(len(steps))
         last, outputs = states[0], []
         with np.errstate(all="ignore"):

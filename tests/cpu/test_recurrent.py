@@ -84,6 +84,22 @@ def test_outputs_that_nobody_reads(cell, used, every):
     check(op, op.sample(3, 4, 5, 9), used)
 
 
+def test_constant_states_that_no_memory_holds():
+    """Zeros, and a value broadcast over the batch, as a layer makes them."""
+    op = LSTM()
+    for value in (0.0, 0.5):
+        arrays = op.sample(3, 4, 5, 9)
+        arrays[4:] = [np.full((3, 9), value, "float32")] * 2
+
+        def lower(inputs, outputs, builder, weights=arrays[1:4], value=value):
+            state = builder.constant(np.float32(value)).broadcast((3, 9))
+            assert lower_recurrent(op, [*inputs, *map(builder.constant, weights), state, state], outputs, builder) is not False
+            assert sum(step.name == "lstm" for step in builder.steps) == 1
+        wanted = op.reference(*arrays)
+        for found, exact in zip(run(lower, arrays[:1], [Spec(y.shape) for y in wanted]), wanted, strict=True):
+            close(found, exact, 3e-6)
+
+
 @pytest.mark.parametrize("cell", CELLS)
 def test_without_bias(cell):
     op = replace(CELLS[cell], biased=False, initial=False, return_sequences=True)

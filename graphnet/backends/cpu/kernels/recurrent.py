@@ -356,7 +356,7 @@ def lower_recurrent(op: Any, inputs: list[Operand], outputs: list[Operand | None
     elif run is gru:
         inner = builder.packed(recurrent, ("recurrent_no_bias", gates), lambda value: np.zeros(gates * padded, np.float32))
     projected = project(builder, x, w, bias, gates, tiles * rows)
-    h0, c0, *_ = (*map(builder.contiguous, states), None, None)
+    h0, c0, *_ = (*(None if _is_zero(v) else builder.contiguous(v) for v in states), None, None)
     mask = None if mask is None else builder.contiguous(mask)
     y, h, c, *_ = (*outputs, None)
     y_row, y_step = (0, 0) if y is None else (y.strides[0], y.strides[1] if op.return_sequences else 0)
@@ -367,6 +367,10 @@ def lower_recurrent(op: Any, inputs: list[Operand], outputs: list[Operand | None
     builder.step(run, words, tiles, n * t * gates * units * (units + GATE_COST), reads, [v for v in outputs if v is not None],
                  4 * rows * (scratch * padded + gates * LANES))
     return None
+
+
+def _is_zero(state: Operand) -> bool:
+    return state.buffer.kind == "constant" and not state.constant.any()  # type: ignore[union-attr]
 
 
 def _kernel_of(op: Any, recurrent: Operand, builder: Builder) -> tuple[Kernel, Operand, int]:
