@@ -91,6 +91,8 @@ log_mantissa = define("log_mantissa", V, (V,), _log_mantissa)
 scaled_down = define("scaled_down", V, (V, V), lambda b, x, e: _scaled(
     b, x, b.fsub(ir.Constant(VEC, [MAGIC] * LANES), e)))
 truncated = define("truncated", V, (V,), lambda b, x: called(b, "trunc", ir.FunctionType(VEC, [VEC]), [x]))
+# from_int32(x): x's bits are int32 numbers
+from_int32 = define("from_int32", V, (V,), lambda b, x: b.sitofp(b.bitcast(x, IVEC), VEC))
 negative = define("negative", V, (V,), lambda b, x: b.fneg(x))
 
 

@@ -5,16 +5,16 @@ and the slots that the instruction names: each slot is an address and a step, 1 
 lanes are all alike. Truth is 1.0 and 0.0. The kernel for ``tanh({0})`` is this function::
 
     def block_tanh_<hash>(row, begin, end, scratch):
-        y, a0 = word(scratch, word(row, 1)), word(scratch, word(row, 2))
-        s0 = word(scratch, word(row, 2) + 1)
-        for i in range(0, end, LANES):
-            whole = i + LANES <= end
-            x0 = load(a0, i * s0) if whole else load_part(a0, i * s0, end - i)
-            z = vectormath.tanh(x0)
-            if whole:
-                store(y, i, z)
-            else:
-                store_part(y, i, end - i, z)
+        y = word(scratch, word(row, 1))
+        a0, s0 = word(scratch, word(row, 2)), 4 * LANES * word(scratch, word(row, 2) + 1)
+        for i in range(end // LANES):
+            x0 = load(a0, 0)
+            store(y, 0, vectormath.tanh(x0))
+            y, a0 = y + 4 * LANES, a0 + s0
+        n = end % LANES
+        if n:
+            x0 = load_part(a0, 0, n)
+            store_part(y, 0, n, vectormath.tanh(x0))
 
 The hash in its name is that of its source: numba's cache looks at names, bytecode and files, and the formula is in none of them.
 """
@@ -33,7 +33,7 @@ from graphnet.backends.cpu.simd import LANES, load, load_part, store, store_part
 
 f = np.float32
 # what the functions of formulas are called here, where the name alone does not say it
-ALIASES = {"isnan": "vectormath.is_nan", "isinf": "vectormath.is_inf", "isfinite": "vectormath.is_finite"}
+ALIASES = {"isnan": "is_nan", "isinf": "is_inf", "isfinite": "is_finite"}
 PLAIN = ("at_least", "at_most", "absolute", "floor", "ceil", "rounded", "sqrt", "copysign")  # those of simd
 OPERATORS: dict[type, str] = {ast.Add: "add", ast.Sub: "subtract", ast.Mult: "multiply", ast.Div: "divide"}
 CHEAP, COSTLY = 6.0, 16.0  # multiply-adds that take as long as an operator and a function, for one element
@@ -92,11 +92,11 @@ class Writer(ast.NodeTransformer):
         name = node.func.id if isinstance(node.func, ast.Name) else ""
         self.words.append(name)
         self.work += CHEAP if name in PLAIN else COSTLY
+        name = ALIASES.get(name, name)
         module = "simd" if name in PLAIN else "vectormath" if hasattr(vectormath, name) else "widemath"
         if not hasattr(SCOPE[module], name):
             raise LookupError(name)
-        place = ALIASES.get(name) or f"{module}.{name}"
-        return ast.Call(ast.parse(place, mode="eval").body, [self.visit(a) for a in node.args], [])
+        return ast.Call(ast.parse(f"{module}.{name}", mode="eval").body, [self.visit(a) for a in node.args], [])
 
 
 @functools.cache
@@ -128,11 +128,13 @@ def block(formula: str) -> Block | None:
 
 
 def _source(name: str, body: str, count: int) -> str:
+    operands = range(count)
     lines = [f"def {name}(row, begin, end, scratch):", "    y = word(scratch, word(row, 1))"]
-    for k in range(count):
-        lines.append(f"    a{k}, s{k} = word(scratch, word(row, {k + 2})), word(scratch, word(row, {k + 2}) + 1)")
-    lines += ["    for i in range(0, end, LANES):", "        whole = i + LANES <= end"]
-    lines += [f"        x{k} = load(a{k}, i * s{k}) if whole else load_part(a{k}, i * s{k}, end - i)" for k in range(count)]
-    lines += [f"        z = {body}", "        if whole:", "            store(y, i, z)",
-              "        else:", "            store_part(y, i, end - i, z)", ""]
+    for k in operands:
+        lines.append(f"    a{k}, s{k} = word(scratch, word(row, {k + 2})), 4 * LANES * word(scratch, word(row, {k + 2}) + 1)")
+    lines += ["    for i in range(end // LANES):", *[f"        x{k} = load(a{k}, 0)" for k in operands],
+              f"        store(y, 0, {body})",
+              f"        y, {', '.join(f'a{k}' for k in operands)} = y + 4 * LANES, {', '.join(f'a{k} + s{k}' for k in operands)}"]
+    lines += ["    n = end % LANES", "    if n:", *[f"        x{k} = load_part(a{k}, 0, n)" for k in operands],
+              f"        store_part(y, 0, n, {body})", ""]
     return "\n".join(lines)
