@@ -403,6 +403,8 @@ class Layer(Module):
     def get_config(self) -> dict[str, Any]:
         """What `from_config` needs to make an equal layer, as plain data."""
         base = {"name": self.name, "trainable": self.trainable, "dtype": self.dtype}
+        if self.activity_regularizer is not None:
+            base["activity_regularizer"] = regularizers.serialize(self.activity_regularizer)
         if type(self).get_config is Layer.get_config and type(self).__init__ is not Layer.__init__:
             auto = dict(self._untracked_auto_config)  # type: ignore[attr-defined]
             plain = (int, float, str, bool, list, tuple, dict, type(None))

@@ -139,19 +139,18 @@ class ConvTranspose(Contraction):
     output_padding: tuple[int, ...] | None = None
     dilation: tuple[int, ...] = (1, 1)
 
-    def geometry(self, axis: int, size: int) -> tuple[int, int, int]:
-        """Of one spatial axis: zeros before and behind the input once its pixels lie `stride` apart, and the crop that "same" means."""
-        stride, dilation = self.strides[axis], self.dilation[axis]
-        reach = (size - 1) * dilation + 1
-        if self.output_padding is None:
-            if self.padding == "valid":
-                return reach - 1, reach - 1 + max(0, stride - reach), 0
-            total = reach + stride - 2
-            before = reach - 1 if stride > reach - 1 else -(-total // 2)
-            return before, total - before, 0
-        out = self.output_padding[axis]
-        crop = 0 if self.padding == "valid" else reach // 2
-        return reach - 1 - crop, reach - 1 - crop + out, crop
+    def geometry(self, axis: int, size: int) -> tuple[int, int]:
+        """Of one spatial axis: zeros before and behind the input once its pixels lie `stride` apart; negative ones are cut off.
+
+        The output's extent is then that of Keras: for "same" input * stride, or (input - 1) * stride + window % 2 + output_padding.
+        """
+        stride, out = self.strides[axis], None if self.output_padding is None else self.output_padding[axis]
+        reach = (size - 1) * self.dilation[axis] + 1
+        if self.padding == "valid":
+            return reach - 1, reach - 1 + (max(0, stride - reach) if out is None else out)
+        total = reach - 2 + (stride if out is None else reach % 2 + out)
+        before = min(-(-total // 2), reach - 1)
+        return before, total - before
 
     def infer(self, x: Spec, kernel: Spec) -> Spec:
         rank = len(self.strides)
@@ -161,7 +160,7 @@ class ConvTranspose(Contraction):
             raise ShapeError(f"conv_transpose: expected {kernel.shape[-1]} channels on the last axis; received {x.shape[-1]} (shape {shown(x.shape)}).")
         spatial = []
         for i, extent in enumerate(x.shape[1:-1]):
-            before, after, _ = self.geometry(i, kernel.shape[i])  # type: ignore[arg-type]
+            before, after = self.geometry(i, kernel.shape[i])  # type: ignore[arg-type]
             reach = (kernel.shape[i] - 1) * self.dilation[i] + 1
             spatial.append((extent - 1) * self.strides[i] + 1 + before + after - reach + 1)
         return Spec((x.shape[0], *spatial, kernel.shape[-2]), x.dtype)
@@ -170,7 +169,7 @@ class ConvTranspose(Contraction):
         rank = len(self.strides)
         spread = np.zeros((x.shape[0], *((s - 1) * t + 1 if s else 0 for s, t in zip(x.shape[1:-1], self.strides, strict=True)), x.shape[-1]), x.dtype)
         spread[(slice(None), *(slice(None, None, t) for t in self.strides))] = x
-        pads = [self.geometry(i, kernel.shape[i])[:2] for i in range(rank)]
+        pads = [self.geometry(i, kernel.shape[i]) for i in range(rank)]
         crops = tuple(slice(max(0, -a), (None if b >= 0 else b)) for a, b in pads)
         spread = np.pad(spread[(slice(None), *crops)], ((0, 0), *((max(0, a), max(0, b)) for a, b in pads), (0, 0)))
         flipped = np.swapaxes(np.flip(kernel, tuple(range(rank))), -1, -2)

@@ -2,9 +2,9 @@
 from typing import Any
 
 from graphnet import initializers
+from graphnet.layers.core.wrapper import Wrapper
 from graphnet.layers.input_spec import InputSpec
 from graphnet.layers.layer import Layer
-from graphnet.layers.serialization import deserialize, serialize
 from graphnet.ops.convert import assign_in_trace, cast
 from graphnet.ops.elementwise import divide, equal, minimum, multiply, rsqrt, square, where
 from graphnet.ops.linalg import matmul
@@ -19,7 +19,7 @@ def _unit(x: Any) -> Any:
 
 
 @builtin("layers")
-class SpectralNormalization(Layer):
+class SpectralNormalization(Wrapper):
     """Wraps a layer; with training=True its kernel is first divided by an estimate of its largest singular value.
 
     The estimate is u v^T from ``power_iterations`` steps v = unit(u W^T), u = unit(v W), with the kernel as a matrix W (..., outputs), and begins where
@@ -35,34 +35,27 @@ class SpectralNormalization(Layer):
     """
 
     def __init__(self, layer: Layer, power_iterations: int = 1, **kwargs: Any) -> None:
-        if not isinstance(layer, Layer):
-            raise TypeError(f"SpectralNormalization expects a layer; received {layer!r}.")
-        super().__init__(**kwargs)
+        super().__init__(layer, **kwargs)
         if not isinstance(power_iterations, int) or power_iterations <= 0:
             raise ValueError(f"Layer {self.name!r} (SpectralNormalization) expects power_iterations to be a positive whole number; "
                              f"received {power_iterations!r}.")
-        self.layer, self.power_iterations = layer, power_iterations
+        self.power_iterations = power_iterations
+        self.kernel: Any = None
         self.vector_u: Any = None
 
-    def build(self, input_shape: Any) -> None:
-        if not self.layer.built:
-            self.layer.build(input_shape)
-            self.layer.built = True
+    def build(self, input_shape: Any = None) -> None:
+        super().build(input_shape)
         self.input_spec = InputSpec(min_ndim=1, axes={-1: input_shape[-1]})
-        self.vector_u = self.add_weight((1, self._kernel.shape[-1]), initializers.TruncatedNormal(stddev=0.02), trainable=False,
-                                        name="vector_u", dtype=self._kernel.dtype)
-
-    @property
-    def _kernel(self) -> Any:
-        for name in ("kernel", "embeddings"):
-            if getattr(self.layer, name, None) is not None:
-                return getattr(self.layer, name)
-        raise ValueError(f"Layer {self.name!r} (SpectralNormalization) expects a layer with a kernel or embeddings; received "
-                         f"{self.layer.name!r} ({type(self.layer).__name__}), which has neither.")
+        self.kernel = next((getattr(self.layer, name) for name in ("kernel", "embeddings") if getattr(self.layer, name, None) is not None), None)
+        if self.kernel is None:
+            raise ValueError(f"Layer {self.name!r} (SpectralNormalization) expects a layer with a kernel or embeddings; received "
+                             f"{self.layer.name!r} ({type(self.layer).__name__}), which has neither.")
+        self.vector_u = self.add_weight((1, self.kernel.shape[-1]), initializers.TruncatedNormal(stddev=0.02), trainable=False,
+                                        name="vector_u", dtype=self.kernel.dtype)
 
     def call(self, inputs: Any, training: Any = None) -> Any:
         if training:
-            kernel = self._kernel
+            kernel = self.kernel
             matrix, u = reshape(kernel, (-1, kernel.shape[-1])), self.vector_u
             for _ in range(self.power_iterations):
                 v = _unit(matmul(u, transpose(matrix)))
@@ -74,8 +67,4 @@ class SpectralNormalization(Layer):
         return cast(self.layer(inputs), inputs.dtype)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "layer": serialize(self.layer), "power_iterations": self.power_iterations}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "SpectralNormalization":
-        return cls(**{**config, "layer": deserialize(config["layer"])})
+        return {**super().get_config(), "power_iterations": self.power_iterations}
