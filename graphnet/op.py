@@ -150,7 +150,8 @@ class Names:
     """Names given to layers and calls: dense, dense_1, ... as in Keras."""
 
     def __init__(self) -> None:
-        self._lock, self._counts = threading.Lock(), defaultdict(int)
+        self._lock = threading.Lock()
+        self._counts: defaultdict[str, int] = defaultdict(int)
 
     def unique(self, prefix: str) -> str:
         with self._lock:
@@ -226,7 +227,7 @@ def symbolic_call(operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any],
         leaves = [trace.lift(leaf) if leaf is not None else None for leaf in tree.flatten(result)]
     found = [t for t in leaves if t is not None]
     specs = [t.spec for t in found]
-    carriers = []
+    carriers: list[int] = []
     for at, t in enumerate(found):
         if t.mask is not None:
             carriers.append(at)

@@ -33,7 +33,7 @@ class Driver:
         self.values: dict[Any, Operand] = {}
         self.targets: dict[Any, Operand] = {}
         self.ops: dict[Node, Any] = {}
-        self.specs: dict[Any, Spec] = {}
+        self.specs: dict[Any, Any] = {}  # a Spec each, every extent known
         self._bind(shapes)
 
     def _bind(self, shapes: Sequence[tuple[int, ...]]) -> None:
