@@ -1,0 +1,269 @@
+"""Decompositions and solutions of linear algebra, of matrices on the last two axes: numpy computes them between two stretches of kernels."""
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from graphnet.errors import ShapeError
+from graphnet.graph import Spec
+from graphnet.op import Op, Samples, public
+from graphnet.ops.convert import floating, promote, shown
+from graphnet.ops.linalg import matmul
+from graphnet.ops.shape import swapaxes
+
+Shape = tuple[Any, ...]
+
+
+def _matrix(n: int = 4, m: int | None = None) -> np.ndarray:
+    return np.random.default_rng(0).standard_normal((2, n, m or n)).astype("float32")
+
+
+def _positive() -> np.ndarray:
+    a = _matrix()
+    return a @ np.swapaxes(a, -1, -2) + 4 * np.eye(4, dtype="float32")
+
+
+class _Decomposition(Op):
+    """A function of numpy.linalg; `square` says that it takes square matrices only."""
+
+    square: ClassVar[bool] = True
+
+    def infer(self, a: Spec, *others: Spec) -> Any:
+        rows, columns = a.shape[-2:] if len(a.shape) >= 2 else (0, 1)
+        if len(a.shape) < 2 or (self.square and type(rows) is int and type(columns) is int and rows != columns):
+            raise ShapeError(f"{self.name} expects {'square ' if self.square else ''}matrices on the last two axes; received shape {shown(a.shape)}.")
+        out = [Spec(s, a.dtype) for s in self.shapes(a.shape, *[o.shape for o in others])]
+        return out[0] if len(out) == 1 else tuple(out)
+
+    def shapes(self, a: Shape, *others: Shape) -> list[Shape]:
+        """The shapes of the results."""
+        return [a]
+
+    def compute(self, *arrays: np.ndarray) -> Any:
+        raise NotImplementedError(f"{type(self).__name__} lacks compute")
+
+    def reference(self, *arrays: np.ndarray) -> Any:
+        with np.errstate(all="ignore"):
+            out = self.compute(*arrays)
+        if isinstance(out, tuple):
+            return tuple([np.asarray(part, arrays[0].dtype) for part in out])
+        return np.asarray(out, arrays[0].dtype)
+
+    @classmethod
+    def samples(cls) -> Samples:
+        yield cls(), [_positive()]
+        yield cls(), [_positive()[0]]
+
+
+@dataclass(frozen=True)
+class Cholesky(_Decomposition):
+    """The lower triangular L with L L^T = a (the upper one if told); NaN where a is not positive definite."""
+
+    upper: bool = False
+
+    def compute(self, a: np.ndarray) -> np.ndarray:
+        try:
+            lower = np.linalg.cholesky(a)
+        except np.linalg.LinAlgError:
+            return np.full_like(a, np.nan)
+        return np.swapaxes(lower, -1, -2) if self.upper else lower
+
+
+@dataclass(frozen=True)
+class Inv(_Decomposition):
+    """The inverse matrix."""
+
+    def compute(self, a: np.ndarray) -> np.ndarray:
+        return np.linalg.inv(a)
+
+
+@dataclass(frozen=True)
+class Det(_Decomposition):
+    """The determinant."""
+
+    def shapes(self, a: Shape, *others: Shape) -> list[Shape]:
+        return [a[:-2]]
+
+    def compute(self, a: np.ndarray) -> np.ndarray:
+        return np.linalg.det(a)
+
+
+@dataclass(frozen=True)
+class Slogdet(_Decomposition):
+    """The sign of the determinant, and the logarithm of its size."""
+
+    def shapes(self, a: Shape, *others: Shape) -> list[Shape]:
+        return [a[:-2], a[:-2]]
+
+    def compute(self, a: np.ndarray) -> Any:
+        return tuple(np.linalg.slogdet(a))
+
+
+@dataclass(frozen=True)
+class Solve(_Decomposition):
+    """The x with a x = b: b holds columns, or is one vector where its ndim is one less. Of a triangular a only that half is read."""
+
+    half: str = "both"
+
+    def shapes(self, a: Shape, *others: Shape) -> list[Shape]:
+        return [others[0]]
+
+    def compute(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
+        a = {"both": lambda v: v, "lower": np.tril, "upper": np.triu}[self.half](a)
+        return np.linalg.solve(a, b[..., None])[..., 0] if b.ndim == a.ndim - 1 else np.linalg.solve(a, b)
+
+    @classmethod
+    def samples(cls) -> Samples:
+        for half in ("both", "lower", "upper"):
+            yield cls(half), [_positive(), _matrix(4, 3)]
+            yield cls(half), [_positive()[0], _matrix()[0, 0]]
+
+
+@dataclass(frozen=True)
+class Qr(_Decomposition):
+    """q with orthogonal columns and r upper triangular, q r = a. Modes: "reduced", "complete"."""
+
+    mode: str = "reduced"
+    square: ClassVar[bool] = False
+
+    def shapes(self, a: Shape, *others: Shape) -> list[Shape]:
+        *rest, rows, columns = a
+        middle = rows if self.mode == "complete" else min(rows, columns)
+        return [(*rest, rows, middle), (*rest, middle, columns)]
+
+    def compute(self, a: np.ndarray) -> Any:
+        return tuple(np.linalg.qr(a, self.mode))  # type: ignore[call-overload]
+
+    @classmethod
+    def samples(cls) -> Samples:
+        for mode in ("reduced", "complete"):
+            yield cls(mode), [_matrix(4, 3)]
+            yield cls(mode), [_matrix(3, 4)]
+
+
+@dataclass(frozen=True)
+class Svd(_Decomposition):
+    """u, s, v with u diag(s) v = a."""
+
+    full_matrices: bool = True
+    square: ClassVar[bool] = False
+
+    def shapes(self, a: Shape, *others: Shape) -> list[Shape]:
+        *rest, rows, columns = a
+        least = min(rows, columns)
+        return [(*rest, rows, rows if self.full_matrices else least), (*rest, least), (*rest, columns if self.full_matrices else least, columns)]
+
+    def compute(self, a: np.ndarray) -> Any:
+        return tuple(np.linalg.svd(a, self.full_matrices))
+
+    @classmethod
+    def samples(cls) -> Samples:
+        for full in (True, False):
+            yield cls(full), [_matrix(4, 3)]
+
+
+@dataclass(frozen=True)
+class Eigh(_Decomposition):
+    """Eigenvalues, rising, and eigenvectors, as columns, of symmetric matrices."""
+
+    def shapes(self, a: Shape, *others: Shape) -> list[Shape]:
+        return [a[:-1], a]
+
+    def compute(self, a: np.ndarray) -> Any:
+        return tuple(np.linalg.eigh(a))
+
+
+@dataclass(frozen=True)
+class Pinv(_Decomposition):
+    """The pseudo-inverse: singular values below rcond times the largest count as 0."""
+
+    rcond: float | None = None
+    square: ClassVar[bool] = False
+
+    def shapes(self, a: Shape, *others: Shape) -> list[Shape]:
+        return [(*a[:-2], a[-1], a[-2])]
+
+    def compute(self, a: np.ndarray) -> np.ndarray:
+        rcond = 10.0 * max(a.shape[-2:]) * float(np.finfo(a.dtype).eps) if self.rcond is None else self.rcond
+        return np.linalg.pinv(a, rcond)
+
+    @classmethod
+    def samples(cls) -> Samples:
+        yield cls(), [_matrix(4, 3)]
+
+
+def _function(name: str, doc: str, source: str, call: str, result: str, run: Callable[..., Any]) -> Any:
+    """A public function of matrices in floats."""
+    text = f"""{doc} Matrices are on the last two axes. Source: https://keras.io/api/ops/{source}/
+
+    Raises ShapeError where an operand is no matrix, or must be square and is not.
+
+    Example:
+
+        >>> from graphnet import ops
+        >>> ops.{call}
+        {result}
+    """
+    run.__name__ = run.__qualname__ = name
+    run.__doc__ = text
+    return public(run)
+
+
+def _cholesky(x: Any, upper: bool = False) -> Any:
+    return Cholesky(bool(upper))(floating(x))
+
+
+def _cholesky_inverse(x: Any, upper: bool = False) -> Any:
+    half = Inv()(floating(x))
+    other = swapaxes(half, -1, -2)
+    return matmul(half, other) if upper else matmul(other, half)
+
+
+def _solve(a: Any, b: Any) -> Any:
+    return Solve()(*promote(floating(a), floating(b)))
+
+
+def _solve_triangular(a: Any, b: Any, lower: bool = False) -> Any:
+    return Solve("lower" if lower else "upper")(*promote(floating(a), floating(b)))
+
+
+def _qr(x: Any, mode: str = "reduced") -> Any:
+    if mode not in ("reduced", "complete"):
+        raise ValueError(f"qr expects mode 'reduced' or 'complete'; received mode={mode!r}.")
+    return Qr(mode)(floating(x))
+
+
+def _svd(x: Any, full_matrices: bool = True, compute_uv: bool = True) -> Any:
+    u, s, v = Svd(bool(full_matrices))(floating(x))
+    return (u, s, v) if compute_uv else s
+
+
+def _lstsq(a: Any, b: Any, rcond: float | None = None) -> Any:
+    a, b = promote(floating(a), floating(b))
+    return matmul(Pinv(rcond)(a), b)
+
+
+cholesky = _function("cholesky", "The lower triangular L with L L^T = x (the upper one if told).", "linalg", "cholesky([[4.0]])",
+                     "array([[2.]], dtype=float32)", _cholesky)
+cholesky_inverse = _function("cholesky_inverse", "The inverse of the matrix whose Cholesky factor is x.", "linalg", "cholesky_inverse([[2.0]])",
+                             "array([[0.25]], dtype=float32)", _cholesky_inverse)
+inv = _function("inv", "The inverse matrix.", "linalg", "inv([[2.0]])", "array([[0.5]], dtype=float32)", lambda x: Inv()(floating(x)))
+det = _function("det", "The determinant.", "linalg", "det([[2.0, 0.0], [0.0, 3.0]])", "array(6., dtype=float32)", lambda x: Det()(floating(x)))
+slogdet = _function("slogdet", "The sign of the determinant, and the logarithm of its size.", "linalg", "slogdet([[1.0]])",
+                    "(array(1., dtype=float32), array(0., dtype=float32))", lambda x: Slogdet()(floating(x)))
+logdet = _function("logdet", "The logarithm of the determinant of a positive definite matrix.", "linalg", "logdet([[1.0]])",
+                   "array(0., dtype=float32)", lambda x: Slogdet()(floating(x))[1])
+solve = _function("solve", "The x with a x = b.", "linalg", "solve([[2.0]], [[6.0]])", "array([[3.]], dtype=float32)", _solve)
+solve_triangular = _function("solve_triangular", "The x with a x = b, of a triangular a.", "linalg", "solve_triangular([[2.0]], [[6.0]])",
+                             "array([[3.]], dtype=float32)", _solve_triangular)
+qr = _function("qr", "q with orthogonal columns and r upper triangular, q r = x.", "linalg", "qr([[1.0, 0.0], [0.0, 1.0]])[1].shape", "(2, 2)", _qr)
+svd = _function("svd", "u, s, v with u diag(s) v = x; s alone unless compute_uv.", "linalg", "svd([[3.0]], compute_uv=False)",
+                "array([3.], dtype=float32)", _svd)
+eigh = _function("eigh", "Eigenvalues, rising, and eigenvectors, as columns, of symmetric matrices.", "linalg",
+                 "eigh([[1.0, 0.0], [0.0, 2.0]])[0]", "array([1., 2.], dtype=float32)", lambda x: Eigh()(floating(x)))
+pinv = _function("pinv", "The pseudo-inverse.", "linalg", "pinv([[2.0]])", "array([[0.5]], dtype=float32)",
+                 lambda x, rcond=None: Pinv(rcond)(floating(x)))
+lstsq = _function("lstsq", "The x of least |a x - b|.", "linalg", "lstsq([[2.0]], [[6.0]])", "array([[3.]], dtype=float32)", _lstsq)
+
+__all__ = ["cholesky", "cholesky_inverse", "det", "eigh", "inv", "logdet", "lstsq", "pinv", "qr", "slogdet", "solve", "solve_triangular", "svd"]
