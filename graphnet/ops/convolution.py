@@ -9,7 +9,7 @@ import numpy as np
 from graphnet.dims import Dim
 from graphnet.errors import ShapeError
 from graphnet.graph import Spec
-from graphnet.op import Contraction, Op, Samples, public
+from graphnet.op import Contraction, Samples, public
 from graphnet.ops.convert import promote, shown
 from graphnet.ops.shape import Transpose
 

@@ -20,7 +20,7 @@ class RMSNormalization(Layer):
     Example:
 
         >>> import numpy as np, graphnet
-        >>> graphnet.layers.RMSNormalization()(np.array([[2.0, -2.0]], "float32"))
+        >>> graphnet.layers.RMSNormalization(epsilon=0.0)(np.array([[2.0, -2.0]], "float32"))
         array([[ 1., -1.]], dtype=float32)
     """
 

@@ -6,28 +6,29 @@ from graphnet.layers.pooling.adaptive import AdaptiveMaxPooling1D as AdaptiveMax
 from graphnet.layers.pooling.adaptive import AdaptiveMaxPooling2D as AdaptiveMaxPooling2D
 from graphnet.layers.pooling.adaptive import AdaptiveMaxPooling3D as AdaptiveMaxPooling3D
 from graphnet.layers.pooling.whole import GlobalAveragePooling1D as GlobalAveragePooling1D
-from graphnet.layers.pooling.whole import GlobalAveragePooling1D as GlobalAvgPool1D
 from graphnet.layers.pooling.whole import GlobalAveragePooling2D as GlobalAveragePooling2D
-from graphnet.layers.pooling.whole import GlobalAveragePooling2D as GlobalAvgPool2D
 from graphnet.layers.pooling.whole import GlobalAveragePooling3D as GlobalAveragePooling3D
-from graphnet.layers.pooling.whole import GlobalAveragePooling3D as GlobalAvgPool3D
-from graphnet.layers.pooling.whole import GlobalMaxPooling1D as GlobalMaxPool1D
 from graphnet.layers.pooling.whole import GlobalMaxPooling1D as GlobalMaxPooling1D
-from graphnet.layers.pooling.whole import GlobalMaxPooling2D as GlobalMaxPool2D
 from graphnet.layers.pooling.whole import GlobalMaxPooling2D as GlobalMaxPooling2D
-from graphnet.layers.pooling.whole import GlobalMaxPooling3D as GlobalMaxPool3D
 from graphnet.layers.pooling.whole import GlobalMaxPooling3D as GlobalMaxPooling3D
 from graphnet.layers.pooling.windows import AveragePooling1D as AveragePooling1D
-from graphnet.layers.pooling.windows import AveragePooling1D as AvgPool1D
 from graphnet.layers.pooling.windows import AveragePooling2D as AveragePooling2D
-from graphnet.layers.pooling.windows import AveragePooling2D as AvgPool2D
 from graphnet.layers.pooling.windows import AveragePooling3D as AveragePooling3D
-from graphnet.layers.pooling.windows import AveragePooling3D as AvgPool3D
-from graphnet.layers.pooling.windows import MaxPooling1D as MaxPool1D
 from graphnet.layers.pooling.windows import MaxPooling1D as MaxPooling1D
-from graphnet.layers.pooling.windows import MaxPooling2D as MaxPool2D
 from graphnet.layers.pooling.windows import MaxPooling2D as MaxPooling2D
-from graphnet.layers.pooling.windows import MaxPooling3D as MaxPool3D
 from graphnet.layers.pooling.windows import MaxPooling3D as MaxPooling3D
+
+GlobalAvgPool1D = GlobalAveragePooling1D
+GlobalAvgPool2D = GlobalAveragePooling2D
+GlobalAvgPool3D = GlobalAveragePooling3D
+GlobalMaxPool1D = GlobalMaxPooling1D
+GlobalMaxPool2D = GlobalMaxPooling2D
+GlobalMaxPool3D = GlobalMaxPooling3D
+AvgPool1D = AveragePooling1D
+AvgPool2D = AveragePooling2D
+AvgPool3D = AveragePooling3D
+MaxPool1D = MaxPooling1D
+MaxPool2D = MaxPooling2D
+MaxPool3D = MaxPooling3D
 
 __all__ = [name for name, value in list(globals().items()) if isinstance(value, type)]  # the classes: a star takes no submodules along
