@@ -6,7 +6,7 @@ across it, and sums are taken in two levels. Long reductions are cut into pieces
 fixed by the shape, so that the sums are the same bytes for any number of threads.
 """
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,6 +65,17 @@ def _product(builder: Any, x: Any) -> Any:
 
 
 product = define("product", types.float32, (V,), _product)
+
+
+@jit
+def divided(a, b):
+    """(a // b, a % b) of numbers not below zero; most need no division, which costs as much as a short row."""
+    if b == 1:
+        return a, 0
+    if a < b:
+        return 0, a
+    quotient = a // b
+    return quotient, a - quotient * b
 
 
 def named(name: str) -> Any:
@@ -191,13 +202,12 @@ def make_task(name: str, mode: int) -> Any:
     @named(name)
     def task(row, task):
         x, y, divisor, split = word(row, 0), word(row, 1), real(row, 2), word(row, 8)
-        piece, outer = task // word(row, 5) % word(row, 6), task // word(row, 5) // word(row, 6)
+        outer, block = divided(task, word(row, 5))
+        outer, piece = divided(outer, word(row, 6))
         for axis in range(16, 16 + 3 * OUTER, 3):
-            extent = word(row, axis)
-            if extent > 1:
-                x += outer % extent * word(row, axis + 1)
-                y += outer % extent * word(row, axis + 2)
-                outer //= extent
+            outer, i = divided(outer, word(row, axis))
+            x += i * word(row, axis + 1)
+            y += i * word(row, axis + 2)
         begin = piece * word(row, 7)
         x += begin * word(row, 11 + 2 * split)
         y += piece * word(row, 9)
@@ -209,7 +219,7 @@ def make_task(name: str, mode: int) -> Any:
         if word(row, 3):
             put_number(y, 0, np.float32(runs(x, planes, plane, rows, line, lines) / np.float64(divisor)))
             return
-        first = task % word(row, 5) * WIDE
+        first = block * WIDE
         if n - first >= WIDE:
             columns(x + 4 * first, y + 4 * first, planes, plane, rows, line, lines, step, divisor)
         else:
@@ -255,30 +265,32 @@ def reduce_prod(row, begin, end, scratch):
 KERNELS: dict[type, Kernel] = {Sum: reduce_sum, Mean: reduce_sum, Max: reduce_max, Min: reduce_min, Prod: reduce_prod}
 
 
+Axis = tuple[int, int, int]  # extent, stride of x, stride of y
+
+
 @dataclass(frozen=True)
 class Loops:
-    """How x is walked: (extent, stride of x, stride of y) of outer axes, (extent, stride) of reduced ones, columns (0: runs)."""
+    """How x and y are walked: outer axes, reduced axes (a run's own is the last), columns side by side (0: runs)."""
 
-    outer: tuple[tuple[int, int, int], ...]
-    reduced: tuple[tuple[int, int], ...]
+    outer: tuple[Axis, ...]
+    reduced: tuple[Axis, ...]
     columns: int
 
 
 def loops(shape: Sequence[int], strides: Sequence[int], to: Sequence[int], axes: Sequence[int]) -> Loops | None:
-    """The walk over an operand, None where the kernels cannot do it.
+    """The walk over operands, None where the kernels cannot do it.
 
     Args:
-        shape, strides: of x. to: strides of y along the axes of x; what it says of reduced axes does not matter.
+        shape, strides: of x. to: strides of y along the axes of x; 0 for reduced axes that y has not.
         axes: the reduced ones.
 
     Example:
 
         >>> loops((8, 7, 7, 64), (3136, 448, 64, 1), (64, 0, 0, 1), (1, 2))
-        Loops(outer=((8, 3136, 64),), reduced=((49, 64),), columns=64)
+        Loops(outer=((8, 3136, 64),), reduced=((49, 64, 0),), columns=64)
     """
     merged: list[tuple[int, int, int, bool]] = []
-    given = [(n, s, 0 if i in axes else t, i not in axes)
-             for i, (n, s, t) in enumerate(zip(shape, strides, to, strict=True)) if n != 1]
+    given = [(n, s, t, i not in axes) for i, (n, s, t) in enumerate(zip(shape, strides, to, strict=True)) if n != 1]
     for n, s, t, kept in sorted(given, key=lambda axis: -abs(axis[1])):
         if merged and merged[-1][1:] == (n * s, n * t, kept):
             merged[-1] = (merged[-1][0] * n, s, t, kept)
@@ -287,19 +299,39 @@ def loops(shape: Sequence[int], strides: Sequence[int], to: Sequence[int], axes:
     if not merged:
         return Loops((), (), 1)
     n, s, t, kept = merged[-1]
-    if s != 1 or kept and t != 1:
+    if s != 1 or t != 1 and (kept or t != 0):
         return None
     rest = merged[:-1] if kept else merged
     outer = tuple([axis[:3] for axis in rest if axis[3]])
-    reduced = tuple([axis[:2] for axis in rest if not axis[3]])
+    reduced = tuple([axis[:3] for axis in rest if not axis[3]])
     return Loops(outer, reduced, n if kept else 0) if len(outer) <= OUTER and len(reduced) <= REDUCED else None
+
+
+def walked(builder: Builder, x: Operand, out: Operand, axes: Sequence[int],
+           strides: Callable[[Operand], Sequence[int]]) -> tuple[Loops, Operand, Operand] | None:
+    """A walk with the operands it is for: x or a copy of it, the output or a temporary to be copied to it; None if there is none.
+
+    Args:
+        strides: of a place for the output, its strides along the axes of x.
+    """
+    for steps in (x.strides, packed_strides(x.shape)):
+        for y in (out, builder.temporary(out.shape)):
+            walk = loops(x.shape, steps, strides(y), axes)
+            if walk is not None:
+                return walk, x if steps == x.strides else builder.contiguous(x), y
+    return None
+
+
+def axis_words(axes: Sequence[Axis], count: int) -> list[int]:
+    """(extent, bytes of x, bytes of y) of float32 axes, filled up with axes of extent 1."""
+    return [word for n, s, t in [*axes, *[(1, 0, 0)] * (count - len(axes))] for word in (n, 4 * s, 4 * t)]
 
 
 def _cut(walk: Loops) -> tuple[int, int]:
     """Which reduced axis is cut into pieces (counted from behind), and how long those are."""
     if not walk.reduced:
         return 0, 1
-    extents = [n for n, _ in walk.reduced]
+    extents = [n for n, _, _ in walk.reduced]
     longest = max(range(len(extents)), key=extents.__getitem__)
     others = math.prod(extents) // extents[longest]
     if walk.columns:
@@ -320,13 +352,11 @@ def reduce(builder: Builder, function: Kernel, walk: Loops, x: Operand, y: Opera
         steps = packed_strides(tuple([n for n, _, _ in outer]))
         outer = tuple([(n, s, step * pieces * width) for (n, s, _), step in zip(outer, steps, strict=True)])
     blocks = -(-walk.columns // WIDE) if walk.columns else 1
-    reduced = [(1, 0)] * (REDUCED - len(walk.reduced)) + list(walk.reduced)
     words: list[Any] = [x, target, 1.0 if pieces > 1 else divisor, int(not walk.columns), walk.columns, blocks, pieces, length,
                         REDUCED - len(walk.reduced) + axis if walk.reduced else 0, 4 * between]
-    for n, s in reduced:
+    for n, s, _ in [(1, 0, 0)] * (REDUCED - len(walk.reduced)) + list(walk.reduced):
         words += [n, 4 * s]
-    for n, s, t in [*reversed(outer), *[(1, 0, 0)] * (OUTER - len(outer))]:
-        words += [n, 4 * s, 4 * t]
+    words += axis_words(outer[::-1], OUTER)
     builder.step(function, words, rest * pieces * blocks, float(WORK * x.size), [x], [target])
     if pieces > 1:
         reduce(builder, function, _joined(walk, pieces), target, y, divisor)
@@ -337,7 +367,7 @@ def _joined(walk: Loops, pieces: int) -> Loops:
     width = max(1, walk.columns)
     steps = packed_strides(tuple([n for n, _, _ in walk.outer]))
     outer = tuple([(n, step * pieces * width, t) for (n, _, t), step in zip(walk.outer, steps, strict=True)])
-    return Loops(outer, ((pieces, width),), walk.columns)
+    return Loops(outer, ((pieces, width, 0),), walk.columns)
 
 
 @lowers(*KERNELS)
@@ -347,14 +377,17 @@ def lower_reduction(op: Any, inputs: list[Operand], outputs: list[Operand], buil
     (x,), (out,) = inputs, outputs
     if x.dtype != "float32" or out.dtype != "float32" or not x.size:
         return False
-    for strides in (x.strides, packed_strides(x.shape)):
-        for y in (out, builder.temporary(out.shape)):
-            kept = iter(y.strides)
-            to = [next(kept) if op.keepdims or i not in op.axes else 0 for i in range(len(x.shape))]
-            walk = loops(x.shape, strides, to, op.axes)
-            if walk is not None:
-                divisor = float(math.prod(x.shape[a] for a in op.axes)) if isinstance(op, Mean) else 1.0
-                reduce(builder, KERNELS[type(op)], walk, x if strides == x.strides else builder.contiguous(x), y, divisor)
-                builder.copy(y, out)
-                return None
-    return False
+
+    def strides(y: Operand) -> list[int]:
+        kept = iter(y.strides)
+        if op.keepdims:
+            return [0 if i in op.axes else stride for i, stride in enumerate(kept)]
+        return [0 if i in op.axes else next(kept) for i in range(len(x.shape))]
+    found = walked(builder, x, out, op.axes, strides)
+    if found is None:
+        return False
+    walk, x, y = found
+    divisor = float(math.prod(x.shape[a] for a in op.axes)) if isinstance(op, Mean) else 1.0
+    reduce(builder, KERNELS[type(op)], walk, x, y, divisor)
+    builder.copy(y, out)
+    return None
