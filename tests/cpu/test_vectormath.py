@@ -18,8 +18,8 @@ CALL = ctypes.CFUNCTYPE(None, *[ctypes.c_int64] * 4)
 GUARD, CANARY = 37, np.float32(-12345)
 TINY, MOST = float(np.finfo("f").tiny), float(np.finfo("f").max)
 SPECIAL = np.array([0.0, -0.0, 1, -1, np.inf, -np.inf, np.nan, 1e-45, -1e-40, TINY, -TINY, 1e-30, MOST, -MOST, 0.5, -0.5, 2,
-                    -2, 3, -3, 5.5, -5.5, 8.9, 9.1, 88, 88.72, 88.73, -87.5, -103, -104.5, 100, 1e30, -1e30, 1 + 2.0**-23, 1 - 2.0**-24,
-                    2.0**23 + 1, -(2.0**23) - 1, 16777215], "f")
+                    -2, 3, -3, 5.5, -5.5, 8.9, 9.1, 88, 88.72, 88.73, -87.5, -103, -104.5, 100, 1e30, -1e30, 1 + 2.0**-23,
+                    1 - 2.0**-24, 2.0**23 + 1, -(2.0**23) - 1, 16777215], "f")
 
 
 def run(formula: str, *arrays: np.ndarray, fields: dict[str, float] | None = None, fixed: Sequence[int] = ()) -> np.ndarray:

@@ -38,7 +38,8 @@ SIZE_CAP = 256 << 20  # bytes; the oldest entries go first
 FLAGS: dict[str, Any] = {"error_model": "numpy"}
 jit: Any = njit(**FLAGS, no_cpython_wrapper=True, no_cfunc_wrapper=True)  # for what only kernels call
 # files that kernels' files import for their lowerings; no kernel may use what is in them, so their edits compile nothing anew
-PLANNING = frozenset({"cache.py", "calls.py", "instance.py", "lowering.py", "memory.py", "operand.py", "plan.py", "weights.py"})
+PLANNING = frozenset({"cache.py", "calls.py", "encoding.py", "instance.py", "lowering.py", "memory.py", "operand.py",
+                      "plan.py", "weights.py"})
 
 _lock = threading.RLock()
 _kernels: dict[str, "Kernel"] = {}
