@@ -3,6 +3,7 @@ from graphnet.ops import convert as convert
 from graphnet.ops import operators as operators
 from graphnet.ops.activation import *
 from graphnet.ops.arithmetic import *
+from graphnet.ops.control import *
 from graphnet.ops.convert import *
 from graphnet.ops.convolution import *
 from graphnet.ops.creation import *
@@ -11,12 +12,14 @@ from graphnet.ops.decomposition import *
 from graphnet.ops.einsum import *
 from graphnet.ops.elementwise import *
 from graphnet.ops.indexing import *
+from graphnet.ops.joining import *
 from graphnet.ops.linalg import *
 from graphnet.ops.normalization import *
 from graphnet.ops.ordering import *
 from graphnet.ops.pooling import *
 from graphnet.ops.products import *
 from graphnet.ops.reduction import *
+from graphnet.ops.scatter import *
 from graphnet.ops.shape import *
 from graphnet.ops.special import *
 from graphnet.ops.statistics import *

@@ -303,10 +303,10 @@ def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> li
         cuts = list(range(size, extent, size))
     else:
         cuts = list(indices_or_sections)
-    return [_cut(x, axis, a, b) for a, b in zip([None, *cuts], [*cuts, None], strict=True)]
+    return [cut(x, axis, a, b) for a, b in zip([None, *cuts], [*cuts, None], strict=True)]
 
 
-def _cut(x: Any, axis: int, start: Any, stop: Any) -> Any:
+def cut(x: Any, axis: int, start: Any, stop: Any) -> Any:
     none = [None] * x.ndim
     return Slice((*none[:axis], start, *none[axis + 1:]), (*none[:axis], stop, *none[axis + 1:]), (1,) * x.ndim)(x)
 
@@ -319,7 +319,7 @@ def unstack(x: Any, num: int | None = None, axis: int = 0) -> list[Any]:
     count = shape(x)[axis] if num is None else num
     if not isinstance(count, int):
         raise ShapeError(f"unstack expects an axis of known extent; axis={axis} of shape {shown(shape(x))} is not. Give `num`.")
-    return [squeeze(_cut(x, axis, i, i + 1), axis) for i in range(count)]
+    return [squeeze(cut(x, axis, i, i + 1), axis) for i in range(count)]
 
 
 @public
