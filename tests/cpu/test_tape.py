@@ -1,5 +1,8 @@
 """Tapes: random programs, broadcasts and layouts against numpy in float64; epilogues on tiles of an output."""
+import ctypes
 import importlib
+import mmap
+import sys
 from typing import Any
 
 import numpy as np
@@ -92,6 +95,14 @@ def test_vectors_added_to_rows(channels: int) -> None:
     close(lowered(Tape(program), x, b, gate, to="padded"), exact(program, (x, b, gate)))
 
 
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_lines_of_several_blocks(layout: str) -> None:
+    """Tasks that begin at a line's short last block: the copy of a vector in scratch must grow at the next line."""
+    x, b, column = arrays_of(6, (5, 400, 3), (3,), (5, 1, 1))
+    program = ((E.Add(), (0, 1)), (E.Multiply(), (3, 2)))
+    close(lowered(Tape(program), x, b, column, layout=layout, to="padded"), exact(program, (x, b, column)))
+
+
 def test_constants_and_in_place() -> None:
     x, y = arrays_of(2, (5, 77), (77,))
     program = [(E.Multiply(), (0, 2)), (E.Add(), (3, 1)), (E.Subtract(), (0, 4))]
@@ -160,6 +171,33 @@ def test_special_values_pass_through() -> None:
     x = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, 1e-40, 3e38] * 9, "f")
     program = ((E.Negative(), (0,)), (E.Clip(0.0, float("inf")), (1,)), (E.Tanh(), (2,)))
     close(lowered(Tape(program), x), exact(program, (x,)))
+
+
+def at_the_brink(array: np.ndarray) -> np.ndarray:
+    """A copy whose last byte is followed by a page that nobody may touch."""
+    page = mmap.PAGESIZE
+    size = -(-array.nbytes // page) * page
+    memory = np.frombuffer(mmap.mmap(-1, size + page), np.uint8)
+    assert ctypes.CDLL(None).mprotect(ctypes.c_void_p(memory.ctypes.data + size), page, 0) == 0
+    copy = memory[size - array.nbytes:size].view(array.dtype).reshape(array.shape)
+    copy[...] = array
+    return copy
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="mprotect")
+@pytest.mark.parametrize("n", [1, 3, LANES - 1, LANES, LANES + 1, 45])
+def test_nothing_behind_operands_is_touched(n: int) -> None:
+    x, b, column = (at_the_brink(a) for a in arrays_of(7, (5, n), (n,), (5, 1)))
+    mask, y, below = at_the_brink(x > 0), at_the_brink(np.zeros((5, n), "f")), at_the_brink(np.zeros((5, n), bool))
+    builder = Builder()
+    inputs = [builder.input(a.shape, a.dtype.name) for a in (x, b, column, mask)]
+    program = [(E.Add(), (0, 1)), (E.Multiply(), (4, 2)), (E.Where(), (3, 5, 0))]
+    assert add_tape(program, inputs, builder.output(y.shape), builder)
+    assert add_tape([(E.Less(), (0, 1))], [inputs[0].transpose((1, 0)), inputs[2].transpose((1, 0))],
+                    builder.output(below.shape, "bool").transpose((1, 0)), builder)
+    builder.finish().instantiate(1).run([x, b, column, mask], [y, below])
+    close(y, np.where(mask, (x + b.astype("d")) * column, x))
+    same(below, x < column)
 
 
 def test_temporaries_share_blocks() -> None:
