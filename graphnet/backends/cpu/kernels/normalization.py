@@ -14,18 +14,36 @@ from graphnet.backends.cpu.kernels.reduction import (
     LEVEL,
     OUTER,
     REDUCED,
+    RUNS,
     SUM,
     Loops,
     axis_words,
     divided,
-    make_pair,
-    make_runs,
     walked,
 )
 from graphnet.backends.cpu.lowering import lowers
 from graphnet.backends.cpu.operand import Operand
 from graphnet.backends.cpu.plan import Builder
-from graphnet.backends.cpu.simd import LANES, full, load, load_part, only, real, sqrt, store, store_part, total, word
+from graphnet.backends.cpu.simd import (
+    I64,
+    LANES,
+    A,
+    V,
+    define,
+    first,
+    full,
+    load,
+    load_part,
+    masked_store,
+    only,
+    pointer,
+    real,
+    sqrt,
+    store,
+    total,
+    types,
+    word,
+)
 from graphnet.ops.reduction import Normalize
 
 ZERO, ONE = np.float32(0), np.float32(1)
@@ -33,7 +51,20 @@ WORK = 12  # multiply-adds that take as long as an element
 COLUMNS = 256  # columns of a task
 HEAD, OUTSIDE = 5, 5 + 3 * REDUCED  # where the words of the reduced and of the outer axes begin
 
-normalize_runs = make_runs("normalize", SUM, make_pair("normalize", SUM))
+sum_of_runs = RUNS[SUM]
+
+
+def _store_some(builder: Any, y: Any, i: Any, n: Any, x: Any) -> None:
+    where = pointer(builder, y, i)
+    with builder.if_else(builder.icmp_signed(">=", n, I64(LANES))) as (whole, part):
+        with whole:
+            builder.store(x, where, align=4)
+        with part:
+            masked_store(builder, x, where, first(builder, n))
+
+
+# store_some(y, i, n, x): the first n lanes of x, all of them without a mask (which costs on some processors)
+store_some = define("store_some", types.void, (A, A, A, V), _store_some)
 
 
 def along_words(x: Operand, y: Operand, option: float, walk: Loops) -> tuple[list[Any], int]:
@@ -63,7 +94,7 @@ def along_start(row, task):
 
 @jit
 def squares(x, mean, n):
-    """The sum of (x - mean)**2 over n elements side by side."""
+    """The sum of (x - mean)**2 over n elements side by side, at most BLOCK."""
     whole, a, b = n // LANES * LANES, full(ZERO), full(ZERO)
     for i in range(0, whole - LANES, 2 * LANES):
         u, v = load(x, i) - mean, load(x, i + LANES) - mean
@@ -78,41 +109,22 @@ def squares(x, mean, n):
 
 
 @jit
-def scaled_run(x, y, n, mean, scale):
-    """y = (x - mean) * scale over n elements side by side."""
-    whole = n // LANES * LANES
-    for i in range(0, whole, LANES):
-        store(y, i, (load(x, i) - mean) * scale)
-    if whole < n:
-        store_part(y, whole, n - whole, (load_part(x, whole, n - whole) - mean) * scale)
-
-
-@jit
 def normalize_run(row, x, y):
     """One mean and one variance: planes x rows x elements side by side."""
-    planes, rows, n = word(row, HEAD), word(row, HEAD + 3), word(row, HEAD + 6)
-    count = np.float64(planes * rows * n)
-    mean = np.float32(normalize_runs(x, planes, word(row, HEAD + 1), rows, word(row, HEAD + 4), n) / count)
-    variance = np.float64(0)
+    planes, plane, to_plane = word(row, HEAD), word(row, HEAD + 1), word(row, HEAD + 2)
+    rows, line, to_line, n = word(row, HEAD + 3), word(row, HEAD + 4), word(row, HEAD + 5), word(row, HEAD + 6)
+    count, variance = np.float64(planes * rows * n), np.float64(0)
+    mean = full(np.float32(sum_of_runs(x, planes, plane, rows, line, n) / count))
     for i in range(planes):
         for j in range(rows):
-            at = x + i * word(row, HEAD + 1) + j * word(row, HEAD + 4)
             for k in range(0, n, BLOCK):
-                variance += np.float64(squares(at + 4 * k, full(mean), min(BLOCK, n - k)))
-    scale = np.float32(1 / np.sqrt(variance / count + np.float64(real(row, 2))))
+                variance += np.float64(squares(x + i * plane + j * line + 4 * k, mean, min(BLOCK, n - k)))
+    scale = full(np.float32(1 / np.sqrt(variance / count + np.float64(real(row, 2)))))
     for i in range(planes):
         for j in range(rows):
-            at, to = i * word(row, HEAD + 1) + j * word(row, HEAD + 4), i * word(row, HEAD + 2) + j * word(row, HEAD + 5)
-            scaled_run(x + at, y + to, n, full(mean), full(scale))
-
-
-@jit
-def store_some(y, i, n, x):
-    """The first n lanes of x, or all of them."""
-    if n >= LANES:
-        store(y, i, x)
-    else:
-        store_part(y, i, n, x)
+            at, to = x + i * plane + j * line, y + i * to_plane + j * to_line
+            for k in range(0, n, LANES):
+                store_some(to, k, n - k, (load_part(at, k, n - k) - mean) * scale)
 
 
 @jit

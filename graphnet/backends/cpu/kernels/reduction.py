@@ -23,11 +23,8 @@ from graphnet.backends.cpu.simd import (
     LANES,
     VEC,
     V,
-    at_least,
-    at_most,
     define,
     full,
-    isnan,
     largest,
     load,
     load_part,
@@ -86,45 +83,28 @@ def named(name: str) -> Any:
     return compiled
 
 
-def make_pair(name: str, mode: int) -> Any:
-    """pair(v, x): two vectors become one."""
-    @named(name)
-    def pair(v, x):
+def _paired(mode: int) -> Callable[..., Any]:
+    """Code that makes one of two, vectors or numbers; of bounds NaN where either is one."""
+    def build(builder: Any, v: Any, x: Any) -> Any:
         if mode == SUM:
-            return v + x
+            return builder.fadd(v, x, flags=("contract",))
         if mode == PROD:
-            return v * x
-        if mode == MAX:
-            return isnan(v, v, at_least(x, v))
-        return isnan(v, v, at_most(x, v))
-    return pair
+            return builder.fmul(v, x, flags=("contract",))
+        keep = builder.fcmp_ordered(">" if mode == MAX else "<", v, x)
+        return builder.select(builder.or_(keep, builder.fcmp_unordered("uno", v, v)), v, x)
+    return build
 
 
-def make_lanes(name: str, mode: int) -> Any:
-    """lanes(v): the lanes of a vector become one number."""
-    @named(name)
-    def lanes(v):
-        if mode == SUM:
-            return total(v)
-        if mode == PROD:
-            return product(v)
-        return largest(v) if mode == MAX else smallest(v)
-    return lanes
+NAMES = ("sum", "max", "min", "prod")
+# pair(v, x) of two vectors, join(v, x) of two float64, lanes(v) of the lanes of a vector
+PAIR = [define(f"pair_{name}", V, (V, V), _paired(mode)) for mode, name in enumerate(NAMES)]
+JOIN = [define(f"join_{name}", types.float64, (types.float64, types.float64), _paired(mode)) for mode, name in enumerate(NAMES)]
+LANE = [total, largest, smallest, product]
 
 
-def make_runs(name: str, mode: int, pair: Any) -> Any:
+def make_runs(mode: int) -> Any:
     """runs(x, planes, plane, rows, row, n): all elements of planes x rows x n, the last side by side, in float64."""
-    start, lanes = START[mode], make_lanes(name, mode)
-
-    @named(name)
-    def join(a, b):
-        if mode == SUM:
-            return a + b
-        if mode == PROD:
-            return a * b
-        if mode == MAX:
-            return b if b > a or b != b else a
-        return b if b < a or b != b else a
+    name, start, pair, join, lanes = NAMES[mode], START[mode], PAIR[mode], JOIN[mode], LANE[mode]
 
     @named(name)
     def block(x, n):
@@ -150,9 +130,12 @@ def make_runs(name: str, mode: int, pair: Any) -> Any:
     return runs
 
 
-def make_columns(name: str, mode: int, pair: Any) -> Any:
+RUNS = [make_runs(mode) for mode in range(len(NAMES))]
+
+
+def make_columns(mode: int) -> Any:
     """columns(x, y, planes, plane, rows, row, lines, line, divisor): WIDE columns over planes x rows x lines; steps in bytes."""
-    start = START[mode]
+    name, start, pair = NAMES[mode], START[mode], PAIR[mode]
 
     @named(name)
     def columns(x, y, planes, plane, rows, row, lines, line, divisor):
@@ -174,9 +157,9 @@ def make_columns(name: str, mode: int, pair: Any) -> Any:
     return columns
 
 
-def make_column(name: str, mode: int, pair: Any) -> Any:
+def make_column(mode: int) -> Any:
     """The same of the n columns, at most LANES, that are left."""
-    start = START[mode]
+    name, start, pair = NAMES[mode], START[mode], PAIR[mode]
 
     @named(name)
     def column(x, y, planes, plane, rows, row, lines, line, divisor, n):
@@ -194,12 +177,11 @@ def make_column(name: str, mode: int, pair: Any) -> Any:
     return column
 
 
-def make_task(name: str, mode: int) -> Any:
+def make_task(mode: int) -> Any:
     """task(row, task) of one of the four reductions; `reduce_sum` lists the words."""
-    pair = make_pair(name, mode)
-    runs, columns, column = make_runs(name, mode, pair), make_columns(name, mode, pair), make_column(name, mode, pair)
+    runs, columns, column = RUNS[mode], make_columns(mode), make_column(mode)
 
-    @named(name)
+    @named(NAMES[mode])
     def task(row, task):
         x, y, divisor, split = word(row, 0), word(row, 1), real(row, 2), word(row, 8)
         outer, block = divided(task, word(row, 5))
@@ -228,8 +210,7 @@ def make_task(name: str, mode: int) -> Any:
     return task
 
 
-sum_task, max_task = make_task("sum", SUM), make_task("max", MAX)
-min_task, prod_task = make_task("min", MIN), make_task("prod", PROD)
+sum_task, max_task, min_task, prod_task = (make_task(mode) for mode in (SUM, MAX, MIN, PROD))
 
 
 @kernel

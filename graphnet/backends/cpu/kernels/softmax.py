@@ -8,7 +8,7 @@ import numpy as np
 
 from graphnet.backends.cpu.cache import jit, kernel
 from graphnet.backends.cpu.kernels.normalization import COLUMNS, HEAD, along_start, along_words, store_some
-from graphnet.backends.cpu.kernels.reduction import BLOCK, MAX, make_pair, make_runs, walked
+from graphnet.backends.cpu.kernels.reduction import BLOCK, MAX, PAIR, RUNS, walked
 from graphnet.backends.cpu.lowering import lowers
 from graphnet.backends.cpu.operand import Operand
 from graphnet.backends.cpu.plan import Builder
@@ -36,8 +36,8 @@ WORK = 24  # multiply-adds that take as long as an element
 
 FADED = np.float32(-87)  # exp of less is denormal, which would take twice the time, or 0
 
-softmax_larger = make_pair("softmax", MAX)
-softmax_runs = make_runs("softmax", MAX, softmax_larger)
+softmax_larger = PAIR[MAX]
+max_of_runs = RUNS[MAX]
 
 
 @jit
@@ -66,7 +66,7 @@ def softmax_block(x, y, n, top, keep):
 @jit
 def softmax_run(x, y, n, logarithm):
     """A row of n elements side by side."""
-    top = full(np.float32(softmax_runs(x, 1, 0, 1, 0, n)))
+    top = full(np.float32(max_of_runs(x, 1, 0, 1, 0, n)))
     added = np.float64(0)
     for k in range(0, n, BLOCK):
         added += np.float64(softmax_block(x + 4 * k, y + 4 * k, min(BLOCK, n - k), top, not logarithm))
@@ -92,23 +92,15 @@ def softmax_short(x, y, n):
 
 
 @jit
-def softmax_top(x, top, lines, step, n):
-    """top = the largest of each of n columns."""
-    for c in range(0, n, LANES):
-        store(top, c, full(LOWEST))
-    for _ in range(lines):
-        for c in range(0, n, LANES):
-            store(top, c, softmax_larger(load(top, c), load_part(x, c, n - c)))
-        x += step
-
-
-@jit
 def softmax_columns(x, y, lines, step, to_step, n, logarithm, scratch):
     """n columns, at most COLUMNS, of `lines` elements each; the steps are in bytes."""
     top, added = scratch, scratch + 4 * COLUMNS
-    softmax_top(x, top, lines, step, n)
     for c in range(0, n, LANES):
+        store(top, c, full(LOWEST))
         store(added, c, full(ZERO))
+    for i in range(lines):
+        for c in range(0, n, LANES):
+            store(top, c, softmax_larger(load(top, c), load_part(x + i * step, c, n - c)))
     for i in range(lines):
         for c in range(0, n, LANES):
             e = softmax_exp(load_part(x + i * step, c, n - c) - load(top, c))
