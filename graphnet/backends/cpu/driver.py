@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from graphnet.backends.cpu import kernels, weights
-from graphnet.backends.cpu.kernels.contraction import required_halo
+from graphnet.backends.cpu.kernels.convolution import required_halo
 from graphnet.backends.cpu.lowering import lowering_of
 from graphnet.backends.cpu.operand import Operand
 from graphnet.backends.cpu.plan import Builder, Plan

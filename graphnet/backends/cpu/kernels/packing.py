@@ -1,0 +1,64 @@
+"""Weights as the contraction kernel reads them: blocks of WIDTH columns, each (K, WIDTH), one behind the other."""
+from typing import Any
+
+import numpy as np
+
+from graphnet.backends.cpu.operand import Operand
+from graphnet.backends.cpu.plan import Builder
+from graphnet.backends.cpu.tiles import HALF, MOST, WIDTH
+
+FAR = 2048  # bytes between rows from which reading weights where they lie wears out pages and sets of the caches
+FEW = 2 * MOST  # rows of x for which packing would take about as long as the product
+
+
+def packed_columns(w: np.ndarray, groups: int = 1) -> np.ndarray:
+    """(..., K, groups * columns) -> (..., groups * blocks, K, WIDTH), the last block of a group filled up with zeros.
+
+    Example:
+
+        >>> packed_columns(np.ones((3, 2 * WIDTH + 1))).shape == (3, 3, WIDTH)
+        True
+    """
+    *outer, k, n = w.shape
+    columns = n // groups
+    blocks = -(-columns // WIDTH)
+    wide = np.zeros((*outer, k, groups, blocks * WIDTH), w.dtype)
+    wide[..., :columns] = w.reshape(*outer, k, groups, columns)
+    return np.ascontiguousarray(np.moveaxis(wide.reshape(*outer, k, groups * blocks, WIDTH), -2, -3))
+
+
+def constant_weights(w: Operand, groups: int, recipe: tuple[Any, ...], arrange: Any, builder: Builder) -> Operand:
+    """`packed_columns` of a weight or constant, which `arrange` first turns into (..., K, columns); kept for all plans."""
+    return builder.packed(w, ("contraction", WIDTH, groups, *recipe), lambda value: packed_columns(arrange(value), groups))
+
+
+def computed_weights(w: Operand, groups: int, rows: int, builder: Builder) -> tuple[Operand, int, int]:
+    """Weights (..., K, columns) that a call computes: where they lie if that serves, else copied into blocks by the plan.
+
+    Args:
+        rows: how many rows are multiplied with them.
+
+    Returns:
+        the operand, the distance of its blocks and of their rows. What a copied last block is filled up with is undefined.
+    """
+    *outer, k, n = w.shape
+    columns = n // groups
+    fits = columns == HALF or columns % WIDTH == 0
+    if fits and w.strides[-1] == 1 and (rows <= FEW or 4 * w.strides[-2] < FAR):
+        return w, min(columns, WIDTH), w.strides[-2]
+    blocks, whole = -(-columns // WIDTH), columns // WIDTH
+    to = builder.temporary((*outer, groups, blocks, k, WIDTH))
+    by_group = w.view(0, (*outer, k, groups, columns), (*w.strides[:-1], columns * w.strides[-1], w.strides[-1]))
+    axes = len(outer)
+    lead = tuple(range(axes))
+    if whole:
+        strides = (*by_group.strides[:-1], WIDTH * w.strides[-1], w.strides[-1])
+        source = by_group.view(0, (*outer, k, groups, whole, WIDTH), strides)
+        source = source.transpose((*lead, axes + 1, axes + 2, axes, axes + 3))
+        builder.copy(source, to.slice((0,) * (axes + 4), (*outer, groups, whole, k, WIDTH)))
+    if columns > whole * WIDTH:
+        rest = columns - whole * WIDTH
+        source = by_group.view(whole * WIDTH * w.strides[-1], (*outer, k, groups, rest), by_group.strides)
+        last = to.view(whole * k * WIDTH, (*outer, groups, k, rest), (*to.strides[:-3], WIDTH, 1))
+        builder.copy(source.transpose((*lead, axes + 1, axes, axes + 2)), last)
+    return to, k * WIDTH, WIDTH

@@ -1,0 +1,266 @@
+"""A register tile as ONE numba value: rows x vectors accumulators, an LLVM array of vectors that LLVM splits into registers.
+
+numba sees one statement where written-out accumulators are hundreds: a third of the time to compile, with equal bytes and
+speed. `product` is the tile of matrix products and convolutions, with its epilogue, in all sizes. A tile with few rows has
+several `copies` of its accumulators, which hide the latency of the multiply-add; they are added in a fixed order. Rows and
+vectors of the largest tile are chosen so that the accumulators, one row of weights and one broadcast fit the processor's
+vector registers.
+"""
+import platform
+from collections.abc import Callable
+from typing import Any
+
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic, models, register_model
+
+from graphnet.backends.cpu.simd import F32, I64, LANES, VEC, ZEROS, bounded, fused, pointer, spread
+
+# what LLVM calls the vector registers
+BARRIER = {"x86_64": "v", "amd64": "v", "arm64": "w", "aarch64": "w"}.get(platform.machine().lower())
+MOST, VECTORS = {16: (14, 2), 8: (6, 2), 4: (6, 4) if BARRIER == "w" else (6, 2)}[LANES]  # rows and vectors of the largest tile
+WIDTH = VECTORS * LANES  # columns of a tile, and of a block of packed weights
+NARROW = VECTORS // 2  # vectors of the narrow tile, which serves the last block where it has no more than HALF columns
+HALF = NARROW * LANES
+LATENCY = 8  # accumulators that keep the multiply-add units busy: two a cycle, four cycles each
+A = types.intp
+
+
+class Tile(types.Type):
+    """rows x vectors accumulators, `copies` times."""
+
+    def __init__(self, rows: int, vectors: int, copies: int = 1) -> None:
+        self.rows, self.vectors, self.copies = rows, vectors, copies
+        super().__init__(name=f"tile{rows}x{vectors}x{copies}")
+
+
+@register_model(Tile)
+class TileModel(models.PrimitiveModel):
+    def __init__(self, dmm: Any, t: Any) -> None:
+        super().__init__(dmm, t, ir.ArrayType(VEC, t.rows * t.vectors * t.copies))
+
+
+def gathered(builder: Any, values: list[Any]) -> Any:
+    """The tile of these vectors."""
+    out = ir.Constant(ir.ArrayType(VEC, len(values)), ir.Undefined)
+    for i, v in enumerate(values):
+        out = builder.insert_value(out, v, i)
+    return out
+
+
+def parts(builder: Any, tile: Any) -> list[Any]:
+    """The vectors of a tile."""
+    return [builder.extract_value(tile, i) for i in range(tile.type.count)]
+
+
+def cells(builder: Any, t: Tile, address: Any, step: Any) -> list[Any]:
+    """The pointer to each vector of a tile whose rows lie `step` elements apart."""
+    rows = [builder.mul(I64(m), step) for m in range(t.rows)]
+    return [pointer(builder, address, builder.add(row, I64(n * LANES))) for row in rows for n in range(t.vectors)]
+
+
+def typed_tile(args: tuple[Any, ...]) -> Tile:
+    return Tile(*(a.literal_value for a in args))
+
+
+@intrinsic(prefer_literal=True)
+def cleared(typingctx: Any, rows: Any, vectors: Any, copies: Any) -> Any:
+    """A tile of zeros."""
+    t = typed_tile((rows, vectors, copies))
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return gathered(builder, [ZEROS] * (t.rows * t.vectors * t.copies))
+    return t(rows, vectors, copies), codegen
+
+
+@intrinsic
+def save(typingctx: Any, tile: Any, address: Any, step: Any) -> Any:
+    """Writes whole rows, `step` elements apart. What is read soon again must not be stored with a mask."""
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        write(builder, tile, parts(builder, args[0]), *args[1:])
+        return context.get_dummy_value()
+    return types.void(tile, A, A), codegen
+
+
+def multiply_add(builder: Any, t: Tile, c: list[Any], x: Any, x_step: Any, w: Any, w_step: Any, k: Any, steps: int) -> list[Any]:
+    """c + x[:, k:k+steps] w[k:k+steps, :], rows of x and of w `x_step` and `w_step` apart; step u goes into copy u."""
+    c = list(c)
+    for u in range(steps):
+        at = builder.add(k, I64(u))
+        column = builder.mul(at, w_step)
+        b = [builder.load(pointer(builder, w, builder.add(column, I64(n * LANES))), align=4) for n in range(t.vectors)]
+        for m in range(t.rows):
+            v = spread(builder, builder.load(pointer(builder, x, builder.add(builder.mul(I64(m), x_step), at), F32)))
+            for n in range(t.vectors):
+                i = (u * t.rows + m) * t.vectors + n
+                c[i] = in_order(builder, fused(builder, v, b[n], c[i]))
+    return c
+
+
+def in_order(builder: Any, v: Any) -> Any:
+    """v, after which LLVM may load again: it would else load all of a column first, and push accumulators out of registers."""
+    if BARRIER is None:
+        return v
+    kind = ir.FunctionType(VEC, [VEC])
+    return builder.call(ir.InlineAsm(kind, "", f"={BARRIER},0,~{{memory}}", side_effect=True), [v])
+
+
+def sum_of_copies(builder: Any, t: Tile, c: list[Any]) -> list[Any]:
+    """The copies of a tile added, in order."""
+    n = t.rows * t.vectors
+    out = c[:n]
+    for u in range(1, t.copies):
+        out = [builder.fadd(a, b) for a, b in zip(out, c[u * n:(u + 1) * n], strict=True)]
+    return out
+
+
+def sum_with_memory(builder: Any, t: Tile, c: list[Any], address: Any, step: Any) -> list[Any]:
+    where = cells(builder, t, address, step)
+    return [builder.fadd(v, builder.load(p, align=4)) for v, p in zip(c, where, strict=True)]
+
+
+def clipped(builder: Any, c: list[Any], low: Any, high: Any) -> list[Any]:
+    low, high = spread(builder, low), spread(builder, high)
+    c = [bounded(builder, v, low) for v in c]
+    return [builder.select(builder.fcmp_ordered(">", v, high), high, v) for v in c]
+
+
+def write(builder: Any, t: Tile, c: list[Any], address: Any, step: Any) -> None:
+    for v, p in zip(c, cells(builder, t, address, step), strict=True):
+        builder.store(v, p, align=4)
+
+
+@intrinsic(prefer_literal=True)
+def accumulate(typingctx: Any, tile: Any, x: Any, x_step: Any, w: Any, w_step: Any, k: Any, steps: Any) -> Any:
+    """tile += x[:, k:k+steps] w[k:k+steps, :], rows of x and of w `x_step` and `w_step` apart; step u goes into copy u."""
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return gathered(builder, multiply_add(builder, tile, parts(builder, args[0]), *args[1:6], steps.literal_value))
+    return tile(tile, A, A, A, A, A, steps), codegen
+
+
+@intrinsic
+def accumulate_lanes(typingctx: Any, tile: Any, x: Any, x_step: Any, w: Any) -> Any:
+    """tile += x w, lane by lane: rows of x `x_step` apart, one row of w for all of them (depthwise)."""
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        c, (x, x_step, w) = parts(builder, args[0]), args[1:]
+        b = [builder.load(pointer(builder, w, I64(n * LANES)), align=4) for n in range(tile.vectors)] * tile.rows
+        a = [builder.load(p, align=4) for p in cells(builder, tile, x, x_step)]
+        return gathered(builder, [fused(builder, *abc) for abc in zip(a, b, c, strict=True)])
+    return tile(tile, A, A, A), codegen
+
+
+@intrinsic
+def summed(typingctx: Any, tile: Any) -> Any:
+    """The copies of a tile added, in order."""
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return gathered(builder, sum_of_copies(builder, tile, parts(builder, args[0])))
+    return Tile(tile.rows, tile.vectors)(tile), codegen
+
+
+@intrinsic
+def plus(typingctx: Any, tile: Any, address: Any, step: Any) -> Any:
+    """The tile plus what lies in memory, rows `step` elements apart (0: one row for all)."""
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return gathered(builder, sum_with_memory(builder, tile, parts(builder, args[0]), *args[1:]))
+    return tile(tile, A, A), codegen
+
+
+@intrinsic
+def between(typingctx: Any, tile: Any, low: Any, high: Any) -> Any:
+    """Every element at least `low` and at most `high`; NaN stays NaN."""
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return gathered(builder, clipped(builder, parts(builder, args[0]), *args[1:]))
+    return tile(tile, types.float32, types.float32), codegen
+
+
+def copies(rows: int, vectors: int) -> int:
+    """How often a tile holds its accumulators, so that there are LATENCY of them."""
+    return max(1, -(-LATENCY // (rows * vectors)))
+
+
+BIAS, CLIP, RESIDUAL, CLIP_AGAIN = 1, 2, 4, 8  # bits of `mode`: what follows the sum, in this order
+INTEGERS = "x x_step offsets segments run w w_step y y_step mode bias residual r_step".split()
+NUMBERS = "low high low_again high_again".split()
+
+
+class Product:
+    """The LLVM function of one tile size: sums of products, epilogue, store.
+
+    All sizes are functions of the kernel's own module. As functions of numba's each would pass its compiler and LLVM by itself
+    and once more as a part of the kernel, which took ten times as long.
+    """
+
+    def __init__(self, module: Any, rows: int, vectors: int) -> None:
+        self.t = Tile(rows, vectors, copies(rows, vectors))
+        kind = ir.FunctionType(ir.VoidType(), [I64] * len(INTEGERS) + [F32] * len(NUMBERS))
+        self.function = ir.Function(module, kind, f"graphnet.product.{rows}x{vectors}")
+        self.function.linkage = "internal"
+        self.function.attributes.add("noinline")
+        self.builder = ir.IRBuilder(self.function.append_basic_block("entry"))
+        self.given = dict(zip(INTEGERS + NUMBERS, self.function.args, strict=True))
+        self.cells = [cgutils.alloca_once_value(self.builder, ZEROS) for _ in range(rows * vectors * self.t.copies)]
+        self._sum()
+        self._finish()
+        self.builder.ret_void()
+
+    def _update(self, change: Callable[..., list[Any]], *args: Any) -> None:
+        values = change(self.builder, *args)
+        for cell, value in zip(self.cells, values, strict=False):
+            self.builder.store(value, cell)
+
+    def _values(self) -> list[Any]:
+        return [self.builder.load(cell) for cell in self.cells]
+
+    def _sum(self) -> None:
+        b, g, count = self.builder, self.given, I64(self.t.copies)
+        whole = b.mul(b.sdiv(g["run"], count), count)
+        size = b.mul(g["run"], g["w_step"])
+        with cgutils.for_range(b, g["segments"]) as segment:
+            start = b.load(pointer(b, g["offsets"], segment.index, I64, I64))
+            x, w = b.add(g["x"], b.mul(start, I64(4))), b.add(g["w"], b.mul(b.mul(segment.index, size), I64(4)))
+            with cgutils.for_range_slice(b, I64(0), whole, count, I64) as (k, _):
+                self._update(multiply_add, self.t, self._values(), x, g["x_step"], w, g["w_step"], k, self.t.copies)
+            if self.t.copies > 1:
+                with cgutils.for_range_slice(b, whole, g["run"], I64(1), I64) as (k, _):
+                    self._update(multiply_add, self.t, self._values(), x, g["x_step"], w, g["w_step"], k, 1)
+
+    def _finish(self) -> None:
+        b, g, one = self.builder, self.given, Tile(self.t.rows, self.t.vectors)
+        self._update(sum_of_copies, self.t, self._values())
+        del self.cells[one.rows * one.vectors:]
+        for bit, change, args in (
+                (BIAS, sum_with_memory, (g["bias"], I64(0))), (CLIP, clipped, (g["low"], g["high"])),
+                (RESIDUAL, sum_with_memory, (g["residual"], g["r_step"])),
+                (CLIP_AGAIN, clipped, (g["low_again"], g["high_again"]))):
+            with b.if_then(b.icmp_signed("!=", b.and_(g["mode"], I64(bit)), I64(0))):
+                values = (one, self._values()) if change is sum_with_memory else (self._values(),)
+                self._update(change, *values, *args)
+        write(b, one, self._values(), g["y"], g["y_step"])
+
+
+@intrinsic(prefer_literal=True)
+def product(typingctx: Any, size: Any, vectors: Any, integers: Any, numbers: Any) -> Any:
+    """Computes a tile of `size` rows (1 to MOST) and `vectors` (a literal) vectors, its epilogue, and writes it.
+
+    Args:
+        integers: `x`; the distance of its rows; the address of `segments` offsets in x; how many; the `run` of adjacent
+            elements at each; `w`, the distance of its rows; `y`, the distance of its rows; mode; bias; residual, the distance
+            of its rows. Addresses in bytes, distances and offsets in elements.
+        numbers: the bounds before and after the residual.
+    """
+    width = vectors.literal_value
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        values = [builder.extract_value(group, i) for group in args[2:] for i in range(group.type.count)]
+        end = builder.append_basic_block("multiplied")
+        ladder = builder.switch(args[0], end)
+        for rows in range(1, MOST + 1):
+            block = builder.append_basic_block(f"rows_{rows}")
+            ladder.add_case(I64(rows), block)
+            builder.position_at_end(block)
+            builder.call(Product(builder.module, rows, width).function, values)
+            builder.branch(end)
+        builder.position_at_end(end)
+        return context.get_dummy_value()
+    return types.void(A, vectors, types.UniTuple(A, len(INTEGERS)), types.UniTuple(types.float32, len(NUMBERS))), codegen
