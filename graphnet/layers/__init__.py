@@ -9,5 +9,6 @@ from graphnet.layers.normalization import *
 from graphnet.layers.pooling import *
 from graphnet.layers.regularization import *
 from graphnet.layers.reshaping import *
+from graphnet.layers.rnn import *
 from graphnet.layers.serialization import deserialize as deserialize
 from graphnet.layers.serialization import serialize as serialize
