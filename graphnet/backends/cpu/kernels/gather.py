@@ -12,7 +12,7 @@ from graphnet.backends.cpu.cache import jit, kernel
 from graphnet.backends.cpu.kernels.copy import ITEM_WORK, TASK, copy_run
 from graphnet.backends.cpu.lowering import lowers
 from graphnet.backends.cpu.operand import Operand
-from graphnet.backends.cpu.plan import Builder
+from graphnet.backends.cpu.plan import Builder, Word
 from graphnet.backends.cpu.simd import LANES, full, put_number, put_word, store, store_part, word, word32
 from graphnet.ops.indexing import OneHot, Take, TakeAlongAxis
 
@@ -116,8 +116,8 @@ def lower_take(op: Take, inputs: list[Operand], outputs: list[Operand], builder:
     lines, length = y.shape[1:3]
     item, block = x.itemsize, min(length, max(1, TASK // run))
     blocks = -(-length // block)
-    words = [table, ids, y, builder.status, builder.next_step + 1, ids.itemsize, extent, run, item, lines, length, block, blocks,
-             item * table.strides[0], item * table.strides[1], *[item * step for step in y.strides[:3]]]
+    words: list[Word] = [table, ids, y, builder.status, builder.next_step + 1, ids.itemsize, extent, run, item, lines, length,
+                         block, blocks, item * table.strides[0], item * table.strides[1], *[item * step for step in y.strides[:3]]]
     work = ITEM_WORK * out.size + INDEX_WORK * outer * ids.size
     builder.step(gather, words, outer * lines * blocks, float(work), [x, ids], [y])
     builder.copy(target, out)
@@ -136,7 +136,8 @@ def lower_take_along_axis(op: TakeAlongAxis, inputs: list[Operand], outputs: lis
     x, ids = builder.contiguous(x), builder.contiguous(ids)
     y = out if out.contiguous else builder.temporary(out.shape, out.dtype)
     run = math.prod(x.shape[axis + 1:])
-    words = [x, ids, y, builder.status, builder.next_step + 1, ids.itemsize, x.shape[axis], ids.shape[axis], run, x.itemsize]
+    words: list[Word] = [x, ids, y, builder.status, builder.next_step + 1, ids.itemsize, x.shape[axis], ids.shape[axis], run,
+                         x.itemsize]
     builder.step(gather_along, words, out.size // run, float((ITEM_WORK + INDEX_WORK) * out.size), [x, ids], [y])
     builder.copy(y, out)
     return None
@@ -152,7 +153,7 @@ def lower_one_hot(op: OneHot, inputs: list[Operand], outputs: list[Operand], bui
     ids = builder.contiguous(ids)
     y = out if out.contiguous else builder.temporary(out.shape)
     inner = math.prod(out.shape[op.axis % len(out.shape) + 1:])
-    words = [ids, y, ids.itemsize, op.num_classes, inner]
+    words: list[Word] = [ids, y, ids.itemsize, op.num_classes, inner]
     builder.step(one_hot, words, ids.size // inner, float(ITEM_WORK * out.size), [ids], [y])
     builder.copy(y, out)
     return None
