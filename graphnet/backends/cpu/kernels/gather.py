@@ -117,7 +117,7 @@ def lower_take(op: Take, inputs: list[Operand], outputs: list[Operand], builder:
     item, block = x.itemsize, min(length, max(1, TASK // run))
     blocks = -(-length // block)
     words: list[Word] = [table, ids, y, builder.status, builder.next_step + 1, ids.itemsize, extent, run, item, lines, length,
-                         block, blocks, item * table.strides[0], item * table.strides[1], *[item * step for step in y.strides[:3]]]
+                         block, blocks, item * table.strides[0], item * table.strides[1], *[item * s for s in y.strides[:3]]]
     work = ITEM_WORK * out.size + INDEX_WORK * outer * ids.size
     builder.step(gather, words, outer * lines * blocks, float(work), [x, ids], [y])
     builder.copy(target, out)
