@@ -1,4 +1,5 @@
 """Kernels of LSTM, GRU and SimpleRNN against their references: odd extents, masks, directions, layouts, splits, canaries."""
+import importlib
 import itertools
 from dataclasses import replace
 
@@ -10,6 +11,8 @@ from graphnet.backends.cpu.kernels.recurrent import ROWS, blocked, lower_recurre
 from graphnet.backends.cpu.simd import LANES
 from graphnet.graph import Spec
 from graphnet.ops.recurrent import GRU, LSTM, SimpleRNN
+
+importlib.import_module("graphnet.backends.cpu.driver")  # all lowerings: the product with the inputs is a step of its own
 
 CELLS = {"lstm": LSTM(), "gru": GRU(), "gru_reset_before": GRU(reset_after=False), "simple_rnn": SimpleRNN(),
          "simple_rnn_relu": SimpleRNN(activation="relu"), "simple_rnn_linear": SimpleRNN(activation="linear")}
@@ -25,7 +28,9 @@ def kernels(op, arrays, used=None, layout="dense", to="dense"):
     def lower(inputs, outputs, builder):
         given = dict(zip(used, outputs, strict=True))
         operands = [inputs[0], *map(builder.constant, weights), *inputs[1:]]
-        return lower_recurrent(op, operands, [given.get(i) for i in range(len(specs))], builder)
+        done = lower_recurrent(op, operands, [given.get(i) for i in range(len(specs))], builder)
+        assert all(step.kernel is not None for step in builder.steps), "a step in Python"
+        return done
     return run(lower, [arrays[0], *arrays[3 + op.biased:]], [specs[i] for i in used], layout, to)
 
 
