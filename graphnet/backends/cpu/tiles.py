@@ -20,6 +20,7 @@ from graphnet.backends.cpu.simd import F32, I64, LANES, VEC, ZEROS, bounded, fus
 # what LLVM calls the vector registers
 BARRIER = {"x86_64": "v", "amd64": "v", "arm64": "w", "aarch64": "w"}.get(platform.machine().lower())
 MOST, VECTORS = {16: (14, 2), 8: (6, 2), 4: (6, 4) if BARRIER == "w" else (6, 2)}[LANES]  # rows and vectors of the largest tile
+LANE_MOST = {16: 7, 8: 6, 4: 6}[LANES]  # rows of the largest tile of a product lane by lane
 WIDTH = VECTORS * LANES  # columns of a tile, and of a block of packed weights
 NARROW = VECTORS // 2  # vectors of the narrow tile, which serves the last block where it has no more than HALF columns
 HALF = NARROW * LANES
@@ -140,17 +141,6 @@ def accumulate(typingctx: Any, tile: Any, x: Any, x_step: Any, w: Any, w_step: A
 
 
 @intrinsic
-def accumulate_lanes(typingctx: Any, tile: Any, x: Any, x_step: Any, w: Any) -> Any:
-    """tile += x w, lane by lane: rows of x `x_step` apart, one row of w for all of them (depthwise)."""
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        c, (x, x_step, w) = parts(builder, args[0]), args[1:]
-        b = [builder.load(pointer(builder, w, I64(n * LANES)), align=4) for n in range(tile.vectors)] * tile.rows
-        a = [builder.load(p, align=4) for p in cells(builder, tile, x, x_step)]
-        return gathered(builder, [fused(builder, *abc) for abc in zip(a, b, c, strict=True)])
-    return tile(tile, A, A, A), codegen
-
-
-@intrinsic
 def summed(typingctx: Any, tile: Any) -> Any:
     """The copies of a tile added, in order."""
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -191,10 +181,12 @@ class Product:
     and once more as a part of the kernel, which took ten times as long.
     """
 
-    def __init__(self, module: Any, rows: int, vectors: int) -> None:
-        self.t = Tile(rows, vectors, copies(rows, vectors))
+    copies = True  # of the accumulators, where there are few
+
+    def __init__(self, module: Any, rows: int, vectors: int, name: str) -> None:
+        self.t = Tile(rows, vectors, copies(rows, vectors) if self.copies else 1)
         kind = ir.FunctionType(ir.VoidType(), [I64] * len(INTEGERS) + [F32] * len(NUMBERS))
-        self.function = ir.Function(module, kind, f"graphnet.product.{rows}x{vectors}")
+        self.function = ir.Function(module, kind, name)
         self.function.linkage = "internal"
         self.function.attributes.add("noinline")
         self.builder = ir.IRBuilder(self.function.append_basic_block("entry"))
@@ -239,28 +231,46 @@ class Product:
         write(b, one, self._values(), g["y"], g["y_step"])
 
 
-@intrinsic(prefer_literal=True)
-def product(typingctx: Any, size: Any, vectors: Any, integers: Any, numbers: Any) -> Any:
-    """Computes a tile of `size` rows (1 to MOST) and `vectors` (a literal) vectors, its epilogue, and writes it.
+class LaneProduct(Product):
+    """The same for sums lane by lane (depthwise): one row of w for each of `segments` offsets, whole vectors of x."""
 
-    Args:
-        integers: `x`; the distance of its rows; the address of `segments` offsets in x; how many; the `run` of adjacent
-            elements at each; `w`, the distance of its rows; `y`, the distance of its rows; mode; bias; residual, the distance
-            of its rows. Addresses in bytes, distances and offsets in elements.
-        numbers: the bounds before and after the residual.
-    """
-    width = vectors.literal_value
+    copies = False
 
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        values = [builder.extract_value(group, i) for group in args[2:] for i in range(group.type.count)]
-        end = builder.append_basic_block("multiplied")
-        ladder = builder.switch(args[0], end)
-        for rows in range(1, MOST + 1):
-            block = builder.append_basic_block(f"rows_{rows}")
-            ladder.add_case(I64(rows), block)
-            builder.position_at_end(block)
-            builder.call(Product(builder.module, rows, width).function, values)
-            builder.branch(end)
-        builder.position_at_end(end)
-        return context.get_dummy_value()
-    return types.void(A, vectors, types.UniTuple(A, len(INTEGERS)), types.UniTuple(types.float32, len(NUMBERS))), codegen
+    def _sum(self) -> None:
+        b, g = self.builder, self.given
+        with cgutils.for_range(b, g["segments"]) as segment:
+            start = b.load(pointer(b, g["offsets"], segment.index, I64, I64))
+            x = [b.load(p, align=4) for p in cells(b, self.t, b.add(g["x"], b.mul(start, I64(4))), g["x_step"])]
+            row = b.mul(segment.index, g["w_step"])
+            w = [b.load(pointer(b, g["w"], b.add(row, I64(n * LANES))), align=4) for n in range(self.t.vectors)] * self.t.rows
+            self._update(lambda *_: [fused(b, *xwc) for xwc in zip(x, w, self._values(), strict=True)])
+
+
+def _intrinsic(kind: type[Product], name: str, most: int) -> Any:
+    """The intrinsic that computes a tile of any size by functions of that kind."""
+    def computed(typingctx: Any, size: Any, vectors: Any, integers: Any, numbers: Any) -> Any:
+        width = vectors.literal_value
+
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            values = [builder.extract_value(group, i) for group in args[2:] for i in range(group.type.count)]
+            end = builder.append_basic_block("multiplied")
+            ladder = builder.switch(args[0], end)
+            for rows in range(1, most + 1):
+                block = builder.append_basic_block(f"rows_{rows}")
+                ladder.add_case(I64(rows), block)
+                builder.position_at_end(block)
+                builder.call(kind(builder.module, rows, width, f"graphnet.{name}.{rows}x{width}").function, values)
+                builder.branch(end)
+            builder.position_at_end(end)
+            return context.get_dummy_value()
+        return types.void(A, vectors, types.UniTuple(A, len(INTEGERS)), types.UniTuple(types.float32, len(NUMBERS))), codegen
+    computed.__name__ = computed.__qualname__ = name
+    return intrinsic(prefer_literal=True)(computed)
+
+
+# product(size, vectors, integers, numbers) computes a tile of `size` rows (1 to MOST) and `vectors` (a literal) vectors, its
+# epilogue, and writes it. integers: x; the distance of its rows; the address of `segments` offsets in x; how many; the `run` of
+# adjacent elements at each; w, the distance of its rows; y, the distance of its rows; mode; bias; residual, the distance of its
+# rows. numbers: the bounds before and after the residual. Addresses in bytes, distances and offsets in elements.
+product = _intrinsic(Product, "product", MOST)
+lane_product = _intrinsic(LaneProduct, "lane_product", LANE_MOST)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from graphnet.backends.cpu.cache import jit, kernel
+from graphnet.backends.cpu.cache import Kernel, jit, kernel
 from graphnet.backends.cpu.encoding import Encoded, add_tape, encode_epilogue
 from graphnet.backends.cpu.kernels.epilogue import Finish
 from graphnet.backends.cpu.operand import Operand
@@ -25,6 +25,7 @@ from graphnet.passes.fuse import run
 
 CACHE = 384 << 10  # bytes of weights that a task may go through: they stay in the second cache beside what x has there
 TASKS = 16  # a step has so many tasks, where it can, for the threads to share
+STORE = 8  # multiply-adds that take as long as writing an element
 SHORT = 4  # rows of a tile below which the weights' way from the second cache is longer than the sums take
 MADE = 4 * MOST * WIDTH  # bytes of scratch for a tile that ends within a vector; a tape's scratch follows
 
@@ -105,6 +106,7 @@ class Sum:
         w: (groups * blocks) pieces `w_block` elements apart, each (K, WIDTH) with rows `w_step` apart; None where K is 0.
         offsets: where in x, from its beginning, the runs of `run` adjacent elements lie.
         groups: of columns; the next one reads x `x_group` elements further on.
+        kernel: `contract`, or another one that reads the same argument row, for tiles of up to `most` rows.
     """
 
     x: Operand
@@ -117,6 +119,8 @@ class Sum:
     run: int
     groups: int = 1
     x_group: int = 0
+    kernel: Kernel = contract
+    most: int = MOST
 
 
 def runs(axes: Sequence[Sequence[int]], run: int) -> tuple[tuple[int, ...], int]:
@@ -216,7 +220,7 @@ def _add_step(s: Sum, y: Operand, finish: Finish, residual: Operand | None, enco
               builder: Builder) -> None:
     images, planes, lines, width = way.extents()
     k, columns = s.run * len(s.offsets), y.shape[-1] // s.groups
-    blocks, tiles = -(-columns // WIDTH), -(-width // MOST)
+    blocks, tiles = -(-columns // WIDTH), -(-width // s.most)
     spots = planes * lines * tiles
     shares = -(-blocks // max(1, CACHE // max(1, 4 * WIDTH * k)))
     shares = max(shares, min(blocks, -(-TASKS // max(1, images * spots * s.groups))))
@@ -238,4 +242,4 @@ def _add_step(s: Sum, y: Operand, finish: Finish, residual: Operand | None, enco
             named.setdefault(f"{name}_{axis}", stride)
     reads = [s.x, *([s.w] if s.w else []), *finish.reads, *(encoded.reads if encoded else ())]
     scratch = MADE + (encoded.scratch if encoded else 0)
-    builder.step(contract, [named[name] for name in WORDS], images * spots * parts, y.size * k, reads, [y], scratch)
+    builder.step(s.kernel, [named[name] for name in WORDS], images * spots * parts, y.size * (k + STORE), reads, [y], scratch)

@@ -16,7 +16,7 @@ from graphnet.backends.cpu.lowering import lowers
 from graphnet.backends.cpu.operand import Operand
 from graphnet.backends.cpu.plan import Builder
 from graphnet.backends.cpu.tiles import WIDTH
-from graphnet.ops.convolution import Conv, ConvTranspose, pads_of
+from graphnet.ops.convolution import Conv, ConvTranspose, DepthwiseConv, pads_of
 
 Pads = tuple[tuple[int, int], ...]
 
@@ -51,7 +51,7 @@ def lower_conv(op: Conv, inputs: list[Operand], outputs: list[Operand], builder:
     """A convolution of 1 to 3 spatial axes, with strides, dilation and groups."""
     x, kernel, *extras = inputs
     y, = outputs
-    if not _served(x, kernel, y) or len(op.strides) > 3:
+    if not served(x, kernel, y) or len(op.strides) > 3:
         return False
     if y.size == 0:
         return True
@@ -74,7 +74,7 @@ def lower_conv(op: Conv, inputs: list[Operand], outputs: list[Operand], builder:
     return add_sum(s, y, finish, builder)
 
 
-def _served(x: Operand, kernel: Operand, y: Operand) -> bool:
+def served(x: Operand, kernel: Operand, y: Operand) -> bool:
     """Whether the kernel can: float32 throughout, something to sum up, results that lie side by side."""
     return (all(v.dtype == "float32" for v in (x, kernel, y)) and (kernel.size > 0 or y.size == 0)
             and (y.strides[-1] == 1 or y.shape[-1] == 1))
@@ -118,7 +118,7 @@ def lower_transpose(op: ConvTranspose, inputs: list[Operand], outputs: list[Oper
     x, kernel, *extras = inputs
     y, = outputs
     rank = len(op.strides)
-    if not _served(x, kernel, y) or kernel.constant is None or rank > 3:
+    if not served(x, kernel, y) or kernel.constant is None or rank > 3:
         return False
     if y.size == 0:
         return True
@@ -159,9 +159,9 @@ def required_halo(op: Any, x_shape: tuple[int, ...], kernel_shape: tuple[int, ..
         >>> required_halo(Conv((1, 1), "same"), (2, 9, 9, 4), (3, 3, 4, 8))
         ((0, 0), (1, 1), (1, 1), (0, 0))
     """
-    if type(op) is Conv:
-        pads = pads_of(op, x_shape[1:-1], kernel_shape[:-2])
-    elif type(op) is ConvTranspose:
+    if isinstance(op, Conv | DepthwiseConv):
+        pads = pads_of(op, x_shape[1:-1], kernel_shape[:len(op.strides)])
+    elif isinstance(op, ConvTranspose):
         size = kernel_shape[:-2]
         outputs = [(extent - 1) * s + 1 + sum(op.geometry(i, n)[:2]) - (n - 1) * d
                    for i, (extent, n, s, d) in enumerate(zip(x_shape[1:-1], size, op.strides, op.dilation, strict=True))]
