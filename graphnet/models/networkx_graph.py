@@ -7,6 +7,7 @@ from graphnet.graph import Node
 from graphnet.layers.core.input_layer import InputLayer
 from graphnet.layers.layer import Layer
 from graphnet.ops.shape import shown
+from graphnet.tracing import restore
 
 
 def call_names(nodes: list[Node]) -> dict[Node, str]:
@@ -31,9 +32,21 @@ def to_networkx(model: Any) -> nx.MultiDiGraph:
     for node in model._nodes:
         if any((node, i) in given for i in range(len(node.specs))):
             continue
+        goes_to = _inner_inputs(node)
         for position, tensor in enumerate(node.inputs):
-            graph.add_edge(names[tensor.node], names[node], key=position, output=tensor.index)
+            inner = {"input": goes_to[position]} if position in goes_to else {}
+            graph.add_edge(names[tensor.node], names[node], key=position, output=tensor.index, **inner)
     return nx.freeze(graph)
+
+
+def _inner_inputs(node: Node) -> dict[int, int]:
+    """Of a nested model's call: which input of that model each operand is; a dict is taken in another order than its inputs."""
+    model = getattr(node.op, "_functional", None) or node.op
+    if getattr(model, "_nodes", None) is None:
+        return {}
+    (args, kwargs) = restore(node.arguments, range(len(node.inputs)))
+    given = args[0] if args else kwargs["inputs"]
+    return {position: i for i, position in enumerate(model._match(given))} if len(model.inputs) > 1 else {}
 
 
 def _attributes(node: Node, name: str) -> dict[str, Any]:

@@ -1,12 +1,13 @@
 """plot_model and model_to_dot."""
 import os
 import pathlib
-import tempfile
 from typing import Any
 
 import graphviz
 
-from graphnet.visualization.plot import dot_source, render
+from graphnet.errors import GraphError
+from graphnet.visualization.plot import dot_source
+from graphnet.visualization.render import render
 
 
 class Picture:
@@ -27,33 +28,61 @@ class Picture:
 
 def model_to_dot(model: Any, show_shapes: bool = False, show_dtype: bool = False, show_layer_names: bool = True, rankdir: str = "TB",
                  expand_nested: bool = False, dpi: int = 200, subgraph: bool = False, show_layer_activations: bool = False,
-                 show_trainable: bool = False, splines: str = "spline", **kwargs: Any) -> graphviz.Digraph:
-    """The picture of a model as a `graphviz.Digraph`, for changes of one's own; arguments as for `plot_model`.
+                 show_trainable: bool = False, splines: str = "ortho", **kwargs: Any) -> graphviz.Digraph:
+    """The picture of a model as a `graphviz.Digraph`, for changes of one's own.
 
-    Source: https://keras.io/api/utils/model_plotting_utils/
+    Arguments as for `plot_model`; ``subgraph`` makes it a cluster that another Digraph may take in. Source: https://keras.io/api/utils/model_plotting_utils/
+
+    Example:
+
+        >>> import graphnet
+        >>> model = graphnet.Sequential([graphnet.Input((4,)), graphnet.layers.Dense(3)])
+        >>> graphnet.utils.model_to_dot(model).source.count("->")
+        1
     """
-    if kwargs.pop("layer_range", None) is not None or kwargs:
-        raise ValueError(f"model_to_dot does not take {', '.join(kwargs) or 'layer_range'}. To draw a part, cut the model: model.extract(name).")
-    if not hasattr(model, "graph"):
-        raise ValueError(f"plot_model expects a model; received {model!r}.")
-    return dot_source(model.graph, show_shapes, show_dtype, show_layer_names, rankdir, expand_nested, dpi, show_layer_activations, show_trainable, splines)
+    kwargs = {k: v for k, v in kwargs.items() if not (k == "layer_range" and v is None)}
+    if kwargs:
+        raise ValueError(f"plot_model does not take {', '.join(kwargs)}. To draw a part of a model, cut it: model.extract(name).")
+    return dot_source(_graph(model), show_shapes, show_dtype, show_layer_names, rankdir, expand_nested, dpi, subgraph, show_layer_activations,
+                      show_trainable, splines)
 
 
-def plot_model(model: Any, to_file: Any = "model.png", show_shapes: bool = False, show_dtype: bool = False, show_layer_names: bool = True,
+def _graph(model: Any) -> Any:
+    try:
+        return model.graph
+    except AttributeError as error:
+        if hasattr(model, "built"):
+            raise GraphError(f"plot_model: {error}") from None
+        raise ValueError(f"plot_model expects a model; received {model!r}.") from None
+
+
+def plot_model(model: Any, to_file: Any = "model.png", show_shapes: bool = False, show_dtype: bool = False, show_layer_names: bool = False,
                rankdir: str = "TB", expand_nested: bool = False, dpi: int = 200, show_layer_activations: bool = False, show_trainable: bool = False,
-               splines: str = "spline", **kwargs: Any) -> Picture:
-    """Draws a model's graph into a file; the ending of its name says the format: png, svg, pdf or dot.
+               splines: str = "ortho", **kwargs: Any) -> Picture:
+    """Draws a model's graph into a file; the ending of its name says the format: png, svg, jpg or dot, and with Graphviz installed pdf and ps.
 
     Arguments: ``show_shapes``, ``show_dtype``, ``show_layer_names``, ``show_layer_activations``, ``show_trainable`` add to the boxes; ``rankdir`` "TB"
-    (downwards) or "LR" (to the right); ``expand_nested`` draws nested models in frames; ``dpi`` dots an inch. Returns what a notebook shows.
-    Raises ValueError for another format, RuntimeError where a program is missing. Source: https://keras.io/api/utils/model_plotting_utils/
+    (downwards) or "LR" (to the right); ``expand_nested`` draws nested models in frames; ``dpi`` dots an inch; ``splines`` how edges run ("ortho",
+    "spline", "polyline", "curved"; where a shared layer has a pin for each call, "ortho" becomes "spline"). Returns what a notebook shows.
+    Raises ValueError for another format, GraphError for a model without a graph, RuntimeError where a program is missing.
+    Source: https://keras.io/api/utils/model_plotting_utils/
+
+    Example:
+
+        >>> import graphnet, os, tempfile
+        >>> model = graphnet.Sequential([graphnet.Input((4,)), graphnet.layers.Dense(3)])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     picture = graphnet.utils.plot_model(model, os.path.join(folder, "model.dot"), show_shapes=True)
+        >>> b"(None, 3)" in picture.data
+        True
     """
-    path = pathlib.Path(to_file)
-    dot = model_to_dot(model, show_shapes, show_dtype, show_layer_names, rankdir, expand_nested, dpi, False, show_layer_activations, show_trainable, splines, **kwargs)
-    data = render(dot, path.suffix or "png")
+    path = pathlib.Path(to_file).expanduser()
     path = path if path.suffix else path.with_suffix(".png")
-    handle, beside = tempfile.mkstemp(dir=path.parent or ".", suffix=path.suffix)
-    with os.fdopen(handle, "wb") as file:
-        file.write(data)
-    os.replace(beside, path)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f"plot_model: there is no folder {str(path.parent)!r} to write {path.name!r} into.")
+    dot = model_to_dot(model, show_shapes, show_dtype, show_layer_names, rankdir, expand_nested, dpi, False, show_layer_activations, show_trainable, splines, **kwargs)
+    data = render(dot, path.suffix)
+    beside = path.with_name(f".{path.name}.{os.getpid()}")
+    beside.write_bytes(data)
+    beside.replace(path)
     return Picture(path, data)

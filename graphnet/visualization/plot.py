@@ -1,19 +1,14 @@
-"""A model's graph as a picture: dot source from networkx, rendered by Graphviz where there is one, else by graphviz-pure."""
+"""A model's graph as a picture: dot source from networkx."""
 import html
-import pathlib
-import shutil
-import subprocess
-import sys
-import sysconfig
 from dataclasses import dataclass
 from typing import Any
 
 import graphviz
 import networkx as nx
 
-FORMATS = ("png", "svg", "pdf", "dot", "jpg", "jpeg", "ps")
-PURE = ("png", "svg", "dot", "jpg", "jpeg")  # what graphviz-pure can write
 COLOURS = {"input": "#2e6f40", "layer": "#1f3b57", "op": "#5a5a5a", "model": "#6b3a6f"}
+DIRECTIONS = {"TB": "ns", "BT": "sn", "LR": "we", "RL": "ew"}  # on which side of a box edges come in, and go out
+SHAPES_A_LINE = 4
 
 
 @dataclass(frozen=True)
@@ -26,140 +21,176 @@ class Style:
     activations: bool = False
     trainable: bool = False
     expand: bool = False
+    rankdir: str = "TB"
 
 
 def dot_source(graph: nx.MultiDiGraph, show_shapes: bool = False, show_dtype: bool = False, show_layer_names: bool = False, rankdir: str = "TB",
-               expand_nested: bool = False, dpi: int = 200, show_layer_activations: bool = False, show_trainable: bool = False,
-               splines: str = "spline") -> graphviz.Digraph:
-    """The picture of a graph of layer calls (`Model.graph`): a box a layer, an edge an operand; nested models as frames or boxes.
+               expand_nested: bool = False, dpi: int = 200, subgraph: bool = False, show_layer_activations: bool = False,
+               show_trainable: bool = False, splines: str = "ortho") -> graphviz.Digraph:
+    """The picture of a graph of layer calls (`Model.graph`): a box for a layer, an edge for an operand; nested models as frames or boxes.
 
-    A shared layer is one box; edges into and out of it carry the numbers of its calls.
+    A shared layer is one box, whose edges meet it at pins with the numbers of its calls; so do those of a layer with several outputs.
+    Graphviz's ortho edges know no pins: a picture that has any gets splines.
     """
-    if rankdir not in ("TB", "BT", "LR", "RL"):
+    if rankdir not in DIRECTIONS:
         raise ValueError(f"plot_model expects rankdir 'TB', 'BT', 'LR' or 'RL'; received {rankdir!r}.")
-    style = Style(show_shapes, show_dtype, show_layer_names, show_layer_activations, show_trainable, expand_nested)
-    dot = graphviz.Digraph(str(graph.graph["name"]))
+    style = Style(show_shapes, show_dtype, show_layer_names, show_layer_activations, show_trainable, expand_nested, rankdir)
+    drawing = Drawing(style)
+    drawing.collect(graph, "")
+    if splines == "ortho" and any(drawing.pins.values()):
+        splines = "spline"
+    dot = graphviz.Digraph(f"cluster_{graph.graph['name']}" if subgraph else str(graph.graph["name"]))
     dot.attr(rankdir=rankdir, dpi=str(dpi), splines=splines, nodesep="0.35", ranksep="0.4")
     dot.attr("node", shape="plain", fontname="Helvetica")
-    dot.attr("edge", fontname="Helvetica", fontsize="11", color="#444444", arrowsize="0.7")
-    _draw(dot, graph, "", style)
+    dot.attr("edge", color="#444444", arrowsize="0.7")
+    drawing.draw_boxes(dot, graph, "")
+    drawing.draw_edges(dot)
     return dot
 
 
-def _identity(prefix: str, name: str) -> str:
-    return f"{prefix}{name}"
+End = tuple[str, str]  # a box and one of its pins; "" for the box itself
 
 
-def _boxes(graph: nx.MultiDiGraph) -> dict[str, list[str]]:
-    """The calls of each layer, in order."""
-    boxes: dict[str, list[str]] = {}
-    for name, data in graph.nodes(data=True):
-        boxes.setdefault(data["layer"], []).append(name)
-    return boxes
+class Drawing:
+    """Boxes, their pins and the edges between them, nested models included."""
+
+    def __init__(self, style: Style) -> None:
+        self.style = style
+        self.names: dict[str, str] = {}  # path of a layer -> name of its box in the dot source
+        self.pins: dict[End, list[str]] = {}  # (box, "in" or "out") -> labels of its pins, in order
+        self.edges: list[tuple[End, End]] = []
+        self._calls: dict[int, dict[str, list[str]]] = {}
+
+    def calls_of(self, graph: nx.MultiDiGraph) -> dict[str, list[str]]:
+        """The calls of each layer, in order."""
+        calls = self._calls.get(id(graph))
+        if calls is None:
+            calls = self._calls[id(graph)] = {}
+            for name, data in graph.nodes(data=True):
+                calls.setdefault(data["layer"], []).append(name)
+        return calls
+
+    def box(self, path: str) -> str:
+        """The name of a layer's box: its path, without the colon that dot takes for a port."""
+        if path not in self.names:
+            name = path.replace(":", ".")
+            while name in self.names.values():
+                name += "_"
+            self.names[path] = name
+        return self.names[path]
+
+    def expanded(self, data: dict[str, Any]) -> bool:
+        return self.style.expand and data["graph"] is not None
+
+    def collect(self, graph: nx.MultiDiGraph, prefix: str) -> None:
+        """Gathers the edges of a graph, and of the nested models that are drawn open, each once."""
+        for layer, names in self.calls_of(graph).items():
+            if self.expanded(graph.nodes[names[0]]):
+                self.collect(graph.nodes[names[0]]["graph"], f"{prefix}{layer}/")
+        order = {name: i for i, name in enumerate(graph)}
+        for producer, consumer, position, data in sorted(graph.edges(keys=True, data=True), key=lambda e: (order[e[1]], e[2])):
+            self.edges.append((self.end(graph, prefix, producer, "out", data["output"]),
+                               self.end(graph, prefix, consumer, "in", data.get("input", position))))
+
+    def end(self, graph: nx.MultiDiGraph, prefix: str, call: str, side: str, index: int) -> End:
+        """Where an edge begins or ends: in a nested model drawn open, at the box inside of it that the tensor comes from or goes to."""
+        labels: list[str] = []
+        while True:
+            data = graph.nodes[call]
+            if len(self.calls_of(graph)[data["layer"]]) > 1:
+                labels.append(f"call {data['call']}")
+            if not self.expanded(data):
+                break
+            prefix, graph = f"{prefix}{data['layer']}/", data["graph"]
+            call, index = graph.graph["outputs" if side == "out" else "inputs"][index]
+        if side == "out" and len(data["output_shapes"]) > 1:
+            labels.append(f"output {index}")
+        box = self.box(f"{prefix}{data['layer']}")
+        if not labels:
+            return box, ""
+        pins = self.pins.setdefault((box, side), [])
+        label = ", ".join(labels)
+        if label not in pins:
+            pins.append(label)
+            pins.sort(key=lambda text: [int(part) for part in text.replace(",", "").split() if part.isdigit()])
+        return box, label
+
+    def draw_boxes(self, dot: graphviz.Digraph, graph: nx.MultiDiGraph, prefix: str) -> None:
+        for layer, calls in self.calls_of(graph).items():
+            data, box = graph.nodes[calls[0]], self.box(f"{prefix}{layer}")
+            if self.expanded(data):
+                with dot.subgraph(name=f"cluster_{box}") as frame:
+                    title = f"<b>{html.escape(layer)}</b>" + (f" &#215; {len(calls)}" if len(calls) > 1 else "")
+                    frame.attr(label=f"<{title}>", labeljust="l", style="rounded,dashed", color=COLOURS["model"], fontcolor=COLOURS["model"],
+                               fontname="Helvetica", fontsize="12", margin="12")
+                    self.draw_boxes(frame, data["graph"], f"{prefix}{layer}/")
+            else:
+                dot.node(box, label=self.label(graph, layer, calls, box))
+
+    def draw_edges(self, dot: graphviz.Digraph) -> None:
+        comes, goes = DIRECTIONS[self.style.rankdir]
+        for (tail, tail_pin), (head, head_pin) in self.edges:
+            if tail_pin:
+                tail = f"{tail}:out{self.pins[tail, 'out'].index(tail_pin)}:{goes}"
+            if head_pin:
+                head = f"{head}:in{self.pins[head, 'in'].index(head_pin)}:{comes}"
+            dot.edge(tail, head)
+
+    def label(self, graph: nx.MultiDiGraph, layer: str, calls: list[str], box: str) -> str:
+        """The box as an HTML-like table: a coloured head, the rows that the style asks for, pins on the sides where edges come in and go out."""
+        rows = _rows(graph, layer, calls, self.style)
+        table = _table("".join(f"<tr>{row}</tr>" for row in rows))
+        before, after = (self._pins(box, side) for side in ("in", "out"))
+        if before or after:
+            parts = [part for part in (before, f"<td>{table}</td>", after) if part]
+            parts = parts if self.style.rankdir in ("TB", "LR") else parts[::-1]
+            inside = "".join(f"<tr>{part}</tr>" for part in parts) if self.style.rankdir in ("TB", "BT") else f"<tr>{''.join(parts)}</tr>"
+            table = f'<table border="0" cellborder="0" cellspacing="0" cellpadding="0">{inside}</table>'
+        return f"<{table}>"
+
+    def _pins(self, box: str, side: str) -> str:
+        pins = self.pins.get((box, side))
+        if not pins:
+            return ""
+        cells = [f'<td port="{side}{i}" bgcolor="#e4eaf1"><font point-size="10">{pin}</font></td>' for i, pin in enumerate(pins)]
+        inside = f"<tr>{''.join(cells)}</tr>" if self.style.rankdir in ("TB", "BT") else "".join(f"<tr>{cell}</tr>" for cell in cells)
+        return f"<td>{_table(inside, 3)}</td>"
 
 
-def _expanded(data: dict[str, Any], style: Style) -> bool:
-    return style.expand and data["graph"] is not None
-
-
-def _draw(dot: graphviz.Digraph, graph: nx.MultiDiGraph, prefix: str, style: Style) -> None:
-    boxes = _boxes(graph)
-    for layer, calls in boxes.items():
-        data = graph.nodes[calls[0]]
-        if _expanded(data, style):
-            with dot.subgraph(name=f"cluster_{_identity(prefix, layer)}") as frame:
-                label = layer if len(calls) == 1 else f"{layer} (called {len(calls)} times)"
-                frame.attr(label=f"{label} ({data['class_name']})", labeljust="l", style="rounded,dashed", color="#6b3a6f", fontname="Helvetica", fontsize="12")
-                _draw(frame, data["graph"], f"{_identity(prefix, layer)}/", style)
-        else:
-            dot.node(_identity(prefix, layer), label=_label(graph, layer, calls, style))
-    for producer, consumer, position, data in sorted(graph.edges(keys=True, data=True), key=lambda e: (e[1], e[2])):
-        _edge(dot, graph, prefix, boxes, (producer, consumer, position, data["output"]), style)
-
-
-def _edge(dot: graphviz.Digraph, graph: nx.MultiDiGraph, prefix: str, boxes: dict[str, list[str]], edge: tuple[str, str, int, int], style: Style) -> None:
-    producer, consumer, position, output = edge
-    tail_data, head_data = graph.nodes[producer], graph.nodes[consumer]
-    tail, head = _identity(prefix, tail_data["layer"]), _identity(prefix, head_data["layer"])
-    labels = {}
-    if len(boxes[tail_data["layer"]]) > 1:
-        labels["taillabel"] = f"call {tail_data['call']}"
-    if len(boxes[head_data["layer"]]) > 1:
-        labels["headlabel"] = f"call {head_data['call']}"
-    if _expanded(tail_data, style):
-        tail = _end(tail_data["graph"], tail, "outputs", output)
-    if _expanded(head_data, style):
-        head = _end(head_data["graph"], head, "inputs", position)
-    dot.edge(tail, head, **labels)
-
-
-def _end(graph: nx.MultiDiGraph, prefix: str, side: str, index: int) -> str:
-    """The box inside a nested model that an edge begins or ends at."""
-    ends = graph.graph[side]
-    name = ends[min(index, len(ends) - 1)][0]
-    data = graph.nodes[name]
-    inner = f"{prefix}/{data['layer']}"
-    return _end(data["graph"], inner, side, 0) if data["graph"] is not None else inner
+def _table(inside: str, padding: int = 6) -> str:
+    return f'<table border="0" cellborder="1" cellspacing="0" cellpadding="{padding}">{inside}</table>'
 
 
 def _cell(text: str, colour: str = "white", font: str = "black", span: int = 1) -> str:
     return f'<td bgcolor="{colour}" colspan="{span}"><font color="{font}">{text}</font></td>'
 
 
-def _shape_text(shapes: list[Any]) -> str:
-    distinct = list(dict.fromkeys(map(str, shapes)))
-    return html.escape(distinct[0] if len(distinct) == 1 and len(shapes) == 1 else ", ".join(map(str, shapes)))
+def shape_text(shapes: tuple[Any, ...]) -> str:
+    """Shapes, repeated ones counted, some a line: (None, 8) x 2, (None, 4)."""
+    groups: list[tuple[Any, int]] = []
+    for shape in shapes:
+        if groups and groups[-1][0] == shape:
+            groups[-1] = (shape, groups[-1][1] + 1)
+        else:
+            groups.append((shape, 1))
+    words = [f"<b>{html.escape(str(shape))}</b>" + (f" &#215; {count}" if count > 1 else "") for shape, count in groups]
+    return ",<br/>".join(", ".join(words[i:i + SHAPES_A_LINE]) for i in range(0, len(words), SHAPES_A_LINE))
 
 
-def _label(graph: nx.MultiDiGraph, layer: str, calls: list[str], style: Style) -> str:
-    """The box as an HTML-like table: a coloured head, then the rows that the style asks for."""
+def _rows(graph: nx.MultiDiGraph, layer: str, calls: list[str], style: Style) -> list[str]:
     data = graph.nodes[calls[0]]
     title = f"<b>{html.escape(data['class_name'])}</b>"
     if style.names:
         title = f"<b>{html.escape(layer)}</b> ({html.escape(data['class_name'])})"
-    if len(calls) > 1:
-        title += f" &#215; {len(calls)} calls"
-    rows = []
+    rows = [_cell(title, COLOURS[data["kind"]], "white", 2)]
     if style.activations and data["activation"]:
         rows.append(_cell(f"activation <b>{html.escape(data['activation'])}</b>", span=2))
     if style.shapes:
-        for name in dict.fromkeys((graph.nodes[c]["input_shapes"], graph.nodes[c]["output_shapes"]) for c in calls):
-            before, after = name
-            if before:
-                rows.append(_cell(f"in <b>{_shape_text(list(before))}</b>") + _cell(f"out <b>{_shape_text(list(after))}</b>"))
-            else:
-                rows.append(_cell(f"out <b>{_shape_text(list(after))}</b>", span=2))
+        for before, after in dict.fromkeys((graph.nodes[c]["input_shapes"], graph.nodes[c]["output_shapes"]) for c in calls):
+            rows.append(_cell(f"in {shape_text(before)}") + _cell(f"out {shape_text(after)}") if before else _cell(f"out {shape_text(after)}", span=2))
     if style.dtype:
-        rows.append(_cell(f"dtype <b>{html.escape(', '.join(dict.fromkeys(data['output_dtypes'])))}</b>", span=2))
+        rows.append(_cell(f"dtype <b>{html.escape(', '.join(dict.fromkeys(d for c in calls for d in graph.nodes[c]['output_dtypes'])))}</b>", span=2))
     if style.trainable and data["params"]:
-        word, colour = ("trainable", "#2e8b57") if data["trainable"] else ("frozen", "#b22222")
+        word, colour = ("trainable", "#2e8b57") if data["trainable"] else ("not trainable", "#b22222")
         rows.append(_cell(f"<b>{word}</b>", colour, "white", 2))
-    head = _cell(title, COLOURS[data["kind"]], "white", 2)
-    body = "".join(f"<tr>{row}</tr>" for row in [head, *rows])
-    return f'<<table border="0" cellborder="1" cellspacing="0" cellpadding="6">{body}</table>>'
-
-
-# ---- rendering
-
-def programs() -> dict[str, str | None]:
-    """The programs that can render: Graphviz's `dot`, preferred, and graphviz-pure's, which is installed with graphnet."""
-    scripts = pathlib.Path(sysconfig.get_path("scripts")) / ("graphviz-pure.exe" if sys.platform == "win32" else "graphviz-pure")
-    return {"dot": shutil.which("dot"), "graphviz-pure": str(scripts) if scripts.exists() else shutil.which("graphviz-pure")}
-
-
-def render(dot: graphviz.Digraph, kind: str) -> bytes:
-    """The picture as png, svg, pdf, jpg or dot source; RuntimeError says what to install where nothing here can write that kind."""
-    kind = kind.lower().lstrip(".")
-    if kind not in FORMATS:
-        raise ValueError(f"plot_model writes {', '.join(FORMATS)}; received the format {kind!r}. End the file's name in one of these.")
-    if kind == "dot":
-        return dot.source.encode("utf-8")
-    found = programs()
-    program = found["dot"] or (found["graphviz-pure"] if kind in PURE else None)
-    if program is None:
-        missing = "Graphviz (https://graphviz.org/download), so that `dot` is on the PATH" if kind not in PURE else "graphviz-pure (pip install graphviz-pure) or Graphviz"
-        raise RuntimeError(f"To write {kind}, install {missing}. png and svg need nothing more than graphviz-pure; dot source needs nothing.")
-    done = subprocess.run([program, f"-T{kind}"], input=dot.source.encode("utf-8"), capture_output=True, check=False)
-    if done.returncode or not done.stdout:
-        raise RuntimeError(f"{pathlib.Path(program).name} could not draw the graph: {done.stderr.decode('utf-8', 'replace').strip()[:500]}")
-    return done.stdout
+    return rows
