@@ -89,8 +89,8 @@ def functional_from_config(config: dict[str, Any], custom_objects: Mapping[str, 
     values: dict[tuple[str, int], list[Tensor]] = {}
     for item in config["layers"]:
         inner_name = item.get("name") or item["config"].get("name")
-        item = {**item, "config": {**item["config"], "name": inner_name}} if isinstance(item["config"], dict) else item
         layer = layers[inner_name] = deserialize(item, custom_objects, name or "model")
+        layer.name = inner_name  # a class of the user's may leave it out of its configuration
         if isinstance(layer, InputLayer):
             values[inner_name, 0] = [Tensor(layer._node)]
         waiting += [(inner_name, number, call) for number, call in enumerate(item.get("inbound_nodes") or ())]
