@@ -1,8 +1,15 @@
 """Functions of tensors and arrays, with Keras 3's names: on numpy arrays they compute, on symbolic tensors they build the graph."""
 from graphnet.ops import convert as convert
+from graphnet.ops import image as image
+from graphnet.ops import linalg as linalg
+from graphnet.ops import nn as nn
+from graphnet.ops import numpy as numpy
 from graphnet.ops import operators as operators
+from graphnet.ops import random as random
+from graphnet.ops import recurrent as recurrent
 from graphnet.ops.activation import *
 from graphnet.ops.arithmetic import *
+from graphnet.ops.contraction import *
 from graphnet.ops.control import *
 from graphnet.ops.convert import *
 from graphnet.ops.convolution import *
@@ -13,7 +20,6 @@ from graphnet.ops.einsum import *
 from graphnet.ops.elementwise import *
 from graphnet.ops.indexing import *
 from graphnet.ops.joining import *
-from graphnet.ops.linalg import *
 from graphnet.ops.normalization import *
 from graphnet.ops.ordering import *
 from graphnet.ops.pooling import *

@@ -57,7 +57,7 @@ def relu6(x: Any) -> Any:
         >>> ops.relu6([-1.0, 2.0, 9.0])
         array([0., 2., 6.], dtype=float32)
     """
-    return RELU6(to_tensor(x))
+    return RELU6(floating(x))
 
 
 @public

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from graphnet import config
 from graphnet.dims import Dim
 from graphnet.errors import ShapeError
 from graphnet.graph import Spec
@@ -190,10 +191,8 @@ def _listed(value: int | Sequence[int], rank: int) -> tuple[int, ...]:
 
 def channels_last(function: Any, x: Any, data_format: str | None) -> Any:
     """function(x) for channels_last data; channels_first data is transposed there and back."""
-    if data_format in (None, "channels_last"):
+    if config.standardize_data_format(data_format) == "channels_last":
         return function(x)
-    if data_format != "channels_first":
-        raise ValueError(f"data_format expects 'channels_last' or 'channels_first'; received {data_format!r}.")
     there = (0, *range(2, x.ndim), 1)
     back = (0, x.ndim - 1, *range(1, x.ndim - 1))
     return Transpose(back)(function(Transpose(there)(x)))
@@ -201,10 +200,17 @@ def channels_last(function: Any, x: Any, data_format: str | None) -> Any:
 
 @public
 def conv(inputs: Any, kernel: Any, strides: Any = 1, padding: Any = "valid", data_format: str | None = None, dilation_rate: Any = 1) -> Any:
-    """Convolution. inputs (N, *S, C), kernel (*K, C / groups, O); groups follow from the channels. Source: https://keras.io/api/ops/nn/"""
+    """Convolution. inputs (N, *S, C), kernel (*K, C / groups, O); groups follow from the channels. Source: https://keras.io/api/ops/nn/
+
+    Example:
+
+        >>> from graphnet import ops
+        >>> ops.conv(ops.ones((1, 4, 1)), ops.ones((2, 1, 1)))[0, :, 0]
+        array([2., 2., 2.], dtype=float32)
+    """
     x, k = promote(inputs, kernel)
     rank = x.ndim - 2
-    channels = x.shape[1] if data_format == "channels_first" else x.shape[-1]
+    channels = x.shape[1] if config.standardize_data_format(data_format) == "channels_first" else x.shape[-1]
     groups = channels // k.shape[-2] if channels and k.shape[-2] and channels % k.shape[-2] == 0 else 1
     op = Conv(_listed(strides, rank), padding, _listed(dilation_rate, rank), groups)
     return channels_last(lambda v: op(v, k), x, data_format)
@@ -212,7 +218,16 @@ def conv(inputs: Any, kernel: Any, strides: Any = 1, padding: Any = "valid", dat
 
 @public
 def depthwise_conv(inputs: Any, kernel: Any, strides: Any = 1, padding: Any = "valid", data_format: str | None = None, dilation_rate: Any = 1) -> Any:
-    """Convolution of each channel by itself. inputs (N, *S, C), kernel (*K, C, M) -> (N, *S', C * M)."""
+    """Convolution of each channel by itself. inputs (N, *S, C), kernel (*K, C, M) -> (N, *S', C * M).
+
+    Source: https://keras.io/api/ops/nn/
+
+    Example:
+
+        >>> from graphnet import ops
+        >>> ops.depthwise_conv(ops.ones((1, 4, 1)), ops.ones((2, 1, 1)))[0, :, 0]
+        array([2., 2., 2.], dtype=float32)
+    """
     x, k = promote(inputs, kernel)
     rank = x.ndim - 2
     op = DepthwiseConv(_listed(strides, rank), padding, _listed(dilation_rate, rank))
@@ -222,7 +237,14 @@ def depthwise_conv(inputs: Any, kernel: Any, strides: Any = 1, padding: Any = "v
 @public
 def separable_conv(inputs: Any, depthwise_kernel: Any, pointwise_kernel: Any, strides: Any = 1, padding: Any = "valid",
                    data_format: str | None = None, dilation_rate: Any = 1) -> Any:
-    """A depthwise convolution, then one of size 1 over the channels."""
+    """A depthwise convolution, then one of size 1 over the channels. Source: https://keras.io/api/ops/nn/
+
+    Example:
+
+        >>> from graphnet import ops
+        >>> ops.separable_conv(ops.ones((1, 4, 1)), ops.ones((2, 1, 1)), ops.ones((1, 1, 1)))[0, :, 0]
+        array([2., 2., 2.], dtype=float32)
+    """
     x = depthwise_conv(inputs, depthwise_kernel, strides, padding, data_format, dilation_rate)
     return conv(x, pointwise_kernel, 1, "valid", data_format, 1)
 
@@ -230,7 +252,14 @@ def separable_conv(inputs: Any, depthwise_kernel: Any, pointwise_kernel: Any, st
 @public
 def conv_transpose(inputs: Any, kernel: Any, strides: Any = 1, padding: str = "valid", output_padding: Any = None,
                    data_format: str | None = None, dilation_rate: Any = 1) -> Any:
-    """The transpose of a convolution. inputs (N, *S, C), kernel (*K, O, C) -> (N, *S', O)."""
+    """The transpose of a convolution. inputs (N, *S, C), kernel (*K, O, C) -> (N, *S', O). Source: https://keras.io/api/ops/nn/
+
+    Example:
+
+        >>> from graphnet import ops
+        >>> ops.conv_transpose(ops.ones((1, 2, 1)), ops.ones((2, 1, 1)), 2)[0, :, 0]
+        array([1., 1., 1., 1.], dtype=float32)
+    """
     x, k = promote(inputs, kernel)
     rank = x.ndim - 2
     op = ConvTranspose(_listed(strides, rank), padding, None if output_padding is None else _listed(output_padding, rank), _listed(dilation_rate, rank))

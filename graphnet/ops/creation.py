@@ -1,5 +1,4 @@
 """Tensors from nothing but shapes and numbers. An extent may be unknown: then the result belongs to the graph that it comes from."""
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -135,7 +134,7 @@ def full(shape: Any, fill_value: Any, dtype: Any = None) -> Any:
                [7., 7.]], dtype=float32)
     """
     extents = _extents(shape)
-    value = to_tensor(fill_value) if dtype is None else cast(fill_value, dtype)
+    value = cast(fill_value, dtypes.standardize_dtype(dtype))
     if isinstance(value, np.ndarray) and not any(isinstance(s, Dim) for s in extents):
         return np.full(extents, value, value.dtype)
     return sized(BroadcastTo(extents), value)

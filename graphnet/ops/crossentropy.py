@@ -1,4 +1,5 @@
 """Cross-entropies between targets and predictions, element by element of the batch: the heart of the losses of the same names."""
+import functools
 import math
 from typing import Any
 
@@ -106,7 +107,7 @@ def _same_shape_as(target: Any, expected: tuple[Any, ...], output: tuple[Any, ..
                          f"received {shown(received)}.")
 
 
-@public
+@functools.partial(public, class_name="PSNR")
 def psnr(x1: Any, x2: Any, max_val: float) -> Any:
     """The peak signal-to-noise ratio of two images, in decibels: 10 log10(max_val^2 / mean((x1 - x2)^2)). Source: https://keras.io/api/ops/nn/
 

@@ -8,8 +8,8 @@ import numpy as np
 from graphnet.errors import ShapeError
 from graphnet.graph import Spec
 from graphnet.op import Op, Samples, public
+from graphnet.ops.contraction import matmul
 from graphnet.ops.convert import floating, promote, shown
-from graphnet.ops.linalg import matmul
 from graphnet.ops.shape import swapaxes
 
 Shape = tuple[Any, ...]
@@ -207,7 +207,7 @@ def _function(name: str, doc: str, source: str, call: str, result: str, run: Cal
     """
     run.__name__ = run.__qualname__ = name
     run.__doc__ = text
-    return public(run)
+    return public(run, {"svd": "SVD"}.get(name))
 
 
 def _cholesky(x: Any, upper: bool = False) -> Any:

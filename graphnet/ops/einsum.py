@@ -4,9 +4,10 @@ from typing import Any
 from graphnet import dims
 from graphnet.errors import ShapeError
 from graphnet.op import public
+from graphnet.ops.contraction import MatMul
 from graphnet.ops.convert import promote, shape, shown
 from graphnet.ops.elementwise import multiply
-from graphnet.ops.linalg import MatMul
+from graphnet.ops.products import diagonal
 from graphnet.ops.reduction import sum
 from graphnet.ops.shape import expand_dims, reshape, transpose
 
@@ -38,8 +39,6 @@ def _terms(subscripts: str, operands: list[Any]) -> tuple[list[str], str]:
 def _check(subscripts: str, terms: list[str], result: str, operands: list[Any]) -> None:
     extents: dict[str, Any] = {}
     for term, x in zip(terms, operands, strict=True):
-        if len(set(term)) < len(term):
-            raise ShapeError(f"einsum {subscripts!r}: a label stands twice in {term!r}; diagonals are not taken. Use graphnet.ops.where with graphnet.ops.eye.")
         for label, extent in zip(term, shape(x), strict=True):
             known = extents.setdefault(label, extent)
             if type(known) is int and type(extent) is int and known != extent:
@@ -48,6 +47,17 @@ def _check(subscripts: str, terms: list[str], result: str, operands: list[Any]) 
     unknown = [label for label in result if label not in extents]
     if unknown:
         raise ShapeError(f"einsum {subscripts!r}: the result has the label {unknown[0]!r}, which no operand has.")
+
+
+def _without_twins(x: Any, term: str) -> tuple[Any, str]:
+    """x with the diagonal taken over each label that stands twice, and its labels."""
+    while len(set(term)) < len(term):
+        label = next(c for c in term if term.count(c) > 1)
+        first = term.index(label)
+        second = term.index(label, first + 1)
+        x = diagonal(x, 0, first, second)
+        term = term[:first] + term[first + 1:second] + term[second + 1:] + label
+    return x, term
 
 
 def _arranged(x: Any, term: str, order: str) -> Any:
@@ -99,6 +109,8 @@ def einsum(subscripts: str, *operands: Any) -> Any:
     values = promote(*operands)
     terms, result = _terms(subscripts, values)
     _check(subscripts, terms, result, values)
+    for i, term in enumerate(terms):
+        values[i], terms[i] = _without_twins(values[i], term)
     x, labels = values[0], terms[0]
     for i in range(1, len(values)):
         x, labels = _pair(x, labels, values[i], terms[i], result + "".join(terms[i + 1:]))

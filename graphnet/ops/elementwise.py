@@ -11,6 +11,7 @@ from graphnet.op import Elementwise, Op, Samples, public
 from graphnet.ops.convert import Cast as Cast
 from graphnet.ops.convert import cast, floating, promote, to_tensor
 
+_COUNTING = ("negative", "sign", "square")  # they take booleans as 0 and 1
 _LOGICAL = ("LogicalAnd", "LogicalOr", "LogicalXor", "LogicalNot")
 
 
@@ -20,8 +21,11 @@ class _Function(Elementwise):
     function: ClassVar[Callable[..., Any]]
 
     def reference(self, *arrays: Any) -> Any:
+        dtype = self.result_dtype(*[a.dtype.name for a in arrays])
+        if self.result == "float":  # numpy would take the exponential of a boolean in half precision
+            arrays = tuple([np.asarray(a, dtype) for a in arrays])
         with np.errstate(all="ignore"):
-            return np.asarray(type(self).function(*arrays), self.result_dtype(*[a.dtype.name for a in arrays]))
+            return np.asarray(type(self).function(*arrays), dtype)
 
     @classmethod
     def samples(cls) -> Samples:
@@ -164,7 +168,7 @@ def document(function: Any, name: str, doc: str, call: str, result: str, broadca
     """The function as a public op, under its name and with its text."""
     function.__name__ = function.__qualname__ = name
     function.__doc__ = _DOC.format(doc=doc, broadcast=broadcast, call=call, result=result)
-    return public(function)
+    return public(function, {"abs": "Absolute"}.get(name))
 
 
 def unary(name: str, op_class: type[Op], doc: str, call: str, result: str) -> Any:
@@ -172,7 +176,8 @@ def unary(name: str, op_class: type[Op], doc: str, call: str, result: str) -> An
     op = op_class()
 
     def function(x: Any) -> Any:
-        return op(to_tensor(x))
+        x = to_tensor(x)
+        return op(cast(x, "int32") if x.dtype == "bool" and name in _COUNTING else x)
     return document(function, name, doc, call, result, "; the result has the shape of ``x``")
 
 
@@ -257,7 +262,8 @@ def clip(x: Any, x_min: Any, x_max: Any) -> Any:
         array([-1. ,  0.5,  1. ], dtype=float32)
     """
     if isinstance(x_min, (int, float)) and isinstance(x_max, (int, float)):
-        return Clip(float(x_min), float(x_max))(to_tensor(x))
+        x = to_tensor(x) if isinstance(x_min, int) and isinstance(x_max, int) else floating(x)
+        return Clip(float(x_min), float(x_max))(x)
     return minimum(maximum(x, x_min), x_max)
 
 

@@ -97,7 +97,16 @@ class OneHot(Op):
 
 @public
 def take(x: Any, indices: Any, axis: int | None = None) -> Any:
-    """Slices of x along `axis` at integer indices, negative ones from the end; of the flat x for None. Raises OutOfRangeError."""
+    """Slices of x along `axis` at integer indices, negative ones from the end; of the flat x for None. Raises OutOfRangeError.
+
+    Source: https://keras.io/api/ops/numpy/
+
+    Example:
+
+        >>> from graphnet import ops
+        >>> ops.take([5, 6, 7], [2, 0])
+        array([7, 5], dtype=int32)
+    """
     x, indices = to_tensor(x), to_tensor(indices)
     if str(indices.dtype) not in dtypes.INTS:
         indices = cast(indices, "int32")
@@ -106,7 +115,17 @@ def take(x: Any, indices: Any, axis: int | None = None) -> Any:
 
 @public
 def take_along_axis(x: Any, indices: Any, axis: int | None = None) -> Any:
-    """x at `indices` along `axis`, the other axes in step; of the flat operands for None."""
+    """x at `indices` along `axis`, the other axes in step; of the flat operands for None.
+
+    Source: https://keras.io/api/ops/numpy/
+
+    Example:
+
+        >>> from graphnet import ops
+        >>> ops.take_along_axis([[5, 6], [7, 8]], [[1], [0]], 1)
+        array([[6],
+               [7]], dtype=int32)
+    """
     x, indices = to_tensor(x), to_tensor(indices)
     if axis is None:
         return TakeAlongAxis(0)(reshape(x, (-1,)), reshape(indices, (-1,)))
@@ -115,7 +134,15 @@ def take_along_axis(x: Any, indices: Any, axis: int | None = None) -> Any:
 
 @public
 def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: Any = None, sparse: bool = False) -> Any:
-    """1 at the index along a new axis, 0 elsewhere."""
+    """1 at the index along a new axis, 0 elsewhere. Source: https://keras.io/api/ops/nn/
+
+    Example:
+
+        >>> from graphnet import ops
+        >>> ops.one_hot([0, 2], 3)
+        array([[1., 0., 0.],
+               [0., 0., 1.]], dtype=float32)
+    """
     if sparse:
         raise ValueError("one_hot expects sparse=False: graphnet has no sparse tensors. Leave the argument out.")
     return OneHot(int(num_classes), axis, dtypes.standardize_dtype(dtype))(to_tensor(x))
@@ -153,7 +180,16 @@ def _basic_index(extents: tuple[Any, ...], keys: list[Any], full_key: Any) -> tu
 
 @public
 def get_item(x: Any, key: Any) -> Any:
-    """x[key]: ints, slices, None and `...`; an array or tensor of indices on one axis gathers."""
+    """x[key]: ints, slices, None and `...`; an array or tensor of indices on one axis gathers.
+
+    Source: https://keras.io/api/ops/numpy/
+
+    Example:
+
+        >>> from graphnet import ops
+        >>> ops.get_item([5, 6, 7], slice(1, None))
+        array([6, 7], dtype=int32)
+    """
     x = to_tensor(x)
     keys = list(key) if isinstance(key, tuple) else [key]
     for k in keys:

@@ -1,4 +1,5 @@
 """Moments, and what is scaled by them or by norms."""
+import functools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -8,9 +9,9 @@ from graphnet.errors import ShapeError
 from graphnet.op import public
 from graphnet.ops import elementwise as e
 from graphnet.ops import reduction as r
+from graphnet.ops.contraction import matmul
 from graphnet.ops.convert import floating, normalize_axes, normalize_axis, shape, shown
 from graphnet.ops.creation import tri
-from graphnet.ops.linalg import matmul
 from graphnet.ops.reduction import Normalize
 from graphnet.ops.shape import broadcast_to, expand_dims, moveaxis, reshape, squeeze
 
@@ -44,7 +45,7 @@ def _along(parameter: Any, x: Any, axes: tuple[int, ...]) -> Any:
     return parameter if x.ndim == len(axes) else reshape(parameter, target)
 
 
-@public
+@functools.partial(public, class_name="BatchNorm")
 def batch_normalization(x: Any, mean: Any, variance: Any, axis: int, offset: Any = None, scale: Any = None, epsilon: float = 1e-3) -> Any:
     """(x - mean) / sqrt(variance + epsilon) * scale + offset; the four have one number for each place of `axis`.
 
@@ -65,7 +66,7 @@ def batch_normalization(x: Any, mean: Any, variance: Any, axis: int, offset: Any
     return e.add(e.multiply(x, factor), shift)
 
 
-@public
+@functools.partial(public, class_name="LayerNorm")
 def layer_normalization(x: Any, gamma: Any = None, beta: Any = None, axis: int | Sequence[int] = -1, epsilon: float | None = None) -> Any:
     """(x - mean) / sqrt(variance + epsilon) * gamma + beta, with the moments of x over `axis`. Source: https://arxiv.org/abs/1607.06450
 
@@ -82,7 +83,7 @@ def layer_normalization(x: Any, gamma: Any = None, beta: Any = None, axis: int |
     return y if beta is None else e.add(y, _along(beta, x, axes))
 
 
-@public
+@functools.partial(public, class_name="RMSNorm")
 def rms_normalization(x: Any, scale: Any = None, axis: int | Sequence[int] = -1, epsilon: float | None = None) -> Any:
     """x / sqrt(mean(x^2) + epsilon) * scale, with the mean over `axis`. Source: https://arxiv.org/abs/1910.07467
 

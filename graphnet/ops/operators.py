@@ -3,8 +3,8 @@ from typing import Any
 
 from graphnet.graph import Tensor, Variable
 from graphnet.ops import elementwise as e
+from graphnet.ops.contraction import matmul
 from graphnet.ops.indexing import get_item
-from graphnet.ops.linalg import matmul
 
 _BINARY = {
     "add": e.add, "sub": e.subtract, "mul": e.multiply, "truediv": e.divide, "floordiv": e.floor_divide, "mod": e.mod,

@@ -1,4 +1,5 @@
 """Order: sorting, the k largest, searching in sorted values."""
+import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -186,7 +187,7 @@ def in_top_k(targets: Any, predictions: Any, k: int) -> Any:
     return logical_and(less(better, k), isfinite(squeeze(own, -1)))
 
 
-@public
+@functools.partial(public, class_name="SearchSorted")
 def searchsorted(sorted_sequence: Any, values: Any, side: str = "left") -> Any:
     """Where `values` would be put into a sorted row so that it stays sorted, int32. Source: https://keras.io/api/ops/numpy/
 

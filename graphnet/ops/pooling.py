@@ -80,7 +80,14 @@ class AveragePool(Pooling):
 
 @public
 def max_pool(inputs: Any, pool_size: Any, strides: Any = None, padding: str = "valid", data_format: str | None = None) -> Any:
-    """The largest element of each window of the spatial axes. Source: https://keras.io/api/ops/nn/"""
+    """The largest element of each window of the spatial axes. Source: https://keras.io/api/ops/nn/
+
+    Example:
+
+        >>> from graphnet import ops
+        >>> ops.max_pool([[[1.0], [3.0], [2.0], [5.0]]], 2)[0, :, 0]
+        array([3., 5.], dtype=float32)
+    """
     x = to_tensor(inputs)
     size = _listed(pool_size, x.ndim - 2)
     return channels_last(MaxPool(size, size if strides is None else _listed(strides, x.ndim - 2), padding), x, data_format)
@@ -88,7 +95,14 @@ def max_pool(inputs: Any, pool_size: Any, strides: Any = None, padding: str = "v
 
 @public
 def average_pool(inputs: Any, pool_size: Any, strides: Any = None, padding: str = "valid", data_format: str | None = None) -> Any:
-    """The mean of each window of the spatial axes, padding left out. Source: https://keras.io/api/ops/nn/"""
+    """The mean of each window of the spatial axes, padding left out. Source: https://keras.io/api/ops/nn/
+
+    Example:
+
+        >>> from graphnet import ops
+        >>> ops.average_pool([[[1.0], [3.0], [2.0], [4.0]]], 2)[0, :, 0]
+        array([2., 3.], dtype=float32)
+    """
     x = to_tensor(inputs)
     size = _listed(pool_size, x.ndim - 2)
     return channels_last(AveragePool(size, size if strides is None else _listed(strides, x.ndim - 2), padding), x, data_format)

@@ -1,4 +1,5 @@
 """Products of vectors and matrices beyond `matmul`, and diagonals."""
+import functools
 from typing import Any
 
 from graphnet.dims import Dim
@@ -6,10 +7,10 @@ from graphnet.errors import ShapeError
 from graphnet.op import public
 from graphnet.ops import elementwise as e
 from graphnet.ops import reduction as r
+from graphnet.ops.contraction import tensordot
 from graphnet.ops.convert import floating, normalize_axis, promote, shape, shown, to_tensor
 from graphnet.ops.creation import arange, eye
 from graphnet.ops.indexing import get_item
-from graphnet.ops.linalg import tensordot
 from graphnet.ops.shape import Reshape, Slice, Transpose, expand_dims, flip, moveaxis, pad, reshape, stack
 
 
@@ -191,7 +192,7 @@ def vander(x: Any, N: int | None = None, increasing: bool = False) -> Any:
     return e.power(expand_dims(x, 1), powers if increasing else flip(powers))
 
 
-@public
+@functools.partial(public, class_name="CDist")
 def cdist(x: Any, y: Any) -> Any:
     """The Euclidean distance of each row of x to each row of y. Shapes: (..., M, D), (..., N, D) -> (..., M, N).
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from graphnet import dtypes
 from graphnet.graph import Spec
-from graphnet.op import Op, Samples, Reduction, public
+from graphnet.op import Op, Reduction, Samples, public
 from graphnet.ops.convert import cast, floating, normalize_axes, normalize_axis, shape, to_tensor
 from graphnet.ops.elementwise import add, exp, log, maximum, minimum, sqrt, square, subtract
 from graphnet.ops.shape import reshape, squeeze, transpose
@@ -230,61 +230,147 @@ def _reduce(op_class: type[Reduction], x: Any, axis: Any, keepdims: bool, who: s
 
 @public
 def sum(x: Any, axis: int | Sequence[int] | None = None, keepdims: bool = False) -> Any:
-    """The sum of x over `axis` (all axes for None)."""
+    """The sum of x over `axis` (all axes for None). Source: https://keras.io/api/ops/numpy/
+
+    Example:
+
+        >>> from graphnet import ops
+        >>> ops.sum([[1.0, 2.0], [3.0, 4.0]], 0)
+        array([4., 6.], dtype=float32)
+    """
     return _reduce(Sum, x, axis, keepdims, "sum")
 
 
 @public
 def mean(x: Any, axis: int | Sequence[int] | None = None, keepdims: bool = False) -> Any:
-    """The mean of x over `axis` (all axes for None)."""
+    """The mean of x over `axis` (all axes for None). Source: https://keras.io/api/ops/numpy/
+
+    Example:
+
+        >>> from graphnet import ops
+        >>> ops.mean([1.0, 3.0])
+        array(2., dtype=float32)
+    """
     return _reduce(Mean, x, axis, keepdims, "mean")
 
 
 @public
 def max(x: Any, axis: int | Sequence[int] | None = None, keepdims: bool = False, initial: Any = None) -> Any:
-    """The largest element of x over `axis`; not below `initial` where that is given."""
+    """The largest element of x over `axis`; not below `initial` where that is given. Source: https://keras.io/api/ops/numpy/
+
+    Example:
+
+        >>> from graphnet import ops
+        >>> ops.max([1.0, 3.0])
+        array(3., dtype=float32)
+    """
     out = _reduce(Max, x, axis, keepdims, "max")
     return out if initial is None else maximum(out, initial)
 
 
 @public
 def min(x: Any, axis: int | Sequence[int] | None = None, keepdims: bool = False, initial: Any = None) -> Any:
-    """The smallest element of x over `axis`; not above `initial` where that is given."""
+    """The smallest element of x over `axis`; not above `initial` where that is given. Source: https://keras.io/api/ops/numpy/
+
+    Example:
+
+        >>> from graphnet import ops
+        >>> ops.min([1.0, 3.0])
+        array(1., dtype=float32)
+    """
     out = _reduce(Min, x, axis, keepdims, "min")
     return out if initial is None else minimum(out, initial)
 
 
-amax, amin = max, min
+@public
+def amax(x: Any, axis: int | Sequence[int] | None = None, keepdims: bool = False) -> Any:
+    """The largest element of x over `axis`, as `max`. Source: https://keras.io/api/ops/numpy/
+
+    Example:
+
+        >>> from graphnet import ops
+        >>> ops.amax([1.0, 3.0])
+        array(3., dtype=float32)
+    """
+    return _reduce(Max, x, axis, keepdims, "amax")
+
+
+@public
+def amin(x: Any, axis: int | Sequence[int] | None = None, keepdims: bool = False) -> Any:
+    """The smallest element of x over `axis`, as `min`. Source: https://keras.io/api/ops/numpy/
+
+    Example:
+
+        >>> from graphnet import ops
+        >>> ops.amin([1.0, 3.0])
+        array(1., dtype=float32)
+    """
+    return _reduce(Min, x, axis, keepdims, "amin")
 
 
 @public
 def prod(x: Any, axis: int | Sequence[int] | None = None, keepdims: bool = False, dtype: Any = None) -> Any:
-    """The product of x over `axis`."""
+    """The product of x over `axis`. Source: https://keras.io/api/ops/numpy/
+
+    Example:
+
+        >>> from graphnet import ops
+        >>> ops.prod([2.0, 3.0])
+        array(6., dtype=float32)
+    """
     return _reduce(Prod, x if dtype is None else cast(x, dtype), axis, keepdims, "prod")
 
 
 @public
 def any(x: Any, axis: int | Sequence[int] | None = None, keepdims: bool = False) -> Any:
-    """Whether any element of x over `axis` is true (not zero)."""
+    """Whether any element of x over `axis` is true (not zero). Source: https://keras.io/api/ops/numpy/
+
+    Example:
+
+        >>> from graphnet import ops
+        >>> ops.any([False, True])
+        array(True)
+    """
     return _reduce(Any_, cast(x, "bool"), axis, keepdims, "any")
 
 
 @public
 def all(x: Any, axis: int | Sequence[int] | None = None, keepdims: bool = False) -> Any:
-    """Whether all elements of x over `axis` are true (not zero)."""
+    """Whether all elements of x over `axis` are true (not zero). Source: https://keras.io/api/ops/numpy/
+
+    Example:
+
+        >>> from graphnet import ops
+        >>> ops.all([False, True])
+        array(False)
+    """
     return _reduce(All_, cast(x, "bool"), axis, keepdims, "all")
 
 
 @public
 def var(x: Any, axis: int | Sequence[int] | None = None, keepdims: bool = False) -> Any:
-    """The variance of x over `axis`: mean((x - mean(x))**2)."""
+    """The variance of x over `axis`: mean((x - mean(x))**2). Source: https://keras.io/api/ops/numpy/
+
+    Example:
+
+        >>> from graphnet import ops
+        >>> ops.var([1.0, 3.0])
+        array(1., dtype=float32)
+    """
     x = floating(x)
     return mean(square(subtract(x, mean(x, axis, True))), axis, keepdims)
 
 
 @public
 def std(x: Any, axis: int | Sequence[int] | None = None, keepdims: bool = False) -> Any:
-    """The standard deviation of x over `axis`."""
+    """The standard deviation of x over `axis`. Source: https://keras.io/api/ops/numpy/
+
+    Example:
+
+        >>> from graphnet import ops
+        >>> ops.std([1.0, 3.0])
+        array(1., dtype=float32)
+    """
     return sqrt(var(x, axis, keepdims))
 
 
@@ -298,20 +384,42 @@ def _positions(op_class: Any, x: Any, axis: int | None, keepdims: bool, who: str
 
 @public
 def argmax(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
-    """The position of the largest element along `axis`, int32; of the flat x for None."""
+    """The position of the largest element along `axis`, int32; of the flat x for None. Source: https://keras.io/api/ops/numpy/
+
+    Example:
+
+        >>> from graphnet import ops
+        >>> ops.argmax([1.0, 3.0, 2.0])
+        array(1, dtype=int32)
+    """
     return _positions(Argmax, x, axis, keepdims, "argmax")
 
 
 @public
 def argmin(x: Any, axis: int | None = None, keepdims: bool = False) -> Any:
-    """The position of the smallest element along `axis`, int32; of the flat x for None."""
+    """The position of the smallest element along `axis`, int32; of the flat x for None. Source: https://keras.io/api/ops/numpy/
+
+    Example:
+
+        >>> from graphnet import ops
+        >>> ops.argmin([1.0, 3.0, 2.0])
+        array(0, dtype=int32)
+    """
     return _positions(Argmin, x, axis, keepdims, "argmin")
 
 
 @public
 def cumsum(x: Any, axis: int | None = None, dtype: Any = None) -> Any:
-    """Running sums of x along `axis`; of the flat x for None."""
+    """Running sums of x along `axis`; of the flat x for None. Source: https://keras.io/api/ops/numpy/
+
+    Example:
+
+        >>> from graphnet import ops
+        >>> ops.cumsum([1, 2, 3])
+        array([1, 3, 6], dtype=int32)
+    """
     x = to_tensor(x) if dtype is None else cast(x, dtype)
+    x = cast(x, "int32") if x.dtype == "bool" else x
     return Cumsum(0)(reshape(x, (-1,))) if axis is None else Cumsum(normalize_axis(axis, x.ndim, "cumsum"))(x)
 
 
@@ -329,19 +437,40 @@ def _along(op_class: Any, x: Any, axis: Any, who: str) -> Any:
 
 @public
 def softmax(x: Any, axis: int | Sequence[int] = -1) -> Any:
-    """exp(x) / sum(exp(x)) along `axis`. Source: https://keras.io/api/ops/nn/"""
+    """exp(x) / sum(exp(x)) along `axis`. Source: https://keras.io/api/ops/nn/
+
+    Example:
+
+        >>> from graphnet import ops
+        >>> ops.softmax([0.0, 0.0])
+        array([0.5, 0.5], dtype=float32)
+    """
     return _along(Softmax, x, axis, "softmax")
 
 
 @public
 def log_softmax(x: Any, axis: int | Sequence[int] = -1) -> Any:
-    """log(softmax(x)), computed without overflow. Source: https://keras.io/api/ops/nn/"""
+    """log(softmax(x)), computed without overflow. Source: https://keras.io/api/ops/nn/
+
+    Example:
+
+        >>> from graphnet import ops
+        >>> ops.log_softmax([0.0])
+        array([0.], dtype=float32)
+    """
     return _along(LogSoftmax, x, axis, "log_softmax")
 
 
 @public
 def logsumexp(x: Any, axis: int | Sequence[int] | None = None, keepdims: bool = False) -> Any:
-    """log(sum(exp(x))) over `axis`, computed without overflow."""
+    """log(sum(exp(x))) over `axis`, computed without overflow. Source: https://keras.io/api/ops/numpy/
+
+    Example:
+
+        >>> from graphnet import ops
+        >>> ops.logsumexp([0.0])
+        array(0., dtype=float32)
+    """
     x = floating(x)
     axes = normalize_axes(axis, x.ndim, "logsumexp")
     top = max(x, axes, True)

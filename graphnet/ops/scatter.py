@@ -1,4 +1,5 @@
 """Writing to places that data name: scattered updates, segments, slices whose start is not known before."""
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -309,7 +310,7 @@ def multi_hot(inputs: Any, num_classes: int, axis: int = -1, dtype: Any = None, 
     return r.max(one_hot(x, num_classes, axis, dtype, sparse), 1 if x.ndim > 1 else 0)
 
 
-@public
+@functools.partial(public, class_name="IsIn")
 def isin(x1: Any, x2: Any, assume_unique: bool = False, invert: bool = False) -> Any:
     """Whether each element of x1 is among those of x2. Source: https://keras.io/api/ops/numpy/
 

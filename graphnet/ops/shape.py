@@ -205,7 +205,15 @@ class Repeat(Op):
 
 @public
 def reshape(x: Any, newshape: Sequence[Any] | int) -> Any:
-    """The elements of x in the same order under `newshape`; one extent may be -1."""
+    """The elements of x in the same order under `newshape`; one extent may be -1. Source: https://keras.io/api/ops/numpy/
+
+    Example:
+
+        >>> from graphnet import ops
+        >>> ops.reshape([1, 2, 3, 4], (2, -1))
+        array([[1, 2],
+               [3, 4]], dtype=int32)
+    """
     newshape = (newshape,) if isinstance(newshape, (int, Dim)) else tuple(newshape)
     if sum(type(s) is int and s == -1 for s in newshape) > 1:
         raise ShapeError(f"reshape expects at most one -1; received newshape={newshape}.")
@@ -217,7 +225,15 @@ def reshape(x: Any, newshape: Sequence[Any] | int) -> Any:
 
 @public
 def transpose(x: Any, axes: Sequence[int] | None = None) -> Any:
-    """The axes of x in the given order; reversed for None."""
+    """The axes of x in the given order; reversed for None. Source: https://keras.io/api/ops/numpy/
+
+    Example:
+
+        >>> from graphnet import ops
+        >>> ops.transpose([[1, 2]])
+        array([[1],
+               [2]], dtype=int32)
+    """
     x = to_tensor(x)
     axes = range(x.ndim)[::-1] if axes is None else axes
     return Transpose(tuple([normalize_axis(a, x.ndim, "transpose") for a in axes]))(x)
@@ -225,7 +241,14 @@ def transpose(x: Any, axes: Sequence[int] | None = None) -> Any:
 
 @public
 def moveaxis(x: Any, source: Any, destination: Any) -> Any:
-    """Axes of x moved from `source` to `destination`, the others in their order."""
+    """Axes of x moved from `source` to `destination`, the others in their order. Source: https://keras.io/api/ops/numpy/
+
+    Example:
+
+        >>> from graphnet import ops
+        >>> ops.moveaxis(ops.zeros((2, 3, 4)), 0, -1).shape
+        (3, 4, 2)
+    """
     x = to_tensor(x)
     sources = [normalize_axis(a, x.ndim, "moveaxis") for a in ([source] if isinstance(source, int) else source)]
     targets = [normalize_axis(a, x.ndim, "moveaxis") for a in ([destination] if isinstance(destination, int) else destination)]
@@ -237,7 +260,15 @@ def moveaxis(x: Any, source: Any, destination: Any) -> Any:
 
 @public
 def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
-    """Two axes of x exchanged."""
+    """Two axes of x exchanged. Source: https://keras.io/api/ops/numpy/
+
+    Example:
+
+        >>> from graphnet import ops
+        >>> ops.swapaxes([[1, 2]], 0, 1)
+        array([[1],
+               [2]], dtype=int32)
+    """
     x = to_tensor(x)
     order = list(range(x.ndim))
     a, b = normalize_axis(axis1, x.ndim, "swapaxes"), normalize_axis(axis2, x.ndim, "swapaxes")
@@ -247,7 +278,14 @@ def swapaxes(x: Any, axis1: int, axis2: int) -> Any:
 
 @public
 def expand_dims(x: Any, axis: int | Sequence[int]) -> Any:
-    """x with axes of extent 1 put in, at their places in the result."""
+    """x with axes of extent 1 put in, at their places in the result. Source: https://keras.io/api/ops/numpy/
+
+    Example:
+
+        >>> from graphnet import ops
+        >>> ops.expand_dims([1, 2], 0)
+        array([[1, 2]], dtype=int32)
+    """
     x = to_tensor(x)
     listed = [axis] if isinstance(axis, int) else list(axis)
     axes = normalize_axes(listed, x.ndim + len(listed), "expand_dims")
@@ -257,7 +295,14 @@ def expand_dims(x: Any, axis: int | Sequence[int]) -> Any:
 
 @public
 def squeeze(x: Any, axis: int | Sequence[int] | None = None) -> Any:
-    """x without the given axes of extent 1; without all of them for None."""
+    """x without the given axes of extent 1; without all of them for None. Source: https://keras.io/api/ops/numpy/
+
+    Example:
+
+        >>> from graphnet import ops
+        >>> ops.squeeze([[1, 2]])
+        array([1, 2], dtype=int32)
+    """
     x = to_tensor(x)
     extents = shape(x)
     axes = tuple(i for i, s in enumerate(extents) if type(s) is int and s == 1) if axis is None else normalize_axes(axis, x.ndim, "squeeze")
@@ -269,13 +314,28 @@ def squeeze(x: Any, axis: int | Sequence[int] | None = None) -> Any:
 
 @public
 def broadcast_to(x: Any, shape: Sequence[Any]) -> Any:
-    """x repeated along axes of extent 1 to `shape`, as numpy broadcasts."""
+    """x repeated along axes of extent 1 to `shape`, as numpy broadcasts. Source: https://keras.io/api/ops/numpy/
+
+    Example:
+
+        >>> from graphnet import ops
+        >>> ops.broadcast_to([1, 2], (2, 2))
+        array([[1, 2],
+               [1, 2]], dtype=int32)
+    """
     return sized(BroadcastTo(tuple(shape)), to_tensor(x))
 
 
 @public
 def concatenate(xs: Sequence[Any], axis: int = 0) -> Any:
-    """The operands one behind the other along `axis`; they agree on every other axis."""
+    """The operands one behind the other along `axis`; they agree on every other axis. Source: https://keras.io/api/ops/numpy/
+
+    Example:
+
+        >>> from graphnet import ops
+        >>> ops.concatenate([[1], [2, 3]])
+        array([1, 2, 3], dtype=int32)
+    """
     if not isinstance(xs, (list, tuple)) or not xs:
         raise ValueError(f"concatenate expects a list of tensors; received {xs!r}.")
     xs = promote(*xs)
@@ -284,7 +344,15 @@ def concatenate(xs: Sequence[Any], axis: int = 0) -> Any:
 
 @public
 def stack(x: Sequence[Any], axis: int = 0) -> Any:
-    """Operands of one shape, joined along a new axis."""
+    """Operands of one shape, joined along a new axis. Source: https://keras.io/api/ops/numpy/
+
+    Example:
+
+        >>> from graphnet import ops
+        >>> ops.stack([[1, 2], [3, 4]])
+        array([[1, 2],
+               [3, 4]], dtype=int32)
+    """
     xs = promote(*x)
     axis = normalize_axis(axis, xs[0].ndim + 1, "stack")
     return Concatenate(axis)(*[expand_dims(v, axis) for v in xs])
@@ -292,15 +360,22 @@ def stack(x: Sequence[Any], axis: int = 0) -> Any:
 
 @public
 def split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Any]:
-    """x cut along `axis`: into so many equal parts, or at the given indices."""
+    """x cut along `axis`: into so many equal parts, or at the given indices. Source: https://keras.io/api/ops/numpy/
+
+    Example:
+
+        >>> from graphnet import ops
+        >>> ops.split([1, 2, 3, 4], 2)
+        [array([1, 2], dtype=int32), array([3, 4], dtype=int32)]
+    """
     x = to_tensor(x)
     axis = normalize_axis(axis, x.ndim, "split")
     extent = shape(x)[axis]
     if isinstance(indices_or_sections, int):
-        if not isinstance(extent, int) or extent % indices_or_sections:
+        if isinstance(extent, int) and extent % indices_or_sections:
             raise ShapeError(f"split expects an extent that {indices_or_sections} divides; received {extent} on axis={axis}.")
         size = extent // indices_or_sections
-        cuts = list(range(size, extent, size))
+        cuts = [size * i for i in range(1, indices_or_sections)]
     else:
         cuts = list(indices_or_sections)
     return [cut(x, axis, a, b) for a, b in zip([None, *cuts], [*cuts, None], strict=True)]
@@ -313,7 +388,14 @@ def cut(x: Any, axis: int, start: Any, stop: Any) -> Any:
 
 @public
 def unstack(x: Any, num: int | None = None, axis: int = 0) -> list[Any]:
-    """The slices of x along `axis`, without that axis; its extent must be known."""
+    """The slices of x along `axis`, without that axis; its extent must be known. Source: https://keras.io/api/ops/numpy/
+
+    Example:
+
+        >>> from graphnet import ops
+        >>> ops.unstack([[1, 2], [3, 4]])
+        [array([1, 2], dtype=int32), array([3, 4], dtype=int32)]
+    """
     x = to_tensor(x)
     axis = normalize_axis(axis, x.ndim, "unstack")
     count = shape(x)[axis] if num is None else num
@@ -324,7 +406,16 @@ def unstack(x: Any, num: int | None = None, axis: int = 0) -> list[Any]:
 
 @public
 def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: Any = None) -> Any:
-    """x with elements added before and behind each axis: `pad_width` is an int, a pair, or a pair for each axis."""
+    """x with elements added before and behind each axis: `pad_width` is an int, a pair, or a pair for each axis.
+
+    Source: https://keras.io/api/ops/numpy/
+
+    Example:
+
+        >>> from graphnet import ops
+        >>> ops.pad([1, 2], (1, 0))
+        array([0, 1, 2], dtype=int32)
+    """
     x = to_tensor(x)
     if mode not in ("constant", "reflect", "symmetric"):
         raise ValueError(f"pad expects mode 'constant', 'reflect' or 'symmetric'; received mode={mode!r}.")
@@ -340,7 +431,14 @@ def pad(x: Any, pad_width: Any, mode: str = "constant", constant_values: Any = N
 
 @public
 def repeat(x: Any, repeats: int, axis: int | None = None) -> Any:
-    """Each element of x `repeats` times in a row along `axis`; of the flat x for None."""
+    """Each element of x `repeats` times in a row along `axis`; of the flat x for None. Source: https://keras.io/api/ops/numpy/
+
+    Example:
+
+        >>> from graphnet import ops
+        >>> ops.repeat([1, 2], 2)
+        array([1, 1, 2, 2], dtype=int32)
+    """
     x = to_tensor(x)
     if not isinstance(repeats, (int, np.integer)):
         raise ValueError(f"repeat expects a whole number of repeats; received {repeats!r}.")
@@ -349,7 +447,14 @@ def repeat(x: Any, repeats: int, axis: int | None = None) -> Any:
 
 @public
 def tile(x: Any, repeats: int | Sequence[int]) -> Any:
-    """x as a whole, repeated so many times along each axis."""
+    """x as a whole, repeated so many times along each axis. Source: https://keras.io/api/ops/numpy/
+
+    Example:
+
+        >>> from graphnet import ops
+        >>> ops.tile([1, 2], 2)
+        array([1, 2, 1, 2], dtype=int32)
+    """
     x = to_tensor(x)
     repeats = [repeats] if isinstance(repeats, int) else list(repeats)
     extents = [1] * (len(repeats) - x.ndim) + list(shape(x))
@@ -361,7 +466,14 @@ def tile(x: Any, repeats: int | Sequence[int]) -> Any:
 
 @public
 def flip(x: Any, axis: int | Sequence[int] | None = None) -> Any:
-    """The elements of x in reverse order along `axis`; along all axes for None."""
+    """The elements of x in reverse order along `axis`; along all axes for None. Source: https://keras.io/api/ops/numpy/
+
+    Example:
+
+        >>> from graphnet import ops
+        >>> ops.flip([1, 2])
+        array([2, 1], dtype=int32)
+    """
     x = to_tensor(x)
     axes, none = normalize_axes(axis, x.ndim, "flip"), (None,) * x.ndim
     return Slice(none, none, tuple([-1 if i in axes else 1 for i in range(x.ndim)]))(x)
@@ -369,7 +481,14 @@ def flip(x: Any, axis: int | Sequence[int] | None = None) -> Any:
 
 @public
 def ravel(x: Any) -> Any:
-    """The elements of x in one row."""
+    """The elements of x in one row. Source: https://keras.io/api/ops/numpy/
+
+    Example:
+
+        >>> from graphnet import ops
+        >>> ops.ravel([[1], [2]])
+        array([1, 2], dtype=int32)
+    """
     return Reshape((-1,))(to_tensor(x))
 
 

@@ -12,9 +12,9 @@ from graphnet.graph import Spec
 from graphnet.op import Op, Samples, public
 from graphnet.ops import elementwise as e
 from graphnet.ops import reduction as r
+from graphnet.ops.contraction import matmul
 from graphnet.ops.convert import by_value, cast, floating, normalize_axes, normalize_axis, promote, shape, to_tensor
 from graphnet.ops.indexing import get_item, take
-from graphnet.ops.linalg import matmul
 from graphnet.ops.ordering import Sort
 from graphnet.ops.shape import broadcast_to, moveaxis, reshape, transpose
 
@@ -210,16 +210,16 @@ def bincount(x: Any, weights: Any = None, minlength: int = 0, sparse: bool = Fal
 
 @public
 def histogram(x: Any, bins: int = 10, range: tuple[float, float] | None = None) -> tuple[Any, Any]:
-    """How many elements lie in each of `bins` equal parts of the range, int32, and the parts' edges. Source: https://keras.io/api/ops/numpy/
+    """How many elements lie in each of `bins` equal parts of the range, in floats, and the parts' edges. Source: https://keras.io/api/ops/numpy/
 
     Example:
 
         >>> from graphnet import ops
         >>> ops.histogram([0.0, 0.1, 1.0], bins=2)[0]
-        array([2, 1], dtype=int32)
+        array([2., 1.], dtype=float32)
     """
     counts, edges = np.histogram(by_value(x, "histogram", "Compute it outside of the model."), bins, range)
-    return counts.astype("int32"), edges.astype(dtypes.floatx())
+    return counts.astype(dtypes.floatx()), edges.astype(dtypes.floatx())
 
 
 @public

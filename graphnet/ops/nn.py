@@ -1,0 +1,2 @@
+"""Neural network functions under Keras's name for them, `graphnet.ops.nn`; all of them are in `graphnet.ops` too."""
+from graphnet.ops.activation import *
