@@ -7,12 +7,12 @@ bodies of one name may meet in a cache (numba#10486): hence each jitted function
 
 The folder holds code: it must belong to the user alone, and is never taken from a model file.
 """
-import ast
 import atexit
 import functools
 import hashlib
 import os
 import pathlib
+import re
 import shutil
 import stat
 import sys
@@ -46,15 +46,16 @@ _kernels: dict[str, "Kernel"] = {}
 _counts = {"compiled": 0, "loaded": 0}
 
 
+IMPORTS = re.compile(r"^(?:from (graphnet\.backends\.cpu[\w.]*) import (?:\(([^)]*)\)|(.*))|import (graphnet\.backends\.cpu[\w.]*))", re.MULTILINE)
+
+
 @functools.cache
 def _read(path: pathlib.Path) -> tuple[bytes, tuple[pathlib.Path, ...]]:
     """A file's text, and the files of this backend that it imports for its machine code."""
     text, modules = path.read_bytes(), set()
-    for node in ast.walk(ast.parse(text)):
-        if isinstance(node, ast.Import):
-            modules |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            modules |= {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
+    for module, listed, line, plain in IMPORTS.findall(text.decode("utf-8")):
+        names = [name.split(" as ")[0].strip() for name in (listed or line.split("#")[0]).split(",")]
+        modules |= {plain} if plain else {module} | {f"{module}.{name}" for name in names if name}
     ours = [m.split(".")[3:] for m in sorted(modules) if m.startswith("graphnet.backends.cpu.")]
     here = [HERE.joinpath(*names).with_suffix(".py") for names in ours]
     return text, tuple(file for file in here if file.exists() and file.name not in PLANNING)

@@ -155,7 +155,8 @@ class Driver:
         if isinstance(op, Constant):
             return self.builder.constant(op.value)
         sources = op.variables  # type: ignore[attr-defined]
-        return self.builder.weight(weights.derived(sources, ("folded", op), lambda *_: op.compute()))
+        spec = op.infer()
+        return self.builder.weight(weights.derived(sources, ("folded", op), lambda *_: op.compute(), (spec.shape, spec.dtype)))  # type: ignore[arg-type]
 
     def _view(self, op: View, x: Operand, shape: tuple[int, ...]) -> Operand:
         if isinstance(op, Reshape):

@@ -144,7 +144,7 @@ class Plan:
     @property
     def packed_bytes(self) -> int:
         """Bytes of weights that were packed, folded or copied; other plans may share them."""
-        return sum(entry.value.nbytes for entry in self.derived)
+        return sum(entry.kept_bytes for entry in self.derived)
 
     @property
     def python_steps(self) -> list[str]:

@@ -94,6 +94,11 @@ class Operand:
         return True
 
     @property
+    def fixed(self) -> bool:
+        """Whether it is a weight or a constant: something that can be packed."""
+        return self.buffer.source is not None
+
+    @property
     def constant(self) -> np.ndarray | None:
         """The present value of a weight or a constant, read-only; None for what a call computes."""
         source = self.buffer.source

@@ -137,7 +137,7 @@ class Builder:
         """x itself where it is contiguous, else a copy of it that is."""
         if x.contiguous:
             return x
-        if x.constant is not None:
+        if x.fixed:
             return self.packed(x, ("contiguous",), np.ascontiguousarray)
         dense = self.temporary(x.shape, x.dtype)
         self.copy(x, dense)
@@ -158,9 +158,9 @@ class Builder:
         return self._kept(x.buffer.kind, made)
 
     def _kept(self, kind: Kind, source: Any) -> Operand:
-        value = source.value
         self.kept[id(source)] = source
-        return Operand(Buffer(kind, value.nbytes, source=source), 0, value.shape, packed_strides(value.shape), value.dtype.name)
+        shape, dtype = source.shape, source.dtype
+        return Operand(Buffer(kind, math.prod(shape) * itemsize(dtype), source=source), 0, shape, packed_strides(shape), dtype)
 
     def _new(self, kind: Kind, shape: Shape, dtype: str, index: int = 0) -> Operand:
         shape = tuple(shape)

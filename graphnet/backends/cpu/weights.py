@@ -12,6 +12,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from graphnet.graph import changes
+
 LINE = 64
 
 
@@ -64,33 +66,68 @@ def aligned_copy(array: np.ndarray) -> np.ndarray:
 
 
 class Derived:
-    """``make(*values)`` of some sources; `refresh` remakes it in place where a source has changed since."""
+    """``make(*values)`` of some sources; `refresh` remakes it in place where a source has changed since.
 
-    def __init__(self, sources: Sequence[Any], make: Callable[..., np.ndarray]) -> None:
+    One of known shape and dtype is kept only if its address is asked for: what merely stands between a variable and a
+    packed copy of it takes no memory.
+    """
+
+    def __init__(self, sources: Sequence[Any], make: Callable[..., np.ndarray], spec: tuple[tuple[int, ...], str] | None = None) -> None:
         self.sources, self.make, self.version = tuple(sources), make, 0
-        self._lock = threading.Lock()
-        self._seen = self._versions()
+        self._lock = threading.RLock()
+        self._seen, self._checked = self._versions(), changes[0]
+        self._value: np.ndarray | None = None
+        self.shape, self.dtype = spec if spec is not None else (self.value.shape, self.value.dtype.name)
+
+    @property
+    def value(self) -> np.ndarray:
+        """The array, made and kept at the first time."""
+        if self._value is None:
+            with self._lock:
+                if self._value is None:
+                    made = self.compute()
+                    start = time.perf_counter()
+                    self._value = aligned_copy(made)
+                    _spent[0] += time.perf_counter() - start
+        return self._value
+
+    @property
+    def kept_bytes(self) -> int:
+        """Bytes of the array, 0 while it is not kept."""
+        return 0 if self._value is None else self._value.nbytes
+
+    def compute(self) -> np.ndarray:
+        """The value, made anew."""
+        values = list(map(_value, self.sources))
         start = time.perf_counter()
-        self.value = aligned_copy(np.asarray(make(*map(_value, self.sources))))
+        made = np.asarray(self.make(*values))
         _spent[0] += time.perf_counter() - start
+        return made
 
     def _versions(self) -> tuple[int, ...]:
         return tuple([getattr(source, "version", 0) for source in self.sources])
 
     def refresh(self) -> None:
         """Remakes the value, first those of the sources, where any source has another version than when it was made."""
+        now = changes[0]
+        if now == self._checked:
+            return
         for source in self.sources:
             if isinstance(source, Derived):
                 source.refresh()
         with self._lock:
             versions = self._versions()
             if versions != self._seen:
-                self.value[...] = self.make(*map(_value, self.sources))
+                if self._value is not None:
+                    self._value[...] = self.compute()
                 self._seen = versions
                 self.version += 1
+            self._checked = now
 
 
 def _value(source: Any) -> np.ndarray:
+    if isinstance(source, Derived) and source._value is None:
+        return np.ascontiguousarray(source.compute())
     return source if isinstance(source, np.ndarray) else source.value
 
 
@@ -98,8 +135,11 @@ _table: "weakref.WeakValueDictionary[Any, Derived]" = weakref.WeakValueDictionar
 _table_lock = threading.Lock()
 
 
-def derived(sources: Sequence[Any], recipe: tuple[Any, ...], make: Callable[..., np.ndarray]) -> Derived:
+def derived(sources: Sequence[Any], recipe: tuple[Any, ...], make: Callable[..., np.ndarray],
+            spec: tuple[tuple[int, ...], str] | None = None) -> Derived:
     """``make(*values)`` of variables, constant arrays or other derived ones: the one entry for these sources and this recipe.
+
+    `spec` is the shape and dtype of what `make` gives, where they are known; it is then made only when needed.
 
     Example:
 
@@ -112,7 +152,7 @@ def derived(sources: Sequence[Any], recipe: tuple[Any, ...], make: Callable[...,
     with _table_lock:
         entry = _table.get(key)
     if entry is None:
-        made = Derived(sources, make)
+        made = Derived(sources, make, spec)
         with _table_lock:
             entry = _table.setdefault(key, made)
     entry.refresh()

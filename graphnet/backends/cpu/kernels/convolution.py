@@ -63,7 +63,7 @@ def lower_conv(op: Conv, inputs: list[Operand], outputs: list[Operand], builder:
     offsets, run = runs(axes, channels)
     steps = (wide.strides[0], *[s * t for s, t in zip(op.strides, spatial, strict=True)])
     k, columns = run * len(offsets), kernel.shape[-1]
-    if kernel.constant is not None:
+    if kernel.fixed:
         w = constant_weights(kernel, op.groups, ("conv",), lambda value: value.reshape(k, columns), builder)
         block, step = k * WIDTH, WIDTH
     else:
@@ -118,7 +118,7 @@ def lower_transpose(op: ConvTranspose, inputs: list[Operand], outputs: list[Oper
     x, kernel, *extras = inputs
     y, = outputs
     rank = len(op.strides)
-    if not served(x, kernel, y) or kernel.constant is None or rank > 3:
+    if not served(x, kernel, y) or not kernel.fixed or rank > 3:
         return False
     if y.size == 0:
         return True

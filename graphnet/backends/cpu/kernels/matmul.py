@@ -37,7 +37,7 @@ def lower_matmul(op: MatMul, inputs: list[Operand], outputs: list[Operand], buil
         return False
     if a.strides[-1] != 1 and k != 1:
         a = builder.contiguous(a)
-    if b.constant is not None:
+    if b.fixed:
         w, block, step = constant_weights(b, 1, ("matmul",), lambda value: value, builder), k * WIDTH, WIDTH
     else:
         w, block, step = computed_weights(b, 1, rows if own else math.prod((*batch, rows)), builder)

@@ -333,7 +333,7 @@ def serves(op: Any, floats: Sequence[Operand], weights: Sequence[Operand], outpu
         return False
     if op.activation != "tanh" and not (isinstance(op, SimpleRNN) and op.activation in SIMPLE):
         return False
-    return (all(v.dtype == "float32" for v in (*floats, *weights)) and all(w.constant is not None for w in weights)
+    return (all(v.dtype == "float32" for v in (*floats, *weights)) and all(w.fixed for w in weights)
             and floats[0].size > 0 and all(y is None or y.strides[-1] == 1 or y.shape[-1] == 1 for y in outputs))
 
 
@@ -344,7 +344,7 @@ def lower_recurrent(op: Any, inputs: list[Operand], outputs: list[Operand | None
     x, w, recurrent, bias, states, mask = op.split(inputs)
     if not serves(op, [x, *states], [v for v in (w, recurrent, bias) if v is not None], outputs):
         return False
-    (n, t, _), gates, units = x.shape, op.gates, len(recurrent.constant)
+    (n, t, _), gates, units = x.shape, op.gates, recurrent.shape[0]
     rows = tile_of(n)
     tiles, padded = -(-n // rows), -(-units // LANES) * LANES
     run, packed, scratch = _kernel_of(op, recurrent, builder)
