@@ -122,7 +122,7 @@ class DepthwiseConv(Contraction):
         letters = "xyz"[:rank]
         with np.errstate(all="ignore"):
             y = np.einsum(f"...c{letters},{letters}cm->...cm", view, kernel)
-        return np.asarray(y.reshape(*y.shape[:-2], -1), x.dtype)
+        return np.asarray(y.reshape(*y.shape[:-2], y.shape[-2] * y.shape[-1]), x.dtype)
 
     @classmethod
     def samples(cls) -> Samples:
