@@ -61,7 +61,12 @@ class Op:
                     return trace.emit(self, inputs)
         elif has_tensor(inputs):
             return symbolic_call(FunctionCall(type(self).__call__, self.name), (self, *inputs), {})
-        return self.reference(*[x.value if isinstance(x, Variable) else x for x in inputs])
+        arrays = [x.value if isinstance(x, Variable) else x for x in inputs]
+        try:
+            return self.reference(*arrays)
+        except (ValueError, TypeError, IndexError):  # where shapes or dtypes do not fit, infer says so better than numpy
+            self.infer(*[Spec(np.shape(x), np.asarray(x).dtype.name) for x in arrays])
+            raise
 
     def __str__(self) -> str:
         shown = [f"{f.name}={getattr(self, f.name)}" for f in fields(self)]

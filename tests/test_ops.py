@@ -1,0 +1,279 @@
+"""Every op, over the registry and its samples: what `infer` says is what `reference` gives. And public functions against numpy."""
+import doctest
+import importlib
+import math
+import pkgutil
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from graphnet import dims, ops
+from graphnet.dims import Dim
+from graphnet.errors import OutOfRangeError, ShapeError, UnsupportedError
+from graphnet.graph import Constant, Read, Spec, Variable
+from graphnet.op import CLASS_NAMES, OPS, Elementwise, Op, Reduction, broadcast
+from graphnet.ops.elementwise import Add
+from graphnet.ops.shape import Concatenate, Reshape, Slice, Transpose
+from graphnet.tracing import placeholder, trace_function
+
+SAMPLES = [pytest.param(op, arrays, id=f"{name}-{i}") for name, op_class in sorted(OPS.items())
+           for i, (op, arrays) in enumerate(op_class.samples())]
+FAMILIES = [f"graphnet.ops.{m.name}" for m in pkgutil.iter_modules(ops.__path__) if m.name not in ("nn", "numpy")]
+
+
+def spec_of(array):
+    return Spec(array.shape, array.dtype.name)
+
+
+def listed(result):
+    return result if isinstance(result, tuple) else (result,)
+
+
+@pytest.mark.parametrize("name", sorted(OPS))
+def test_op_has_all_members(name):
+    op_class = OPS[name]
+    assert op_class.reference is not Op.reference and op_class.infer is not Op.infer
+    assert list(op_class.samples()), "samples() gives nothing"
+    assert op_class.__doc__
+
+
+@pytest.mark.parametrize("op, arrays", SAMPLES)
+def test_infer_is_what_reference_gives(op, arrays):
+    before = [a.copy() for a in arrays]
+    results = listed(op.reference(*arrays))
+    specs = listed(op.infer(*map(spec_of, arrays)))
+    assert [(r.shape, r.dtype.name) for r in results] == [(s.shape, s.dtype) for s in specs]
+    for a, b in zip(arrays, before, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+FIRST_EXTENT_KNOWN = ("Random", "Svd", "Qr")  # a seed has two words; of these decompositions the sides are compared
+
+
+@pytest.mark.parametrize("op, arrays", [p for p in SAMPLES if p.values[1] and p.values[1][0].ndim
+                                        and not p.id.startswith(FIRST_EXTENT_KNOWN)])
+def test_infer_with_an_unknown_batch(op, arrays):
+    """The first axis of the first input unknown: with its value put in, the result has the shape that it really has."""
+    n = Dim.unknown("n")
+    specs = [Spec((n, *arrays[0].shape[1:]), arrays[0].dtype.name), *map(spec_of, arrays[1:])]
+    symbol = dims.sole_symbol(n)
+    inferred = listed(op.infer(*specs))
+    extents = {symbol: arrays[0].shape[0]}
+    expected = listed(op.infer(*map(spec_of, arrays)))
+    assert [tuple(dims.evaluate(s, extents) for s in spec.shape) for spec in inferred] == [s.shape for s in expected]
+
+
+@pytest.mark.parametrize("name", sorted(n for n, c in OPS.items() if issubclass(c, Elementwise)))
+@pytest.mark.parametrize("shape", [(0,), (1,), (3, 0, 2), (1, 1), ()])
+def test_elementwise_of_empty_and_single(name, shape):
+    op, arrays = next(iter(OPS[name].samples()))
+    inputs = [np.ones(shape, a.dtype) for a in arrays]
+    result = op.reference(*inputs)
+    spec = op.infer(*map(spec_of, inputs))
+    assert (result.shape, result.dtype.name) == (spec.shape, spec.dtype)
+
+
+@pytest.mark.parametrize("name", sorted(n for n, c in OPS.items() if issubclass(c, Reduction)))
+@pytest.mark.parametrize("shape, axes", [((3, 0), (0,)), ((1, 4), (0,)), ((4, 1), (0, 1))])
+@pytest.mark.parametrize("keepdims", [False, True])
+def test_reductions_of_empty_and_single(name, shape, axes, keepdims):
+    op = OPS[name](axes, keepdims)
+    x = np.ones(shape, "float32")
+    spec = op.infer(spec_of(x))
+    result = op.reference(x)
+    assert (result.shape, result.dtype.name) == (spec.shape, spec.dtype)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_examples_in_docstrings(family):
+    module = importlib.import_module(family)
+    runner, finder = doctest.DocTestRunner(), doctest.DocTestFinder(recurse=False)
+    for name in getattr(module, "__all__", ()):
+        if isinstance(getattr(module, name), type):
+            continue
+        for test in finder.find(getattr(module, name), name, module=False, globs={}):
+            assert test.examples, f"{family}.{name} has no example"
+            runner.run(test)
+    assert runner.summarize().failed == 0
+
+
+def test_keras_names_of_nodes():
+    """Files name the nodes of ops as Keras's classes."""
+    for name in ("GetItem", "Add", "NotEqual", "Any", "Mean", "Square", "ExpandDims", "LogicalNot", "Matmul", "Einsum", "Absolute", "Sum",
+                 "Relu", "Softmax", "BatchNorm", "LayerNorm", "OneHot", "SVD", "Concatenate", "Transpose", "Where"):
+        assert name in CLASS_NAMES
+
+
+# ---- unknown extents, as expressions
+
+EXTENTS = st.integers(1, 7)
+
+
+@st.composite
+def broadcasting(draw):
+    """Two or three shapes that broadcast, and for each axis whether its extent is unknown."""
+    whole = draw(st.lists(EXTENTS, min_size=0, max_size=4))
+    shapes = []
+    for _ in range(draw(st.integers(1, 3))):
+        shape = [draw(st.sampled_from([1, s])) for s in whole]
+        shapes.append(tuple(shape[draw(st.integers(0, len(shape))):]))
+    return shapes, [[draw(st.booleans()) for _ in shape] for shape in shapes]
+
+
+@settings(max_examples=150, deadline=None)
+@given(broadcasting())
+def test_broadcast_of_unknown_extents(case):
+    shapes, unknown = case
+    extents, symbolic = {}, []
+    for shape, hidden in zip(shapes, unknown, strict=True):
+        row = []
+        for extent, hide in zip(shape, hidden, strict=True):
+            row.append(Dim.unknown("n") if hide else extent)
+            if hide:
+                extents[dims.sole_symbol(row[-1])] = extent
+        symbolic.append(tuple(row))
+    expected = np.broadcast_shapes(*shapes)
+    assert broadcast(list(shapes)) == expected
+    assert tuple(dims.evaluate(s, extents) for s in broadcast(symbolic)) == expected
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.integers(1, 12), st.data())
+def test_slices_of_an_unknown_extent(extent, data):
+    start = data.draw(st.none() | st.integers(-extent, extent))
+    low = 0 if start is None else start % extent if start < 0 else start
+    stop = data.draw(st.none() | st.integers(low, extent))
+    if stop is not None and stop < extent and data.draw(st.booleans()):
+        stop -= extent  # the same place, counted from the end
+    step = data.draw(st.integers(1, 3))
+    if start is None and stop is None and data.draw(st.booleans()):
+        step = -step
+    n = Dim.unknown("n")
+    length, = Slice((start,), (stop,), (step,)).infer(Spec((n,))).shape
+    assert dims.evaluate(length, {dims.sole_symbol(n): extent}) == len(range(extent)[start:stop:step])
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(EXTENTS, min_size=1, max_size=4), st.data())
+def test_reshape_and_back_with_an_unknown_extent(shape, data):
+    at = data.draw(st.integers(0, len(shape) - 1))
+    n = Dim.unknown("n")
+    symbolic = tuple(n if i == at else s for i, s in enumerate(shape))
+    order = data.draw(st.permutations(range(len(shape))))
+    moved = Transpose(tuple(order)).infer(Spec(symbolic))
+    flat = Reshape((-1,)).infer(moved)
+    back = Reshape(tuple(-1 if i == at else s for i, s in enumerate(shape))).infer(flat)
+    assert back.shape == symbolic  # proven equal, not only for one value
+    joined = Concatenate(at).infer(Spec(symbolic), Spec(tuple(shape)))
+    extents = {dims.sole_symbol(n): shape[at]}
+    assert [dims.evaluate(s, extents) for s in joined.shape] == [2 * s if i == at else s for i, s in enumerate(shape)]
+
+
+# ---- public functions
+
+KEYS = st.one_of(st.integers(-3, 2), st.slices(3), st.just(Ellipsis), st.none())
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(KEYS, max_size=5))
+def test_get_item_is_numpys(keys):
+    x = np.arange(27).reshape(3, 3, 3)
+    if keys.count(Ellipsis) > 1 or sum(k is not None and k is not Ellipsis for k in keys) > 3:
+        return
+    np.testing.assert_array_equal(ops.get_item(x, tuple(keys)), x[tuple(keys)])
+
+
+EINSUMS = ["ij,jk->ik", "ij,kj->ik", "bij,bjk->bik", "ij->ji", "ij->", "ii->i", "ii", "i,j->ij", "abc,cde->abde", "aecd,abcd->acbe",
+           "acbe,aecd->abcd", "...ij,...jk->...ik", "ij,ij->", "ij,jk", "iji->j", "ij,kj,lk->il", "i...,i...->..."]
+
+
+@pytest.mark.parametrize("subscripts", EINSUMS)
+def test_einsum_is_numpys(subscripts):
+    rng = np.random.default_rng(0)
+    extents = dict(zip("abcdeijkl", (2, 3, 4, 5, 3, 4, 2, 3, 5), strict=True))
+    terms = subscripts.split("->")[0].replace("...", "").split(",")
+    arrays = [rng.standard_normal((2,) * ("..." in subscripts) + tuple(extents[c] for c in term)) for term in terms]
+    if subscripts.startswith("i..."):
+        arrays = [np.moveaxis(a, 0, 1) for a in arrays]
+    np.testing.assert_allclose(ops.einsum(subscripts, *arrays), np.einsum(subscripts, *arrays), rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["quantile", "percentile"])
+@pytest.mark.parametrize("method", ["linear", "lower", "higher", "midpoint", "nearest"])
+def test_quantiles_are_numpys(name, method):
+    x = np.random.default_rng(0).standard_normal((4, 5, 6))
+    q = np.array([0.0, 0.21, 0.5, 1.0]) * (100 if name == "percentile" else 1)
+    for axis in (None, 1, (0, 2)):
+        np.testing.assert_allclose(getattr(ops, name)(x, q, axis, method), getattr(np, name)(x, q, axis, method=method), rtol=1e-12)
+
+
+def test_dtypes_combine_by_kerass_rules():
+    small, wide, half = np.ones(2, "int8"), np.ones(2, "int64"), np.ones(2, "float16")
+    assert ops.add(wide, np.ones(2, "float32")).dtype == "float32"
+    assert ops.add(half, wide).dtype == "float16"
+    assert ops.add(small, 1).dtype == "int8" and ops.add(small, 1.5).dtype == "float32"
+    assert ops.divide(wide, wide).dtype == "float32" and ops.mean(small).dtype == "float32"
+    assert ops.sum(small > 0).dtype == "int32"
+
+
+def test_a_wrong_call_says_what_was_expected():
+    with pytest.raises(ShapeError, match=r"matmul expects.*\(2, 3\).*\(4, 5\)"):
+        ops.matmul(np.ones((2, 3)), np.ones((4, 5)))
+    with pytest.raises(ShapeError, match=r"broadcast.*\(2, 3\).*\(4,\)"):
+        trace_function(lambda x: ops.add(x, np.ones(4, "float32")), [placeholder(Spec((2, 3)))])
+    with pytest.raises(ShapeError, match="axis"):
+        ops.sum(np.ones((2, 3)), axis=2)
+    with pytest.raises(OutOfRangeError, match="between 0 and 2.*received 3 at position"):
+        ops.take(np.ones(3), [0, 3])
+    for call in (ops.nonzero, ops.unique, lambda x: ops.cond(ops.any(x), lambda: x, lambda: x)):
+        with pytest.raises(UnsupportedError, match=r"graphnet\.ops"):
+            trace_function(call, [placeholder(Spec((3,)))])
+
+
+def test_new_tensors_of_an_unknown_extent():
+    """zeros, arange and random numbers over the batch belong to the graph, at the user's level too."""
+    n = Dim.unknown("n")
+    x = placeholder(Spec((n, 3)))
+    for make in (lambda: ops.zeros(ops.shape(x)), lambda: ops.broadcast_to(np.ones(3, "float32"), ops.shape(x)),
+                 lambda: ops.expand_dims(ops.arange(ops.shape(x)[0], dtype="float32"), 1), lambda: ops.multiply(x, ops.size(x))):
+        y = ops.add(x, make())
+        assert y.shape == (None, 3)
+    graph, _ = trace_function(lambda v: ops.mean(ops.multiply(v, ops.shape(v)[0])), [x])
+    assert graph.verify().outputs[0].spec == Spec((), "float32")
+
+
+def test_loops_of_known_length_are_unrolled():
+    x = placeholder(Spec((2, 3)))
+    graph, _ = trace_function(lambda v: ops.fori_loop(0, 3, lambda i, y: ops.add(y, i), v), [x])
+    assert sum(isinstance(node.op, Add) for node in graph.nodes) == 3
+    graph, structure = trace_function(lambda v: ops.scan(lambda c, row: (c + row, c), ops.zeros(3), v), [x])
+    assert [t.shape for t in graph.verify().outputs] == [(3,), (2, 3)] and structure == (0, 1)
+
+
+def test_top_k_takes_the_first_of_equal_elements():
+    values, at = ops.top_k(np.array([1.0, 3.0, 3.0, 2.0, 3.0]), 4)
+    assert values.tolist() == [3, 3, 3, 2] and at.tolist() == [1, 2, 4, 3]
+
+
+def test_resize_keeps_a_constant_image_and_a_ramp():
+    x = np.broadcast_to(np.arange(8.0)[:, None], (8, 8))[..., None]
+    for interpolation in ("bilinear", "bicubic", "lanczos3", "lanczos5", "nearest"):
+        np.testing.assert_allclose(ops.image.resize(np.ones((5, 7, 2)), (11, 3), interpolation), 1.0, rtol=1e-12)
+    inner = ops.image.resize(x, (16, 8))[1:-1, 0, 0]
+    np.testing.assert_allclose(inner, (np.arange(1, 15) + 0.5) / 2 - 0.5)  # half_pixel_centers
+
+
+def test_attention_is_the_sum_that_it_says():
+    rng = np.random.default_rng(0)
+    q, k, v = (rng.standard_normal((2, n, 3, 4)) for n in (5, 6, 6))
+    logits = np.einsum("bthd,bshd->bhts", q, k) / math.sqrt(4)
+    weights = np.exp(logits) / np.exp(logits).sum(-1, keepdims=True)
+    np.testing.assert_allclose(ops.dot_product_attention(q, k, v), np.einsum("bhts,bshd->bthd", weights, v), rtol=1e-9)
+
+
+def test_constants_stay_constants_and_variables_are_read():
+    v = Variable(np.ones(3, "float32"), name="v")
+    graph, _ = trace_function(lambda x: ops.add(ops.add(x, v), np.ones(3, "float32")), [placeholder(Spec((3,)))])
+    assert [type(n.op) for n in graph.nodes if not n.inputs] == [Read, Constant]
