@@ -146,7 +146,10 @@ class Functional(Model):
         for node in self._nodes:
             if (node, 0) not in values:
                 self._replay(node, values)
-        return tree.map_structure(lambda t: values[t.key], self._outputs_structure)
+        results = self._outputs_structure
+        if isinstance(results, list) and len(results) == 1:
+            results = results[0]  # as in Keras: a list of one output is given as that output
+        return tree.map_structure(lambda t: values[t.key], results)
 
     def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
         """None: the outputs carry the masks that the layers inside gave them."""
