@@ -1,50 +1,109 @@
-"""The depthwise kernel against the reference: odd channels, borders, strides, dilation, multipliers, epilogues, guard values around."""
+"""Depthwise convolutions against a sum written out in float64: channels that fill vectors or not, 1 to 3 axes, epilogues."""
 import itertools
+import math
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from lowered import close, run
 
-import lowered
+from graphnet.backends.cpu.kernels.convolution import required_halo
 from graphnet.backends.cpu.kernels.depthwise import lower_depthwise
 from graphnet.backends.cpu.simd import LANES
+from graphnet.backends.cpu.tiles import HALF, LANE_MOST, WIDTH
 from graphnet.graph import Spec
 from graphnet.ops.convolution import DepthwiseConv
-from graphnet.ops.elementwise import Add, Clip, Multiply, Tanh
+from graphnet.ops.elementwise import Add, Clip, Tanh
 from graphnet.passes.fuse import Epilogue
 
-
-def draw(*shape):
-    return np.random.default_rng(sum(shape)).standard_normal(shape).astype("float32")
+TOLERANCE = 1e-5  # of the largest output
 
 
-def check(op, arrays, epilogue=None, layout="dense"):
-    """The lowering against the same op in float64."""
-    want = (epilogue or op).reference(*[a.astype("float64") for a in arrays])
+def random(*shape, seed=0):
+    return np.random.default_rng(seed).standard_normal(shape).astype("float32")
+
+
+def convolved(x, kernel, strides, pads, dilation):
+    """A sum over kernel elements of strided slices, each channel times its own weights."""
+    x = np.pad(x.astype("float64"), ((0, 0), *pads, (0, 0)))
+    size, multiplier = kernel.shape[:-2], kernel.shape[-1]
+    out = [(e - (k - 1) * d - 1) // s + 1 for e, k, d, s in zip(x.shape[1:-1], size, dilation, strides, strict=True)]
+    y = np.zeros((len(x), *out, x.shape[-1], multiplier))
+    for at in itertools.product(*map(range, size)):
+        places = tuple(slice(k * d, k * d + (o - 1) * s + 1, s) for k, d, o, s in zip(at, dilation, out, strides, strict=True))
+        y += x[(slice(None), *places)][..., None] * kernel[at]
+    return y.reshape(*y.shape[:-2], -1)
+
+
+def computed(op, x, w, *more, constant=True, layout="dense", to="dense"):
+    """The op's kernels on arrays; an Epilogue's further operands are inputs."""
+    producer, epilogue = (op.producer, op) if isinstance(op, Epilogue) else (op, None)
 
     def lower(inputs, outputs, builder):
-        return lower_depthwise(op, inputs, outputs, builder, epilogue)
-    got, = lowered.run(lower, arrays, [Spec(want.shape, "float32")], layout)
-    assert np.abs(got - want).max(initial=0) <= 1e-6 * max(1.0, np.abs(want).max(initial=0))
+        inputs = [inputs[0], builder.constant(w), *inputs[1:]] if constant else inputs
+        return lower_depthwise(producer, inputs, outputs, builder, epilogue)
+    spec = op.infer(*[Spec(a.shape, "float32") for a in (x, w, *more)])
+    found = run(lower, [x, *more] if constant else [x, w, *more], [spec], layout, to)
+    return None if found is None else found[0]
 
 
-@pytest.mark.parametrize("channels", [1, LANES - 1, LANES, LANES + 1, 37])
-@pytest.mark.parametrize("stride, padding, dilation", [(1, "same", 1), (2, "same", 1), (1, "valid", 1), (1, "same", 2), (3, "same", 1)])
-def test_channels_and_borders(channels, stride, padding, dilation):
-    check(DepthwiseConv((stride, stride), padding, (dilation, dilation)), [draw(2, 7, 6, channels), draw(3, 3, channels, 1)])
+@pytest.mark.parametrize("channels", [1, 3, LANES - 1, LANES, LANES + 1, WIDTH - 1, WIDTH, WIDTH + HALF, 2 * WIDTH + LANES + 2])
+@pytest.mark.parametrize("width", [1, 2, LANE_MOST, LANE_MOST + 1, 3 * LANE_MOST + 2])
+def test_extents(channels, width):
+    x, w = random(2, 5, width, channels), random(3, 3, channels, 1, seed=1)
+    close(computed(DepthwiseConv((1, 1), "same"), x, w), convolved(x, w, (1, 1), ((1, 1), (1, 1)), (1, 1)), TOLERANCE)
 
 
-@pytest.mark.parametrize("height, width", list(itertools.product((1, 2, 3, 5), repeat=2)))
-def test_small_pictures(height, width):
-    check(DepthwiseConv((1, 1), "same", (1, 1)), [draw(1, height, width, LANES + 3), draw(3, 3, LANES + 3, 1)])
+@st.composite
+def convolutions(draw):
+    rank = draw(st.integers(1, 3))
+    size = [draw(st.integers(1, 4 if rank < 3 else 2)) for _ in range(rank)]
+    dilation = [draw(st.integers(1, 2)) for _ in range(rank)]
+    strides = [draw(st.integers(1, 3)) for _ in range(rank)]
+    pads = [(draw(st.integers(0, 2)), draw(st.integers(0, 2))) for _ in range(rank)]
+    reach = [(k - 1) * d + 1 for k, d in zip(size, dilation, strict=True)]
+    spatial = [draw(st.integers(max(1, r - sum(p)), r + (12 if rank < 3 else 4))) for r, p in zip(reach, pads, strict=True)]
+    channels = draw(st.sampled_from([1, 2, LANES, LANES + 3, WIDTH + LANES]))
+    return ((draw(st.integers(1, 3)), *spatial, channels), (*size, channels, draw(st.sampled_from([1, 1, 2, 3]))),
+            tuple(strides), tuple(pads), tuple(dilation))
 
 
-def test_other_windows_multipliers_and_one_axis():
-    check(DepthwiseConv((1, 1), "same", (1, 1)), [draw(2, 8, 9, 5), draw(5, 2, 5, 3)])
-    check(DepthwiseConv((2,), "same", (1,)), [draw(2, 9, 7), draw(4, 7, 2)], layout="padded")
+@settings(max_examples=40, deadline=None)
+@given(convolutions(), st.booleans(), st.sampled_from([("dense", "dense"), ("padded", "padded"), ("reversed", "dense")]))
+def test_convolutions(shapes, constant, layouts):
+    x_shape, w_shape, strides, pads, dilation = shapes
+    x, w = random(*x_shape), random(*w_shape, seed=1)
+    found = computed(DepthwiseConv(strides, pads, dilation), x, w, constant=constant, layout=layouts[0], to=layouts[1])
+    close(found, convolved(x, w, strides, pads, dilation), TOLERANCE)
 
 
-def test_epilogues():
-    op = DepthwiseConv((1, 1), "same", (1, 1))
-    arrays = [draw(2, 6, 6, 21), draw(3, 3, 21, 1), draw(21)]
-    check(op, arrays, Epilogue(op, 2, ((Add(), (0, 1)), (Clip(0.0, 6.0), (2,)))))
-    check(op, arrays, Epilogue(op, 2, ((Add(), (0, 1)), (Tanh(), (2,)), (Multiply(), (3, 1)))))
+@pytest.mark.parametrize("channels", [5, WIDTH, WIDTH + 3])
+@pytest.mark.parametrize("multiplier", [1, 2])
+@pytest.mark.parametrize("last", [Clip(0.0, 6.0), Tanh()])
+def test_epilogues(channels, multiplier, last):
+    x, w = random(2, 7, 6, channels), random(3, 3, channels, multiplier, seed=1)
+    bias, residual = random(channels * multiplier, seed=2), random(2, 7, 6, channels * multiplier, seed=3)
+    op = Epilogue(DepthwiseConv((1, 1), "same"), 2, ((Add(), (0, 1)), (Add(), (3, 2)), (last, (4,))))
+    exact = last.reference(convolved(x, w, (1, 1), ((1, 1), (1, 1)), (1, 1)) + bias + residual)
+    close(computed(op, x, w, bias, residual, to="padded"), exact, TOLERANCE)
+
+
+def test_nan_survives_relu():
+    x, w = random(1, 4, 4, LANES + 2), random(2, 2, LANES + 2, 1, seed=1)
+    x[0, 2, 1, [0, -1]] = np.nan
+    op = Epilogue(DepthwiseConv(), 2, ((Clip(0.0, math.inf), (0,)),))
+    found = computed(op, x, w)
+    exact = op.reference(x.astype("float64"), w.astype("float64"))
+    assert np.isnan(found).sum() == np.isnan(exact).sum() == 8
+    close(found, exact, TOLERANCE)
+
+
+def test_declines_and_empty_batches():
+    x, w = random(1, 4, 4, 3), random(2, 2, 3, 1)
+    assert computed(DepthwiseConv(), x.astype("float64"), w.astype("float64")) is None
+    assert computed(DepthwiseConv(), x[:0], w).shape == (0, 3, 3, 3)
+
+
+def test_halo():
+    assert required_halo(DepthwiseConv((2, 2), "same"), (1, 8, 9, 4), (3, 3, 4, 1)) == ((0, 0), (0, 1), (1, 1), (0, 0))
