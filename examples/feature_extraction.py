@@ -15,7 +15,7 @@ import graphnet
 DATA = pathlib.Path(__file__).resolve().parent / "data"
 LAYERS = ("activation_2", "add_1", "add_4")  # early edges, parts of a face, and what the classifier sees
 EMOTIONS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
-FACES = {"astronaut": (45, 160, 130), "cat": (20, 90, 180)}  # top, left and side of the square to look at
+FACES = {"astronaut": (45, 160, 130), "cat": (0, 80, 300)}  # top, left and side of the square to look at
 
 
 def face(photograph, top, left, side, size=64):
@@ -29,20 +29,17 @@ def face(photograph, top, left, side, size=64):
     return grey[..., None] / 127.5 - 1
 
 
-def sheet(activations, zoom_to=96, across=8):
-    """The first channels of one layer as a sheet of grey pictures, each stretched to its own range."""
+def sheet(activations, size=96, across=8):
+    """The first channels of one layer as a row of grey pictures, each stretched to its own range."""
     height, width, channels = activations.shape
-    zoom = max(1, zoom_to // height)
-    tiles = []
+    rows, columns = np.arange(size) * height // size, np.arange(size) * width // size
+    pictures = []
     for c in range(min(channels, across)):
         channel = activations[..., c]
         low, high = channel.min(), channel.max()
         grey = np.uint8(255 * (channel - low) / max(high - low, 1e-9))
-        tile = np.full((zoom_to + 4, zoom_to + 4), 255, np.uint8)
-        big = np.kron(grey, np.ones((zoom, zoom), np.uint8))[:zoom_to, :zoom_to]
-        tile[2:2 + big.shape[0], 2:2 + big.shape[1]] = big
-        tiles.append(tile)
-    return np.concatenate(tiles, axis=1)
+        pictures.append(np.pad(grey[rows][:, columns], 2, constant_values=255))
+    return np.concatenate(pictures, axis=1)
 
 
 def write_png(path, grey):
@@ -67,7 +64,7 @@ def main():
     print(f"loaded {model.name!r}: {len(model.layers)} layers, {model.count_params():,} parameters, in {1e3 * (time.perf_counter() - start):.0f} ms")
 
     start = time.perf_counter()
-    graphnet.utils.plot_model(model, out / "graph.png", show_shapes=True, dpi=70)
+    graphnet.utils.plot_model(model, out / "graph.png", show_shapes=True, show_layer_names=True, dpi=70)
     print(f"drew {model.graph.number_of_nodes()} calls and {model.graph.number_of_edges()} edges into {out / 'graph.png'} "
           f"in {1e3 * (time.perf_counter() - start):.0f} ms")
 
