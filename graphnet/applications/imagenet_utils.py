@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from graphnet import config, ops
+from graphnet import config
+from graphnet.ops.elementwise import cast, divide, subtract
+from graphnet.ops.shape import flip
 from graphnet.settings import settings
 
 CLASS_INDEX = "imagenet_class_index.json"
@@ -43,9 +45,9 @@ def preprocess_input(x: Any, data_format: str | None = None, mode: str = "caffe"
     if mode not in ("caffe", "tf", "torch"):
         raise ValueError(f"preprocess_input expects mode 'caffe', 'tf' or 'torch'; received mode={mode!r}.")
     data_format = config.standardize_data_format(data_format)
-    x = ops.cast(x, config.floatx()) if "float" not in str(getattr(x, "dtype", "")) else x
+    x = cast(x, config.floatx()) if "float" not in str(getattr(x, "dtype", "")) else x
     if mode == "tf":
-        return ops.subtract(ops.divide(x, 127.5), 1.0)
+        return subtract(divide(x, 127.5), 1.0)
     first = data_format == "channels_first"
     axis = -3 if first else -1
     if x.shape[axis] != 3:
@@ -54,8 +56,8 @@ def preprocess_input(x: Any, data_format: str | None = None, mode: str = "caffe"
     def along(values: Sequence[float]) -> np.ndarray:
         return np.asarray(values, str(x.dtype)).reshape((3, 1, 1) if first else (3,))
     if mode == "caffe":
-        return ops.subtract(ops.flip(x, axis), along(MEANS["caffe"]))
-    return ops.divide(ops.subtract(ops.divide(x, 255.0), along(MEANS["torch"])), along(DEVIATIONS))
+        return subtract(flip(x, axis), along(MEANS["caffe"]))
+    return divide(subtract(divide(x, 255.0), along(MEANS["torch"])), along(DEVIATIONS))
 
 
 @functools.cache

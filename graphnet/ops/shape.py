@@ -58,7 +58,8 @@ class Transpose(View):
 
     def infer(self, x: Spec) -> Spec:
         if sorted(self.axes) != list(range(len(x.shape))):
-            raise ShapeError(f"transpose expects each of the axes 0..{len(x.shape) - 1} once (ndim={len(x.shape)}); received axes={self.axes}.")
+            raise ShapeError(f"transpose expects each of the axes 0..{len(x.shape) - 1} once (ndim={len(x.shape)}); received "
+                             f"axes={self.axes}.")
         return Spec(tuple([x.shape[a] for a in self.axes]), x.dtype)
 
     def reference(self, x: np.ndarray) -> np.ndarray:
@@ -76,7 +77,8 @@ def _length(extent: Any, start: Any, stop: Any, step: int) -> Any:
         return len(range(*slice(start, stop, step).indices(extent)))
     if step < 0:
         if start is not None or stop is not None:
-            raise ShapeError("A slice with a negative step over an unknown extent takes the whole axis: x[::-1]; received bounds too.")
+            raise ShapeError("A slice with a negative step over an unknown extent takes the whole axis: x[::-1]; received "
+                             "bounds too.")
         return (extent + (-step - 1)) // -step
     start = 0 if start is None else start + extent if type(start) is int and start < 0 else start
     stop = extent if stop is None else stop + extent if type(stop) is int and stop < 0 else stop
@@ -97,7 +99,11 @@ class Slice(View):
                            for s, a, b, c in zip(x.shape, self.starts, self.stops, self.steps, strict=True)]), x.dtype)
 
     def bind(self, extents: Any) -> "Slice":
-        return Slice(bound(self.starts, extents), bound(self.stops, extents), self.steps)
+        starts = bound(self.starts, extents)
+        for axis, (start, value) in enumerate(zip(self.starts, starts, strict=True)):
+            if type(start) is Dim and value < 0:
+                raise ShapeError(f"slice: expected an input large enough for a start of {start} on axis {axis}; with this input it is {value}.")
+        return Slice(starts, bound(self.stops, extents), self.steps)
 
     def reference(self, x: np.ndarray) -> np.ndarray:
         return x[tuple(map(slice, self.starts, self.stops, self.steps))]
@@ -115,7 +121,8 @@ class BroadcastTo(View):
     shape: tuple[Any, ...] = ()
 
     def infer(self, x: Spec) -> Spec:
-        if broadcast([x.shape, self.shape], "broadcast_to") != self.shape and all(type(s) is int for s in (*x.shape, *self.shape)):
+        if broadcast([x.shape, self.shape], "broadcast_to") != self.shape and all(type(s) is int for s in (*x.shape,
+                                                                                                           *self.shape)):
             raise ShapeError(f"broadcast_to cannot make shape {self.shape} out of {x.shape}: its extents must be 1 or equal.")
         return Spec(self.shape, x.dtype)
 
@@ -140,15 +147,18 @@ class Concatenate(Op):
         out = list(specs[0].shape)
         for spec in specs[1:]:
             if len(spec.shape) != len(out):
-                raise ShapeError(f"concatenate expects operands of one ndim; received shapes {', '.join(str(shown(s.shape)) for s in specs)}.")
+                raise ShapeError("concatenate expects operands of one ndim; received shapes "
+                                 f"{', '.join(str(shown(s.shape)) for s in specs)}.")
             for axis, extent in enumerate(spec.shape):
                 if axis == self.axis:
                     out[axis] = out[axis] + extent
                 elif isinstance(out[axis], Dim) and type(extent) is int:
                     out[axis] = extent
                 elif type(out[axis]) is int and type(extent) is int and out[axis] != extent:
-                    raise ShapeError(f"concatenate along axis={self.axis} expects operands that agree on every other axis; received shapes "
-                                     f"{', '.join(str(shown(s.shape)) for s in specs)}, which differ on axis {axis}: {out[axis]} and {extent}.")
+                    raise ShapeError(f"concatenate along axis={self.axis} expects operands that agree on every other axis; "
+                                     "received shapes "
+                                     f"{', '.join(str(shown(s.shape)) for s in specs)}, which differ on axis {axis}: "
+                                     f"{out[axis]} and {extent}.")
         return Spec(tuple(out), dtypes.result_type(*[s.dtype for s in specs]))
 
     def reference(self, *arrays: np.ndarray) -> np.ndarray:
@@ -305,7 +315,8 @@ def squeeze(x: Any, axis: int | Sequence[int] | None = None) -> Any:
     """
     x = to_tensor(x)
     extents = shape(x)
-    axes = tuple(i for i, s in enumerate(extents) if type(s) is int and s == 1) if axis is None else normalize_axes(axis, x.ndim, "squeeze")
+    axes = tuple(i for i, s in enumerate(extents) if type(s) is int and s == 1) if axis is None else normalize_axes(axis, x.ndim,
+                                                                                                                    "squeeze")
     for a in axes:
         if type(extents[a]) is int and extents[a] != 1:
             raise ShapeError(f"squeeze expects axes of extent 1; received axis={a} of an operand of shape {shown(extents)}.")
@@ -442,7 +453,8 @@ def repeat(x: Any, repeats: int, axis: int | None = None) -> Any:
     x = to_tensor(x)
     if not isinstance(repeats, (int, np.integer)):
         raise ValueError(f"repeat expects a whole number of repeats; received {repeats!r}.")
-    return Repeat(int(repeats), 0)(Reshape((-1,))(x)) if axis is None else Repeat(int(repeats), normalize_axis(axis, x.ndim, "repeat"))(x)
+    return Repeat(int(repeats), 0)(Reshape((-1,))(x)) if axis is None else Repeat(int(repeats), normalize_axis(axis, x.ndim,
+                                                                                                               "repeat"))(x)
 
 
 @public

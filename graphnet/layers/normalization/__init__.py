@@ -7,4 +7,7 @@ from graphnet.layers.normalization.rms_normalization import RMSNormalization as 
 from graphnet.layers.normalization.spectral_normalization import SpectralNormalization as SpectralNormalization
 from graphnet.layers.normalization.unit_normalization import UnitNormalization as UnitNormalization
 
-__all__ = [name for name, value in list(globals().items()) if isinstance(value, type)]  # the classes: a star takes no submodules along
+__all__ = [
+    "BatchNormalization", "GroupNormalization", "LayerNormalization", "Normalization", "RMSNormalization", "SpectralNormalization",
+    "UnitNormalization",
+]

@@ -5,9 +5,8 @@ from graphnet import config
 from graphnet.layers.arguments import whole_numbers
 from graphnet.layers.input_spec import InputSpec
 from graphnet.layers.layer import Layer
-from graphnet.layers.reshaping.interpolation import METHODS, resized
 from graphnet.ops.convert import shape
-from graphnet.ops.convolution import channels_last
+from graphnet.ops.image import KERNELS, resize
 from graphnet.ops.shape import repeat
 from graphnet.registry import builtin
 
@@ -67,7 +66,7 @@ class UpSampling2D(BaseUpSampling):
     """Images enlarged by whole factors: (N, H, W, C) -> (N, H * size[0], W * size[1], C).
 
     Arguments: ``size`` (a number, or one for each axis), ``data_format``, ``interpolation`` ("nearest": each pixel is repeated; "bilinear", "bicubic",
-    "lanczos3", "lanczos5": a mean of neighbours, for which height and width must be known). Raises ShapeError where the input's ndim is not 4.
+    "lanczos3", "lanczos5": a mean of neighbours). Raises ShapeError where the input's ndim is not 4.
     Source: https://keras.io/api/layers/reshaping_layers/up_sampling2d/
 
     Example:
@@ -82,17 +81,15 @@ class UpSampling2D(BaseUpSampling):
     def __init__(self, size: Any = 2, data_format: str | None = None, interpolation: str = "nearest", **kwargs: Any) -> None:
         super().__init__(size, data_format, **kwargs)
         self.interpolation = interpolation.lower()
-        if self.interpolation not in METHODS:
-            raise ValueError(f"Layer {self.name!r} (UpSampling2D) expects interpolation to be one of {', '.join(METHODS)}; received {interpolation!r}.")
+        if self.interpolation != "nearest" and self.interpolation not in KERNELS:
+            raise ValueError(f"Layer {self.name!r} (UpSampling2D) expects interpolation to be one of nearest, {', '.join(KERNELS)}; "
+                             f"received {interpolation!r}.")
 
     def call(self, inputs: Any) -> Any:
         if self.interpolation == "nearest":
             return super().call(inputs)
-
-        def enlarged(x: Any) -> Any:
-            _, height, width, _ = shape(x)
-            return resized(x, (height * self.size[0], width * self.size[1]), self.interpolation, who=f"Layer {self.name!r} (UpSampling2D)")
-        return channels_last(enlarged, inputs, self.data_format)
+        height, width = shape(inputs)[1:3] if self.data_format == "channels_last" else shape(inputs)[2:]
+        return resize(inputs, (height * self.size[0], width * self.size[1]), self.interpolation, data_format=self.data_format)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "interpolation": self.interpolation}
