@@ -9,7 +9,7 @@ LEVELS = [
     {"errors", "settings", "tree"},
     {"dtypes", "dims"},
     {"graph", "registry"},
-    {"tracing", "module", "identifiers"},
+    {"tracing", "module", "identifiers", "masking"},
     {"op"},
     {"config"},
     {"ops", "backends.numpy"},

@@ -8,9 +8,9 @@ from typing import Any
 
 import h5py
 
+from graphnet import registry
 from graphnet.errors import FileFormatError
 from graphnet.layers.serialization import deserialize
-from graphnet.models.model import Model
 from graphnet.saving import legacy_h5, weights_h5
 from graphnet.saving.assignment import apply
 
@@ -32,7 +32,7 @@ def load_model(filepath: Any, custom_objects: Mapping[str, Any] | None = None, c
         config, training, file = _read_hdf5(path)
     with file:
         model = deserialize(config, custom_objects)
-        if not isinstance(model, Model):
+        if not isinstance(model, registry.find_builtin("models", "Model")):
             raise FileFormatError(f"{path}: the file holds a {type(model).__name__}, not a model.")
         _build(model, config)
         _apply(file, model, str(path))
