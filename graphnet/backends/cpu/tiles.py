@@ -136,7 +136,8 @@ def write(builder: Any, t: Tile, c: list[Any], address: Any, step: Any) -> None:
 def accumulate(typingctx: Any, tile: Any, x: Any, x_step: Any, w: Any, w_step: Any, k: Any, steps: Any) -> Any:
     """tile += x[:, k:k+steps] w[k:k+steps, :], rows of x and of w `x_step` and `w_step` apart; step u goes into copy u."""
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return gathered(builder, multiply_add(builder, tile, parts(builder, args[0]), *args[1:6], steps.literal_value))
+        c, (x, x_step, w, w_step, k) = parts(builder, args[0]), args[1:6]
+        return gathered(builder, multiply_add(builder, tile, c, x, x_step, w, w_step, k, steps.literal_value))
     return tile(tile, A, A, A, A, A, steps), codegen
 
 
