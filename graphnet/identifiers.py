@@ -1,4 +1,5 @@
-"""What users and files mean by "glorot_uniform", {"class_name": ..., "config": ...}, a class, an object or a function: the object.
+"""What users and files mean by "glorot_uniform", {"class_name": ..., "config": ...}, a class, an object or a function: the
+object.
 
 Activations, initializers, regularizers and constraints (the kinds) are all named, read and written in this one way.
 """
@@ -39,7 +40,9 @@ def get(kind: str, identifier: Any) -> Any:
 
 
 def deserialize(kind: str, config: Any, custom_objects: Any = None) -> Any:
-    """The object that a config from a file describes; files of Keras 3 and of Keras 2 differ in what stands beside the class name."""
+    """The object that a config from a file describes; files of Keras 3 and of Keras 2 differ in what stands beside the class
+    name.
+    """
     if isinstance(config, str) or not isinstance(config, dict):
         found = named(kind, config, custom_objects) if isinstance(config, str) else config
         return get(kind, found if found is not None else config)
@@ -77,7 +80,9 @@ def serialize(kind: str, thing: Any) -> Any:
             return thing.__name__
         return {"module": "builtins", "class_name": "function", "config": registered, "registered_name": "function"}
     if not hasattr(thing, "get_config"):
-        raise ValueError(f"{own.__name__} expects get_config(self) -> dict, to be written to a file. Add it, and register the class.")
+        raise ValueError(f"{own.__name__} expects get_config(self) -> dict, to be written to a file. Add it, and register the "
+                         "class.")
     built_in = next((k for k in (kind, "layers") if registry.find_builtin(k, own.__name__) is own), None)
     module = f"keras.{built_in}" if built_in else own.__module__
-    return {"module": module, "class_name": own.__name__, "config": thing.get_config(), "registered_name": custom or (None if built_in else own.__name__)}
+    return {"module": module, "class_name": own.__name__, "config": thing.get_config(),
+            "registered_name": custom or (None if built_in else own.__name__)}

@@ -1,4 +1,4 @@
-"""Random tensors, as Keras 3 has them: an int seed gives the same numbers each time, a `SeedGenerator` (or None: a global one) new ones."""
+"""Random tensors, as Keras 3 has them: an int seed gives the same numbers each time, a `SeedGenerator` or None new ones."""
 import math
 import random as python_random
 from collections.abc import Callable, Sequence
@@ -29,9 +29,11 @@ def make_default_seed() -> int:
 
 @builtin("random")
 class SeedGenerator(Module):
-    """A source of seeds: each draw gives a new one. Its state, two words, is a variable, so a model saves it and a graph advances it.
+    """A source of seeds: each draw gives a new one. Its state, two words, is a variable, so a model saves it and a graph
+    advances it.
 
-    Arguments: ``seed`` a whole number, or None for one drawn from Python's generator. Source: https://keras.io/api/random/seed_generator/
+    Arguments: ``seed`` a whole number, or None for one drawn from Python's generator. Source:
+    https://keras.io/api/random/seed_generator/
 
     Example:
 
@@ -47,7 +49,8 @@ class SeedGenerator(Module):
             raise ValueError(f"SeedGenerator expects seed to be a whole number or None; received seed={seed!r}.")
         self.name = name or NAMES.unique("seed_generator")
         self._seed = seed
-        self.state = Variable(_words(make_default_seed() if seed is None else int(seed)), trainable=False, name="seed_generator_state",
+        self.state = Variable(_words(make_default_seed() if seed is None else int(seed)), trainable=False,
+                              name="seed_generator_state",
                               path=f"{self.name}/seed_generator_state")
         self.state.is_seed = True  # type: ignore[attr-defined]
 
@@ -131,7 +134,8 @@ def _drawn(op_class: type[Op], shape: Any, dtype: str, seed: Any, *parameters: A
 def _float(dtype: Any) -> str:
     dtype = dtypes.standardize_dtype(dtype)
     if dtype not in dtypes.FLOATS:
-        raise ValueError(f"Random numbers of this kind are floats; received dtype={dtype!r}. Use graphnet.random.randint for integers.")
+        raise ValueError(f"Random numbers of this kind are floats; received dtype={dtype!r}. Use graphnet.random.randint for "
+                         "integers.")
     return dtype
 
 
@@ -169,7 +173,8 @@ def uniform(shape: Sequence[Any], minval: Any = 0.0, maxval: Any = 1.0, dtype: A
     if dtype is not None and dtypes.standardize_dtype(dtype) in dtypes.INTS:
         return randint(shape, minval, maxval, dtype, seed)
     x = _drawn(RandomUniform, shape, _float(dtype), seed)
-    width = maxval - minval if isinstance(minval, (int, float)) and isinstance(maxval, (int, float)) else ops.subtract(maxval, minval)
+    numbers = isinstance(minval, (int, float)) and isinstance(maxval, (int, float))
+    width = maxval - minval if numbers else ops.subtract(maxval, minval)
     return _moved(x, width, minval)
 
 
@@ -309,7 +314,9 @@ def binomial(shape: Sequence[Any], counts: Any, probabilities: Any, dtype: Any =
         >>> random.binomial((2,), 5, 1.0, seed=1)
         array([5., 5.], dtype=float32)
     """
-    return _drawn(RandomBinomial, shape, dtypes.standardize_dtype(dtype), seed, ops.convert_to_tensor(counts), ops.convert_to_tensor(probabilities))
+    return _drawn(RandomBinomial, shape, dtypes.standardize_dtype(dtype), seed, ops.convert_to_tensor(counts),
+                  ops.convert_to_tensor(probabilities))
 
 
-__all__ = ["SeedGenerator", "beta", "binomial", "categorical", "dropout", "gamma", "normal", "randint", "shuffle", "truncated_normal", "uniform"]
+__all__ = ["SeedGenerator", "beta", "binomial", "categorical", "dropout", "gamma", "normal", "randint", "shuffle",
+           "truncated_normal", "uniform"]

@@ -95,7 +95,8 @@ def test_softmax_over_several_axes():
     np.testing.assert_allclose(ops.softmax(x, (0, 2)), np.exp(x) / np.exp(x).sum((0, 2), keepdims=True), rtol=1e-12)
 
 
-@pytest.mark.parametrize("slope, top, threshold", [(0.0, None, 0.0), (0.1, None, 0.0), (0.0, 6.0, 0.0), (0.0, 4.0, 1.0), (0.3, 4.0, 1.0)])
+@pytest.mark.parametrize("slope, top, threshold", [(0.0, None, 0.0), (0.1, None, 0.0), (0.0, 6.0, 0.0), (0.0, 4.0, 1.0),
+                                                   (0.3, 4.0, 1.0)])
 def test_relu_with_arguments(slope, top, threshold):
     x = np.linspace(-5, 9, 57)
     expected = np.where(x > threshold, np.minimum(x, np.inf if top is None else top), slope * (x - threshold))

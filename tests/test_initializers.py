@@ -1,4 +1,6 @@
-"""Initializers: shapes, statistics, seeds, configs. Random numbers: distributions, seeds, state. Regularizers and constraints: formulas."""
+"""Initializers: shapes, statistics, seeds, configs. Random numbers: distributions, seeds, state. Regularizers and constraints:
+formulas.
+"""
 import math
 
 import numpy as np
@@ -10,7 +12,8 @@ from graphnet.graph import Spec
 from graphnet.ops.random import RandomUniform, words
 from graphnet.tracing import placeholder, trace_function
 
-NAMES = ["Constant", "GlorotNormal", "GlorotUniform", "HeNormal", "HeUniform", "Identity", "LecunNormal", "LecunUniform", "Ones", "Orthogonal",
+NAMES = ["Constant", "GlorotNormal", "GlorotUniform", "HeNormal", "HeUniform", "Identity", "LecunNormal", "LecunUniform", "Ones",
+         "Orthogonal",
          "RandomNormal", "RandomUniform", "TruncatedNormal", "VarianceScaling", "Zeros"]
 
 
@@ -36,7 +39,8 @@ def test_names_configs_and_shapes(name):
 def test_variance(name, shape):
     field = math.prod(shape[:-2])
     inputs, outputs = shape[-2] * field, shape[-1] * field
-    expected = {"Glorot": 2 / (inputs + outputs), "He": 2 / inputs, "Lecun": 1 / inputs}[name.removesuffix("Normal").removesuffix("Uniform")]
+    expected = {"Glorot": 2 / (inputs + outputs), "He": 2 / inputs,
+                "Lecun": 1 / inputs}[name.removesuffix("Normal").removesuffix("Uniform")]
     value = getattr(initializers, name)(seed=3)(shape).astype("float64")
     assert abs(value.var() / expected - 1) < 0.03 and abs(value.mean()) < 4 * math.sqrt(expected / value.size)
 
@@ -150,7 +154,8 @@ def test_seed_generators_count():
 def test_regularizers():
     x = np.random.default_rng(0).standard_normal((4, 3))
     l1, l2 = np.abs(x).sum(), np.square(x).sum()
-    for made, expected in ((regularizers.L1(0.3), 0.3 * l1), (regularizers.L2(0.2), 0.2 * l2), (regularizers.L1L2(0.3, 0.2), 0.3 * l1 + 0.2 * l2),
+    for made, expected in ((regularizers.L1(0.3), 0.3 * l1), (regularizers.L2(0.2), 0.2 * l2),
+                           (regularizers.L1L2(0.3, 0.2), 0.3 * l1 + 0.2 * l2),
                            (regularizers.L1L2(), 0.0)):
         np.testing.assert_allclose(made(x), expected, rtol=1e-12)
         again = regularizers.deserialize(regularizers.serialize(made))

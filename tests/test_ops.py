@@ -1,4 +1,6 @@
-"""Every op, over the registry and its samples: what `infer` says is what `reference` gives. And public functions against numpy."""
+"""Every op, over the registry and its samples: what `infer` says is what `reference` gives. And public functions against
+numpy.
+"""
 import doctest
 import importlib
 import math
@@ -18,7 +20,8 @@ from graphnet.ops.elementwise import Add
 from graphnet.ops.shape import Concatenate, Reshape, Slice, Transpose
 from graphnet.tracing import placeholder, trace_function
 
-SAMPLES = [pytest.param(op, arrays, id=f"{name}-{i}") for name, op_class in sorted(OPS.items())
+PRIMITIVES = {name: op_class for name, op_class in sorted(OPS.items()) if op_class.__module__.startswith("graphnet.ops.")}
+SAMPLES = [pytest.param(op, arrays, id=f"{name}-{i}") for name, op_class in PRIMITIVES.items()
            for i, (op, arrays) in enumerate(op_class.samples())]
 FAMILIES = [f"graphnet.ops.{m.name}" for m in pkgutil.iter_modules(ops.__path__) if m.name not in ("nn", "numpy")]
 
@@ -31,9 +34,9 @@ def listed(result):
     return result if isinstance(result, tuple) else (result,)
 
 
-@pytest.mark.parametrize("name", sorted(OPS))
+@pytest.mark.parametrize("name", PRIMITIVES)
 def test_op_has_all_members(name):
-    op_class = OPS[name]
+    op_class = PRIMITIVES[name]
     assert op_class.reference is not Op.reference and op_class.infer is not Op.infer
     assert list(op_class.samples()), "samples() gives nothing"
     assert op_class.__doc__
@@ -65,21 +68,21 @@ def test_infer_with_an_unknown_batch(op, arrays):
     assert [tuple(dims.evaluate(s, extents) for s in spec.shape) for spec in inferred] == [s.shape for s in expected]
 
 
-@pytest.mark.parametrize("name", sorted(n for n, c in OPS.items() if issubclass(c, Elementwise)))
+@pytest.mark.parametrize("name", [n for n, c in PRIMITIVES.items() if issubclass(c, Elementwise)])
 @pytest.mark.parametrize("shape", [(0,), (1,), (3, 0, 2), (1, 1), ()])
 def test_elementwise_of_empty_and_single(name, shape):
-    op, arrays = next(iter(OPS[name].samples()))
+    op, arrays = next(iter(PRIMITIVES[name].samples()))
     inputs = [np.ones(shape, a.dtype) for a in arrays]
     result = op.reference(*inputs)
     spec = op.infer(*map(spec_of, inputs))
     assert (result.shape, result.dtype.name) == (spec.shape, spec.dtype)
 
 
-@pytest.mark.parametrize("name", sorted(n for n, c in OPS.items() if issubclass(c, Reduction)))
+@pytest.mark.parametrize("name", [n for n, c in PRIMITIVES.items() if issubclass(c, Reduction)])
 @pytest.mark.parametrize("shape, axes", [((3, 0), (0,)), ((1, 4), (0,)), ((4, 1), (0, 1))])
 @pytest.mark.parametrize("keepdims", [False, True])
 def test_reductions_of_empty_and_single(name, shape, axes, keepdims):
-    op = OPS[name](axes, keepdims)
+    op = PRIMITIVES[name](axes, keepdims)
     x = np.ones(shape, "float32")
     spec = op.infer(spec_of(x))
     result = op.reference(x)
@@ -101,7 +104,8 @@ def test_examples_in_docstrings(family):
 
 def test_keras_names_of_nodes():
     """Files name the nodes of ops as Keras's classes."""
-    for name in ("GetItem", "Add", "NotEqual", "Any", "Mean", "Square", "ExpandDims", "LogicalNot", "Matmul", "Einsum", "Absolute", "Sum",
+    for name in ("GetItem", "Add", "NotEqual", "Any", "Mean", "Square", "ExpandDims", "LogicalNot", "Matmul", "Einsum",
+                 "Absolute", "Sum",
                  "Relu", "Softmax", "BatchNorm", "LayerNorm", "OneHot", "SVD", "Concatenate", "Transpose", "Where"):
         assert name in CLASS_NAMES
 
@@ -185,7 +189,8 @@ def test_get_item_is_numpys(keys):
     np.testing.assert_array_equal(ops.get_item(x, tuple(keys)), x[tuple(keys)])
 
 
-EINSUMS = ["ij,jk->ik", "ij,kj->ik", "bij,bjk->bik", "ij->ji", "ij->", "ii->i", "ii", "i,j->ij", "abc,cde->abde", "aecd,abcd->acbe",
+EINSUMS = ["ij,jk->ik", "ij,kj->ik", "bij,bjk->bik", "ij->ji", "ij->", "ii->i", "ii", "i,j->ij", "abc,cde->abde",
+           "aecd,abcd->acbe",
            "acbe,aecd->abcd", "...ij,...jk->...ik", "ij,ij->", "ij,jk", "iji->j", "ij,kj,lk->il", "i...,i...->..."]
 
 
@@ -206,7 +211,8 @@ def test_quantiles_are_numpys(name, method):
     x = np.random.default_rng(0).standard_normal((4, 5, 6))
     q = np.array([0.0, 0.21, 0.5, 1.0]) * (100 if name == "percentile" else 1)
     for axis in (None, 1, (0, 2)):
-        np.testing.assert_allclose(getattr(ops, name)(x, q, axis, method), getattr(np, name)(x, q, axis, method=method), rtol=1e-12)
+        np.testing.assert_allclose(getattr(ops, name)(x, q, axis, method), getattr(np, name)(x, q, axis, method=method),
+                                   rtol=1e-12)
 
 
 def test_dtypes_combine_by_kerass_rules():

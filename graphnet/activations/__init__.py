@@ -3,8 +3,41 @@ from collections.abc import Callable
 from typing import Any
 
 from graphnet import identifiers
-from graphnet.activations.functions import *  # all of them are public
-from graphnet.activations.functions import FUNCTIONS, linear
+from graphnet.activations.functions import (
+    FUNCTIONS,
+    celu,
+    elu,
+    exponential,
+    gelu,
+    glu,
+    hard_shrink,
+    hard_sigmoid,
+    hard_silu,
+    hard_swish,
+    hard_tanh,
+    leaky_relu,
+    linear,
+    log_sigmoid,
+    log_softmax,
+    mish,
+    relu,
+    relu6,
+    selu,
+    sigmoid,
+    silu,
+    soft_shrink,
+    softmax,
+    softplus,
+    softsign,
+    sparse_plus,
+    sparse_sigmoid,
+    sparsemax,
+    squareplus,
+    swish,
+    tanh,
+    tanh_shrink,
+    threshold,
+)
 from graphnet.registry import builtin
 
 _KIND = "activations"
@@ -51,4 +84,9 @@ def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> Ca
     return linear if config is None else identifiers.deserialize(_KIND, config, custom_objects)
 
 
-__all__ = ["deserialize", "get", "hard_swish", "serialize", "swish", *[f.__name__ for f in FUNCTIONS]]
+__all__ = [
+    "celu", "deserialize", "elu", "exponential", "gelu", "get", "glu", "hard_shrink", "hard_sigmoid", "hard_silu", "hard_swish",
+    "hard_tanh", "leaky_relu", "linear", "log_sigmoid", "log_softmax", "mish", "relu", "relu6", "selu", "serialize", "sigmoid",
+    "silu", "soft_shrink", "softmax", "softplus", "softsign", "sparse_plus", "sparse_sigmoid", "sparsemax", "squareplus", "swish",
+    "tanh", "tanh_shrink", "threshold",
+]

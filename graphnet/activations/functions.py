@@ -105,5 +105,6 @@ def linear(x: Any) -> Any:
 
 swish, hard_swish = silu, hard_silu
 FUNCTIONS = (celu, elu, exponential, gelu, glu, hard_shrink, hard_sigmoid, hard_silu, hard_tanh, leaky_relu, linear, log_sigmoid,
-             log_softmax, mish, relu, relu6, selu, sigmoid, silu, soft_shrink, softmax, softplus, softsign, sparse_plus, sparse_sigmoid,
+             log_softmax, mish, relu, relu6, selu, sigmoid, silu, soft_shrink, softmax, softplus, softsign, sparse_plus,
+             sparse_sigmoid,
              sparsemax, squareplus, tanh, tanh_shrink, threshold)

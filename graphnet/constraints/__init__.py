@@ -8,7 +8,8 @@ _KIND = "constraints"
 
 
 class Constraint:
-    """Base of constraints; called with a weight, it gives the nearest one that is allowed. Source: https://keras.io/api/layers/constraints/
+    """Base of constraints; called with a weight, it gives the nearest one that is allowed. Source:
+    https://keras.io/api/layers/constraints/
 
     A class of one's own defines ``__call__(self, w)`` and, to be saved, ``get_config(self)``.
 
@@ -165,5 +166,6 @@ def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> An
     return identifiers.deserialize(_KIND, config, custom_objects)
 
 
-__all__ = ["Constraint", "MaxNorm", "MinMaxNorm", "NonNeg", "UnitNorm", "deserialize", "get", "max_norm", "min_max_norm", "non_neg", "serialize",
+__all__ = ["Constraint", "MaxNorm", "MinMaxNorm", "NonNeg", "UnitNorm", "deserialize", "get", "max_norm", "min_max_norm",
+           "non_neg", "serialize",
            "unit_norm"]

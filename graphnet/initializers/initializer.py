@@ -23,7 +23,8 @@ class Initializer:
     """
 
     def __call__(self, shape: Sequence[int], dtype: Any = None) -> np.ndarray:
-        raise NotImplementedError(f"{type(self).__name__} expects a method __call__(self, shape, dtype=None) that gives an array.")
+        raise NotImplementedError(f"{type(self).__name__} expects a method __call__(self, shape, dtype=None) that gives an "
+                                  "array.")
 
     def get_config(self) -> dict[str, Any]:
         """The arguments that make an equal initializer; those of a class of one's own too, where attributes bear their names."""

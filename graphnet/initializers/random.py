@@ -1,4 +1,4 @@
-"""Initializers that draw numbers: with an int seed, or none, one initializer gives the same numbers at each call; with a SeedGenerator new ones."""
+"""Initializers that draw numbers: the same at each call, unless their seed is a `SeedGenerator`."""
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -20,7 +20,8 @@ class RandomInitializer(Initializer):
         if isinstance(seed, dict):
             seed = random.SeedGenerator.from_config(seed.get("config", seed))
         if seed is not None and not isinstance(seed, (int, np.integer, random.SeedGenerator)):
-            raise ValueError(f"{type(self).__name__} expects seed to be a whole number, a SeedGenerator or None; received seed={seed!r}.")
+            raise ValueError(f"{type(self).__name__} expects seed to be a whole number, a SeedGenerator or None; received "
+                             f"seed={seed!r}.")
         self._init_seed = seed
         self.seed = random.make_default_seed() if seed is None else seed
 
@@ -94,7 +95,8 @@ class RandomUniform(RandomInitializer):
         return {**super().get_config(), "minval": self.minval, "maxval": self.maxval}
 
 
-def compute_fans(shape: Sequence[int], input_axes: Sequence[int] | None = None, output_axes: Sequence[int] | None = None) -> tuple[int, int]:
+def compute_fans(shape: Sequence[int], input_axes: Sequence[int] | None = None,
+                 output_axes: Sequence[int] | None = None) -> tuple[int, int]:
     """Inputs and outputs of a unit: of a kernel (*K, I, O) they are I and O times the extents of K, unless axes say otherwise."""
     if input_axes is not None and output_axes is not None:
         return math.prod(shape[a] for a in input_axes), math.prod(shape[a] for a in output_axes)
@@ -106,7 +108,8 @@ def compute_fans(shape: Sequence[int], input_axes: Sequence[int] | None = None, 
 
 @builtin("initializers", "variance_scaling")
 class VarianceScaling(RandomInitializer):
-    """Numbers of variance scale / n, where n are a unit's inputs ("fan_in"), its outputs ("fan_out") or the mean of both ("fan_avg").
+    """Numbers of variance scale / n, where n are a unit's inputs ("fan_in"), its outputs ("fan_out") or the mean of both
+    ("fan_avg").
 
     ``distribution``: "truncated_normal", "untruncated_normal" or "uniform". Source: https://keras.io/api/layers/initializers/
 
@@ -153,7 +156,8 @@ class _Named(VarianceScaling):
 
     rule: tuple[float, str, str]
 
-    def __init__(self, seed: Any = None, input_axes: Sequence[int] | None = None, output_axes: Sequence[int] | None = None) -> None:
+    def __init__(self, seed: Any = None, input_axes: Sequence[int] | None = None,
+                 output_axes: Sequence[int] | None = None) -> None:
         super().__init__(*self.rule, seed, input_axes, output_axes)
 
     def get_config(self) -> dict[str, Any]:

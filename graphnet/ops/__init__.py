@@ -1,4 +1,4 @@
-"""Functions of tensors and arrays, with Keras 3's names: on numpy arrays they compute, on symbolic tensors they build the graph."""
+"""Functions of tensors and arrays, with Keras 3's names: on arrays they compute, on symbolic tensors they build the graph."""
 from graphnet.ops import convert as convert
 from graphnet.ops import image as image
 from graphnet.ops import linalg as linalg

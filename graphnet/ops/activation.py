@@ -369,4 +369,8 @@ def glu(x: Any, axis: int = -1) -> Any:
     return multiply(a, sigmoid(b))
 
 
-__all__ = [name for name, value in list(globals().items()) if hasattr(value, "prefix")]
+__all__ = [
+    "celu", "elu", "gelu", "glu", "hard_shrink", "hard_sigmoid", "hard_silu", "hard_swish", "hard_tanh", "leaky_relu",
+    "log_sigmoid", "mish", "relu", "relu6", "selu", "silu", "soft_shrink", "softplus", "softsign", "sparse_plus",
+    "sparse_sigmoid", "squareplus", "swish", "tanh_shrink", "threshold",
+]

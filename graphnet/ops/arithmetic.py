@@ -100,7 +100,8 @@ def isclose(x1: Any, x2: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan:
 
 @public
 def nan_to_num(x: Any, nan: float = 0.0, posinf: float | None = None, neginf: float | None = None) -> Any:
-    """x with NaN and the infinities replaced: by `nan`, and by the largest and smallest floats unless told. Source: https://keras.io/api/ops/numpy/
+    """x with NaN and the infinities replaced: by `nan`, and by the largest and smallest floats unless told. Source:
+    https://keras.io/api/ops/numpy/
 
     Example:
 
@@ -243,11 +244,15 @@ def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
         array([1, 4], dtype=int32)
     """
     if len(condlist) != len(choicelist) or not len(condlist):
-        raise ValueError(f"select expects as many conditions as choices, at least one; received {len(condlist)} and {len(choicelist)}.")
+        raise ValueError(f"select expects as many conditions as choices, at least one; received {len(condlist)} and "
+                         f"{len(choicelist)}.")
     *choices, out = promote(*choicelist, default)
     for condition, choice in zip(reversed(list(condlist)), reversed(choices), strict=True):
         out = e.where(condition, choice, out)
     return out
 
 
-__all__ = [name for name, value in list(globals().items()) if hasattr(value, "prefix")]
+__all__ = [
+    "deg2rad", "divide_no_nan", "erfc", "fabs", "heaviside", "isclose", "isneginf", "isposinf", "ldexp", "nan_to_num", "rad2deg",
+    "saturate_cast", "select", "sinc", "stop_gradient",
+]

@@ -25,7 +25,8 @@ class MatMul(Contraction):
         rows, inner = a.shape[-2:][::-1] if self.transpose_a else a.shape[-2:]
         other, columns = b.shape[-2:][::-1] if self.transpose_b else b.shape[-2:]
         if type(inner) is int and type(other) is int and inner != other:
-            raise ShapeError(f"matmul expects the last axis of its first operand ({inner}, of shape {shown(a.shape)}) and the last but one of its "
+            raise ShapeError(f"matmul expects the last axis of its first operand ({inner}, of shape {shown(a.shape)}) and the "
+                             "last but one of its "
                              f"second ({other}, of shape {shown(b.shape)}) to be equal. Transpose or reshape one of them.")
         dtype = dtypes.result_type(a.dtype, b.dtype)
         return Spec((*broadcast([a.shape[:-2], b.shape[:-2]], "matmul"), rows, columns), dtype)
@@ -39,7 +40,8 @@ class MatMul(Contraction):
         rng = np.random.default_rng(0)
         for a, b in (((5, 7), (7, 33)), ((1, 64), (64, 10)), ((2, 3, 4, 5), (3, 5, 6)), ((0, 4), (4, 3)), ((3, 1), (1, 1))):
             yield MatMul(), [rng.standard_normal(a).astype("float32"), rng.standard_normal(b).astype("float32")]
-        yield MatMul(True, True), [rng.standard_normal((2, 7, 5)).astype("float32"), rng.standard_normal((2, 3, 7)).astype("float32")]
+        a, b = rng.standard_normal((2, 7, 5)), rng.standard_normal((2, 3, 7))
+        yield MatMul(True, True), [a.astype("float32"), b.astype("float32")]
 
 
 @public
@@ -110,7 +112,8 @@ def tensordot(x1: Any, x2: Any, axes: Any = 2) -> Any:
     for i, j in zip(left, right, strict=True):
         p, q = shape(a)[i], shape(b)[j]
         if type(p) is int and type(q) is int and p != q:
-            raise ShapeError(f"tensordot expects equal extents on axis {i} of {shown(shape(a))} and axis {j} of {shown(shape(b))}; they are {p} and {q}.")
+            raise ShapeError(f"tensordot expects equal extents on axis {i} of {shown(shape(a))} and axis {j} of "
+                             f"{shown(shape(b))}; they are {p} and {q}.")
     free_a, free_b = [i for i in range(a.ndim) if i not in left], [i for i in range(b.ndim) if i not in right]
     outer = [shape(a)[i] for i in free_a] + [shape(b)[i] for i in free_b]
     inner: Any = 1
@@ -123,7 +126,8 @@ def tensordot(x1: Any, x2: Any, axes: Any = 2) -> Any:
     columns: Any = 1
     for i in free_b:
         columns = columns * shape(b)[i]
-    return reshape(MatMul()(Reshape((-1, inner) if inner != -1 else (_product(shape(a), free_a), -1))(a2), Reshape((inner, columns))(b2)), outer)
+    rows = (-1, inner) if inner != -1 else (_product(shape(a), free_a), -1)
+    return reshape(MatMul()(Reshape(rows)(a2), Reshape((inner, columns))(b2)), outer)
 
 
 def _product(extents: Any, axes: list[int]) -> Any:

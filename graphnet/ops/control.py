@@ -1,4 +1,4 @@
-"""Control flow by Python functions. Loops with a known number of steps are unrolled in a graph; what depends on values runs on arrays only."""
+"""Control flow by Python functions: loops of known length are unrolled in a graph; what depends on values runs on arrays only."""
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,7 +15,8 @@ from graphnet.ops.shape import stack
 def _value(x: Any, who: str, mend: str) -> Any:
     """x where it is known now; a symbolic tensor has no value yet."""
     if isinstance(x, (Tensor, Dim)):
-        raise UnsupportedError(f"{who} of a value that is not known before the model runs cannot be part of a graph yet; received {x!r}. {mend}")
+        raise UnsupportedError(f"{who} of a value that is not known before the model runs cannot be part of a graph yet; "
+                               f"received {x!r}. {mend}")
     return x
 
 
@@ -34,7 +35,8 @@ def cond(pred: Any, true_fn: Callable[[], Any], false_fn: Callable[[], Any]) -> 
 
 
 def switch(index: Any, branches: Sequence[Callable[..., Any]], *operands: Any) -> Any:
-    """branches[index](*operands), the index brought into range. In a graph the index must be known. Source: https://keras.io/api/ops/core/
+    """branches[index](*operands), the index brought into range. In a graph the index must be known. Source:
+    https://keras.io/api/ops/core/
 
     Example:
 
@@ -102,7 +104,8 @@ def _joined(parts: list[Any]) -> Any:
 
 def scan(f: Callable[[Any, Any], tuple[Any, Any]], init: Any, xs: Any = None, length: int | None = None, reverse: bool = False,
          unroll: int | bool = 1) -> tuple[Any, Any]:
-    """carry, y = f(carry, x) for each slice x of xs along the first axis; the last carry, and the ys stacked. In a graph it is unrolled.
+    """carry, y = f(carry, x) for each slice x of xs along the first axis; the last carry, and the ys stacked. In a graph it is
+    unrolled.
 
     Source: https://keras.io/api/ops/core/
 
@@ -112,7 +115,7 @@ def scan(f: Callable[[Any, Any], tuple[Any, Any]], init: Any, xs: Any = None, le
         >>> ops.scan(lambda carry, x: (carry + x, carry + x), 0, ops.arange(4))[1]
         array([0, 1, 3, 6], dtype=int32)
     """
-    count = int(_value(length, "scan of a length", "Give an int.")) if xs is None else _steps(xs, "scan")  # type: ignore[arg-type]
+    count = _steps(xs, "scan") if xs is not None else int(_value(length, "scan of a length", "Give an int."))
     carry, out = init, [None] * count
     for i in reversed(range(count)) if reverse else range(count):
         carry, out[i] = f(carry, None if xs is None else _at(xs, i))
@@ -133,7 +136,8 @@ def associative_scan(f: Callable[[Any, Any], Any], elems: Any, reverse: bool = F
         return tree.map_structure(lambda x: get_item(to_tensor(x), (*[slice(None)] * axis, i)), elems)
     extents = {shape(to_tensor(x))[axis] for x in tree.flatten(elems)}
     if len(extents) != 1 or any(isinstance(s, Dim) for s in extents):
-        raise ShapeError(f"associative_scan expects tensors of one known extent on axis={axis}; received {', '.join(map(str, extents))}.")
+        raise ShapeError(f"associative_scan expects tensors of one known extent on axis={axis}; received "
+                         f"{', '.join(map(str, extents))}.")
     order = range(extents.pop())
     order = order[::-1] if reverse else order
     out = [part(order[0])]
@@ -158,7 +162,8 @@ def map(f: Callable[[Any], Any], xs: Any) -> Any:
 
 @public
 def vectorized_map(function: Callable[[Any], Any], elements: Any) -> Any:
-    """function of each slice of the elements along the first axis, stacked; that extent must be known. Source: https://keras.io/api/ops/core/
+    """function of each slice of the elements along the first axis, stacked; that extent must be known. Source:
+    https://keras.io/api/ops/core/
 
     Example:
 

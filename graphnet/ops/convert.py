@@ -72,7 +72,9 @@ def _unknown(value: Any) -> bool:
 
 
 def sized(op: Op, *inputs: Any) -> Any:
-    """op(*inputs), where the op may hold unknown extents: then it becomes a node even if all inputs are arrays, or there are none."""
+    """op(*inputs), where the op may hold unknown extents: then it becomes a node even if all inputs are arrays, or there are
+    none.
+    """
     if not any(_unknown(getattr(op, f.name)) for f in fields(op)):
         return op(*inputs)
     trace = current()
@@ -109,7 +111,8 @@ def to_tensor(x: Any) -> Any:
 def by_value(x: Any, who: str, mend: str) -> np.ndarray:
     """x as an array, for functions whose result has a shape that depends on values; UnsupportedError for a symbolic tensor."""
     if isinstance(x, Tensor):
-        raise UnsupportedError(f"{who} gives a result whose shape depends on values, which a graph cannot have; received {x!r}. {mend}")
+        raise UnsupportedError(f"{who} gives a result whose shape depends on values, which a graph cannot have; received {x!r}. "
+                               f"{mend}")
     return x.value if isinstance(x, Variable) else dtypes.as_array(x)
 
 
@@ -150,7 +153,8 @@ def floating(x: Any) -> Any:
 def normalize_axis(axis: int, ndim: int, who: str = "op") -> int:
     """A non-negative axis; ShapeError where there is no such axis."""
     if not isinstance(axis, (int, np.integer)) or not -ndim <= axis < ndim:
-        raise ShapeError(f"{who} expects an axis between {-ndim} and {ndim - 1} for an operand with ndim={ndim}; received axis={axis}.")
+        raise ShapeError(f"{who} expects an axis between {-ndim} and {ndim - 1} for an operand with ndim={ndim}; received "
+                         f"axis={axis}.")
     return int(axis) % ndim
 
 
@@ -166,7 +170,9 @@ def normalize_axes(axis: Any, ndim: int, who: str = "op") -> tuple[int, ...]:
 
 
 def assign_in_trace(variable: Variable, value: Any) -> None:
-    """Gives a variable its next value: at once outside of a trace, as an update of the graph inside of one; later reads see it."""
+    """Gives a variable its next value: at once outside of a trace, as an update of the graph inside of one; later reads see
+    it.
+    """
     trace = current()
     if trace is None:
         variable.assign(value)
@@ -175,7 +181,8 @@ def assign_in_trace(variable: Variable, value: Any) -> None:
     if tensor.dtype != variable.dtype:
         tensor = Cast(variable.dtype)(tensor)
     if tensor.spec.shape != variable.shape:
-        raise ShapeError(f"Variable {variable.path!r} expects a value of shape {variable.shape}; received shape {shown(tensor.spec.shape)}.")
+        raise ShapeError(f"Variable {variable.path!r} expects a value of shape {variable.shape}; received shape "
+                         f"{shown(tensor.spec.shape)}.")
     trace.updates[variable] = tensor
 
 

@@ -21,14 +21,16 @@ def _sample(*shape: int) -> np.ndarray:
     return np.random.default_rng(sum(shape)).standard_normal(shape).astype("float32")
 
 
-def window_extent(extent: Any, size: int, stride: int, dilation: int, padding: Any, who: str = "convolution", axis: int = 0) -> Any:
+def window_extent(extent: Any, size: int, stride: int, dilation: int, padding: Any, who: str = "convolution",
+                  axis: int = 0) -> Any:
     """The number of windows along an axis; padding is "same", "valid" or (before, after)."""
     if padding == "same":
         return (extent + (stride - 1)) // stride
     before, after = (0, 0) if padding == "valid" else padding
     reach = (size - 1) * dilation + 1
     if type(extent) is int and extent + before + after < reach:
-        raise ShapeError(f"{who}: expected a spatial extent of at least {reach - before - after} on spatial axis {axis} (kernel {size}, dilation {dilation}); "
+        raise ShapeError(f"{who}: expected a spatial extent of at least {reach - before - after} on spatial axis {axis} (kernel "
+                         f"{size}, dilation {dilation}); "
                          f"received {extent}. Use padding='same', a smaller kernel, or a larger input.")
     return (extent + (before + after - reach)) // stride + 1
 
@@ -72,13 +74,17 @@ class Conv(Contraction):
     def infer(self, x: Spec, kernel: Spec) -> Spec:
         rank = len(self.strides)
         if len(x.shape) != rank + 2 or len(kernel.shape) != rank + 2:
-            raise ShapeError(f"conv: expected operands with ndim={rank + 2}; received shapes {shown(x.shape)} and {shown(kernel.shape)}.")
+            raise ShapeError(f"conv: expected operands with ndim={rank + 2}; received shapes {shown(x.shape)} and "
+                             f"{shown(kernel.shape)}.")
         if not isinstance(x.shape[-1], Dim) and x.shape[-1] != kernel.shape[-2] * self.groups:
-            raise ShapeError(f"conv: expected {kernel.shape[-2] * self.groups} channels on the last axis for a kernel of shape {shown(kernel.shape)} "
-                             f"in {self.groups} group(s); received {x.shape[-1]} (shape {shown(x.shape)}). Is the data channels_first?")
+            raise ShapeError(f"conv: expected {kernel.shape[-2] * self.groups} channels on the last axis for a kernel of shape "
+                             f"{shown(kernel.shape)} "
+                             f"in {self.groups} group(s); received {x.shape[-1]} (shape {shown(x.shape)}). Is the data "
+                             "channels_first?")
         sizes = kernel.shape[:rank]
         pads = (self.padding,) * rank if isinstance(self.padding, str) else self.padding
-        spatial = [window_extent(*v, "conv", i) for i, v in enumerate(zip(x.shape[1:-1], sizes, self.strides, self.dilation, pads, strict=True))]
+        geometry = zip(x.shape[1:-1], sizes, self.strides, self.dilation, pads, strict=True)
+        spatial = [window_extent(*v, "conv", i) for i, v in enumerate(geometry)]
         return Spec((x.shape[0], *spatial, kernel.shape[-1]), x.dtype)
 
     def reference(self, x: np.ndarray, kernel: np.ndarray) -> np.ndarray:
@@ -143,7 +149,8 @@ class ConvTranspose(Contraction):
     def geometry(self, axis: int, size: int) -> tuple[int, int]:
         """Of one spatial axis: zeros before and behind the input once its pixels lie `stride` apart; negative ones are cut off.
 
-        The output's extent is then that of Keras: for "same" input * stride, or (input - 1) * stride + window % 2 + output_padding.
+        The output's extent is then that of Keras: for "same" input * stride, or (input - 1) * stride + window % 2 +
+        output_padding.
         """
         stride, out = self.strides[axis], None if self.output_padding is None else self.output_padding[axis]
         reach = (size - 1) * self.dilation[axis] + 1
@@ -158,7 +165,8 @@ class ConvTranspose(Contraction):
         if len(x.shape) != rank + 2:
             raise ShapeError(f"conv_transpose: expected an input with ndim={rank + 2}; received shape {shown(x.shape)}.")
         if not isinstance(x.shape[-1], Dim) and x.shape[-1] != kernel.shape[-1]:
-            raise ShapeError(f"conv_transpose: expected {kernel.shape[-1]} channels on the last axis; received {x.shape[-1]} (shape {shown(x.shape)}).")
+            raise ShapeError(f"conv_transpose: expected {kernel.shape[-1]} channels on the last axis; received {x.shape[-1]} "
+                             f"(shape {shown(x.shape)}).")
         spatial = []
         for i, extent in enumerate(x.shape[1:-1]):
             before, after = self.geometry(i, kernel.shape[i])  # type: ignore[arg-type]
@@ -168,7 +176,8 @@ class ConvTranspose(Contraction):
 
     def reference(self, x: np.ndarray, kernel: np.ndarray) -> np.ndarray:
         rank = len(self.strides)
-        spread = np.zeros((x.shape[0], *((s - 1) * t + 1 if s else 0 for s, t in zip(x.shape[1:-1], self.strides, strict=True)), x.shape[-1]), x.dtype)
+        spread = np.zeros((x.shape[0], *((s - 1) * t + 1 if s else 0 for s, t in zip(x.shape[1:-1], self.strides, strict=True)),
+                           x.shape[-1]), x.dtype)
         spread[(slice(None), *(slice(None, None, t) for t in self.strides))] = x
         pads = [self.geometry(i, kernel.shape[i]) for i in range(rank)]
         crops = tuple(slice(max(0, -a), (None if b >= 0 else b)) for a, b in pads)
@@ -199,8 +208,10 @@ def channels_last(function: Any, x: Any, data_format: str | None) -> Any:
 
 
 @public
-def conv(inputs: Any, kernel: Any, strides: Any = 1, padding: Any = "valid", data_format: str | None = None, dilation_rate: Any = 1) -> Any:
-    """Convolution. inputs (N, *S, C), kernel (*K, C / groups, O); groups follow from the channels. Source: https://keras.io/api/ops/nn/
+def conv(inputs: Any, kernel: Any, strides: Any = 1, padding: Any = "valid", data_format: str | None = None,
+         dilation_rate: Any = 1) -> Any:
+    """Convolution. inputs (N, *S, C), kernel (*K, C / groups, O); groups follow from the channels. Source:
+    https://keras.io/api/ops/nn/
 
     Example:
 
@@ -217,7 +228,8 @@ def conv(inputs: Any, kernel: Any, strides: Any = 1, padding: Any = "valid", dat
 
 
 @public
-def depthwise_conv(inputs: Any, kernel: Any, strides: Any = 1, padding: Any = "valid", data_format: str | None = None, dilation_rate: Any = 1) -> Any:
+def depthwise_conv(inputs: Any, kernel: Any, strides: Any = 1, padding: Any = "valid", data_format: str | None = None,
+                   dilation_rate: Any = 1) -> Any:
     """Convolution of each channel by itself. inputs (N, *S, C), kernel (*K, C, M) -> (N, *S', C * M).
 
     Source: https://keras.io/api/ops/nn/
@@ -262,7 +274,8 @@ def conv_transpose(inputs: Any, kernel: Any, strides: Any = 1, padding: str = "v
     """
     x, k = promote(inputs, kernel)
     rank = x.ndim - 2
-    op = ConvTranspose(_listed(strides, rank), padding, None if output_padding is None else _listed(output_padding, rank), _listed(dilation_rate, rank))
+    op = ConvTranspose(_listed(strides, rank), padding, None if output_padding is None else _listed(output_padding, rank),
+                       _listed(dilation_rate, rank))
     return channels_last(lambda v: op(v, k), x, data_format)
 
 

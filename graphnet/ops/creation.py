@@ -1,4 +1,4 @@
-"""Tensors from nothing but shapes and numbers. An extent may be unknown: then the result belongs to the graph that it comes from."""
+"""Tensors from shapes and numbers alone. With an unknown extent the result belongs to the graph that the extent comes from."""
 from dataclasses import dataclass
 from typing import Any
 
@@ -55,7 +55,8 @@ def convert_to_tensor(x: Any, dtype: Any = None, sparse: bool | None = None, rag
         array([1, 2], dtype=int32)
     """
     if sparse or ragged:
-        raise UnsupportedError("convert_to_tensor expects sparse=None and ragged=None: graphnet has dense tensors only. Leave the arguments out.")
+        raise UnsupportedError("convert_to_tensor expects sparse=None and ragged=None: graphnet has dense tensors only. Leave "
+                               "the arguments out.")
     if isinstance(x, (list, tuple)) and any(isinstance(v, (Tensor, Variable, Dim, list, tuple)) for v in x):
         parts = [convert_to_tensor(v) for v in x]
         x = stack(parts) if any(isinstance(p, Tensor) for p in parts) else dtypes.as_array(x)
@@ -222,7 +223,8 @@ def arange(start: Any, stop: Any = None, step: Any = None, dtype: Any = None) ->
     start, stop, step = (0, start, step) if stop is None else (start, stop, step)
     step = 1 if step is None else step
     if any(isinstance(v, (Tensor, Variable)) for v in (start, stop, step)):
-        raise UnsupportedError("arange expects numbers or extents: with a tensor its shape would depend on values. Use graphnet.ops.shape(x)[i].")
+        raise UnsupportedError("arange expects numbers or extents: with a tensor its shape would depend on values. Use "
+                               "graphnet.ops.shape(x)[i].")
     if dtype is None:
         dtype = dtypes.result_type(*[dtypes.dtype_of(0 if isinstance(v, Dim) else v) for v in (start, stop, step)])
     dtype = dtypes.standardize_dtype(dtype)
@@ -234,7 +236,8 @@ def arange(start: Any, stop: Any = None, step: Any = None, dtype: Any = None) ->
 
 
 @public
-def linspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, retstep: bool = False, dtype: Any = None, axis: int = 0) -> Any:
+def linspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, retstep: bool = False, dtype: Any = None,
+             axis: int = 0) -> Any:
     """`num` values at equal distances from start to stop. Source: https://keras.io/api/ops/numpy/
 
     Example:
@@ -256,7 +259,8 @@ def linspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, retste
 
 
 @public
-def logspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, base: float = 10, dtype: Any = None, axis: int = 0) -> Any:
+def logspace(start: Any, stop: Any, num: int = 50, endpoint: bool = True, base: float = 10, dtype: Any = None,
+             axis: int = 0) -> Any:
     """`num` values at equal ratios from base**start to base**stop. Source: https://keras.io/api/ops/numpy/
 
     Example:
@@ -352,7 +356,8 @@ def _matrix(x: Any, who: str) -> Any:
 
 @public
 def meshgrid(*x: Any, indexing: str = "xy") -> list[Any]:
-    """The coordinates of a grid's points: each row x[i] broadcast over the axes of the others. Source: https://keras.io/api/ops/numpy/
+    """The coordinates of a grid's points: each row x[i] broadcast over the axes of the others. Source:
+    https://keras.io/api/ops/numpy/
 
     Example:
 
@@ -384,5 +389,7 @@ def copy(x: Any) -> Any:
     return x.copy() if isinstance(x, np.ndarray) else x
 
 
-__all__ = ["arange", "array", "convert_to_numpy", "convert_to_tensor", "copy", "dtype", "empty", "empty_like", "eye", "full", "full_like",
-           "identity", "linspace", "logspace", "meshgrid", "ndim", "ones", "ones_like", "size", "tri", "tril", "triu", "zeros", "zeros_like"]
+__all__ = ["arange", "array", "convert_to_numpy", "convert_to_tensor", "copy", "dtype", "empty", "empty_like", "eye", "full",
+           "full_like",
+           "identity", "linspace", "logspace", "meshgrid", "ndim", "ones", "ones_like", "size", "tri", "tril", "triu", "zeros",
+           "zeros_like"]

@@ -103,13 +103,15 @@ def _same_shape_as(target: Any, expected: tuple[Any, ...], output: tuple[Any, ..
     fits = len(received) == len(expected) and all(
         not (isinstance(i, int) and isinstance(j, int)) or i == j for i, j in zip(received, expected, strict=True))
     if not fits:
-        raise ShapeError(f"sparse_categorical_crossentropy expects targets of shape {shown(expected)} for outputs of shape {shown(output)}; "
+        raise ShapeError(f"sparse_categorical_crossentropy expects targets of shape {shown(expected)} for outputs of shape "
+                         f"{shown(output)}; "
                          f"received {shown(received)}.")
 
 
 @functools.partial(public, class_name="PSNR")
 def psnr(x1: Any, x2: Any, max_val: float) -> Any:
-    """The peak signal-to-noise ratio of two images, in decibels: 10 log10(max_val^2 / mean((x1 - x2)^2)). Source: https://keras.io/api/ops/nn/
+    """The peak signal-to-noise ratio of two images, in decibels: 10 log10(max_val^2 / mean((x1 - x2)^2)). Source:
+    https://keras.io/api/ops/nn/
 
     Example:
 

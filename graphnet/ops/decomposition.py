@@ -1,4 +1,4 @@
-"""Decompositions and solutions of linear algebra, of matrices on the last two axes: numpy computes them between two stretches of kernels."""
+"""Decompositions and solutions of linear algebra, of matrices on the last two axes; numpy computes them."""
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -32,7 +32,8 @@ class _Decomposition(Op):
     def infer(self, a: Spec, *others: Spec) -> Any:
         rows, columns = a.shape[-2:] if len(a.shape) >= 2 else (0, 1)
         if len(a.shape) < 2 or (self.square and type(rows) is int and type(columns) is int and rows != columns):
-            raise ShapeError(f"{self.name} expects {'square ' if self.square else ''}matrices on the last two axes; received shape {shown(a.shape)}.")
+            raise ShapeError(f"{self.name} expects {'square ' if self.square else ''}matrices on the last two axes; received "
+                             f"shape {shown(a.shape)}.")
         out = [Spec(s, a.dtype) for s in self.shapes(a.shape, *[o.shape for o in others])]
         return out[0] if len(out) == 1 else tuple(out)
 
@@ -102,7 +103,9 @@ class Slogdet(_Decomposition):
 
 @dataclass(frozen=True)
 class Solve(_Decomposition):
-    """The x with a x = b: b holds columns, or is one vector where its ndim is one less. Of a triangular a only that half is read."""
+    """The x with a x = b: b holds columns, or is one vector where its ndim is one less. Of a triangular a only that half is
+    read.
+    """
 
     half: str = "both"
 
@@ -152,7 +155,8 @@ class Svd(_Decomposition):
     def shapes(self, a: Shape, *others: Shape) -> list[Shape]:
         *rest, rows, columns = a
         least = min(rows, columns)
-        return [(*rest, rows, rows if self.full_matrices else least), (*rest, least), (*rest, columns if self.full_matrices else least, columns)]
+        left, right = (rows, columns) if self.full_matrices else (least, least)
+        return [(*rest, rows, left), (*rest, least), (*rest, right, columns)]
 
     def compute(self, a: np.ndarray) -> Any:
         return tuple(np.linalg.svd(a, self.full_matrices))
@@ -246,24 +250,31 @@ def _lstsq(a: Any, b: Any, rcond: float | None = None) -> Any:
 
 cholesky = _function("cholesky", "The lower triangular L with L L^T = x (the upper one if told).", "linalg", "cholesky([[4.0]])",
                      "array([[2.]], dtype=float32)", _cholesky)
-cholesky_inverse = _function("cholesky_inverse", "The inverse of the matrix whose Cholesky factor is x.", "linalg", "cholesky_inverse([[2.0]])",
+cholesky_inverse = _function("cholesky_inverse", "The inverse of the matrix whose Cholesky factor is x.", "linalg",
+                             "cholesky_inverse([[2.0]])",
                              "array([[0.25]], dtype=float32)", _cholesky_inverse)
-inv = _function("inv", "The inverse matrix.", "linalg", "inv([[2.0]])", "array([[0.5]], dtype=float32)", lambda x: Inv()(floating(x)))
-det = _function("det", "The determinant.", "linalg", "det([[2.0, 0.0], [0.0, 3.0]])", "array(6., dtype=float32)", lambda x: Det()(floating(x)))
+inv = _function("inv", "The inverse matrix.", "linalg", "inv([[2.0]])", "array([[0.5]], dtype=float32)",
+                lambda x: Inv()(floating(x)))
+det = _function("det", "The determinant.", "linalg", "det([[2.0, 0.0], [0.0, 3.0]])", "array(6., dtype=float32)",
+                lambda x: Det()(floating(x)))
 slogdet = _function("slogdet", "The sign of the determinant, and the logarithm of its size.", "linalg", "slogdet([[1.0]])",
                     "(array(1., dtype=float32), array(0., dtype=float32))", lambda x: Slogdet()(floating(x)))
 logdet = _function("logdet", "The logarithm of the determinant of a positive definite matrix.", "linalg", "logdet([[1.0]])",
                    "array(0., dtype=float32)", lambda x: Slogdet()(floating(x))[1])
 solve = _function("solve", "The x with a x = b.", "linalg", "solve([[2.0]], [[6.0]])", "array([[3.]], dtype=float32)", _solve)
-solve_triangular = _function("solve_triangular", "The x with a x = b, of a triangular a.", "linalg", "solve_triangular([[2.0]], [[6.0]])",
+solve_triangular = _function("solve_triangular", "The x with a x = b, of a triangular a.", "linalg",
+                             "solve_triangular([[2.0]], [[6.0]])",
                              "array([[3.]], dtype=float32)", _solve_triangular)
-qr = _function("qr", "q with orthogonal columns and r upper triangular, q r = x.", "linalg", "qr([[1.0, 0.0], [0.0, 1.0]])[1].shape", "(2, 2)", _qr)
+qr = _function("qr", "q with orthogonal columns and r upper triangular, q r = x.", "linalg",
+               "qr([[1.0, 0.0], [0.0, 1.0]])[1].shape", "(2, 2)", _qr)
 svd = _function("svd", "u, s, v with u diag(s) v = x; s alone unless compute_uv.", "linalg", "svd([[3.0]], compute_uv=False)",
                 "array([3.], dtype=float32)", _svd)
 eigh = _function("eigh", "Eigenvalues, rising, and eigenvectors, as columns, of symmetric matrices.", "linalg",
                  "eigh([[1.0, 0.0], [0.0, 2.0]])[0]", "array([1., 2.], dtype=float32)", lambda x: Eigh()(floating(x)))
 pinv = _function("pinv", "The pseudo-inverse.", "linalg", "pinv([[2.0]])", "array([[0.5]], dtype=float32)",
                  lambda x, rcond=None: Pinv(rcond)(floating(x)))
-lstsq = _function("lstsq", "The x of least |a x - b|.", "linalg", "lstsq([[2.0]], [[6.0]])", "array([[3.]], dtype=float32)", _lstsq)
+lstsq = _function("lstsq", "The x of least |a x - b|.", "linalg", "lstsq([[2.0]], [[6.0]])", "array([[3.]], dtype=float32)",
+                  _lstsq)
 
-__all__ = ["cholesky", "cholesky_inverse", "det", "eigh", "inv", "logdet", "lstsq", "pinv", "qr", "slogdet", "solve", "solve_triangular", "svd"]
+__all__ = ["cholesky", "cholesky_inverse", "det", "eigh", "inv", "logdet", "lstsq", "pinv", "qr", "slogdet", "solve",
+           "solve_triangular", "svd"]

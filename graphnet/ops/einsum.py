@@ -26,7 +26,8 @@ def _terms(subscripts: str, operands: list[Any]) -> tuple[list[str], str]:
     for i, (term, x) in enumerate(zip(terms, operands, strict=True)):
         extra = x.ndim - len(term.replace("...", ""))
         if extra < 0 or (extra and "..." not in term):
-            raise ShapeError(f"einsum {subscripts!r}: expected an operand {i} with ndim={len(term.replace('...', ''))} for {term!r}; "
+            raise ShapeError(f"einsum {subscripts!r}: expected an operand {i} with ndim={len(term.replace('...', ''))} for "
+                             f"{term!r}; "
                              f"received shape {shown(shape(x))}.")
         wide = max(wide, extra)
         terms[i] = term.replace("...", "".join(spare[:extra][::-1]))
@@ -42,7 +43,8 @@ def _check(subscripts: str, terms: list[str], result: str, operands: list[Any]) 
         for label, extent in zip(term, shape(x), strict=True):
             known = extents.setdefault(label, extent)
             if type(known) is int and type(extent) is int and known != extent:
-                raise ShapeError(f"einsum {subscripts!r}: expected one extent for {label!r}; received {known} and {extent}, in operands of shapes "
+                raise ShapeError(f"einsum {subscripts!r}: expected one extent for {label!r}; received {known} and {extent}, in "
+                                 "operands of shapes "
                                  f"{', '.join(str(shown(shape(v))) for v in operands)}.")
     unknown = [label for label in result if label not in extents]
     if unknown:

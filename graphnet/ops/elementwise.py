@@ -1,4 +1,4 @@
-"""Functions of each element: arithmetic, comparisons, logic, exponentials. Operands broadcast; dtypes combine by Keras's rules."""
+"""Functions of each element: arithmetic, comparisons, logic, exponentials. Operands broadcast, dtypes combine as Keras's do."""
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -40,7 +40,8 @@ class _Function(Elementwise):
 def elementwise(name: str, formula: str, function: Callable[..., Any], doc: str, result: str = "same") -> type[Elementwise]:
     """The Op class of an elementwise numpy function."""
     arity = sum(f"{{{i}}}" in formula for i in range(3))
-    members = {"__doc__": doc, "formula": formula, "function": staticmethod(function), "result": result, "arity": arity, "__module__": __name__}
+    members = {"__doc__": doc, "formula": formula, "function": staticmethod(function), "result": result, "arity": arity,
+               "__module__": __name__}
     return dataclass(frozen=True)(type(name, (_Function,), members))
 
 
@@ -187,7 +188,8 @@ def binary(name: str, op_class: type[Op], doc: str, call: str, result: str) -> A
 
     def function(x1: Any, x2: Any) -> Any:
         return op(*promote(x1, x2))
-    return document(function, name, doc, call, result, "; the shapes of ``x1`` and ``x2`` broadcast (else ShapeError), their dtypes combine")
+    return document(function, name, doc, call, result, "; the shapes of ``x1`` and ``x2`` broadcast (else ShapeError), their "
+                                                       "dtypes combine")
 
 
 add = binary("add", Add, "x1 + x2.", "add([1.0, 2.0], 3.0)", "array([4., 5.], dtype=float32)")
@@ -278,7 +280,8 @@ def where(condition: Any, x1: Any = None, x2: Any = None) -> Any:
         array([1., 0.], dtype=float32)
     """
     if x1 is None or x2 is None:
-        raise ValueError("where expects condition, x1 and x2; with the condition alone the result's shape would depend on values.")
+        raise ValueError("where expects condition, x1 and x2; with the condition alone the result's shape would depend on "
+                         "values.")
     return Where()(cast(condition, "bool"), *promote(x1, x2))
 
 
@@ -298,4 +301,10 @@ def round(x: Any, decimals: int = 0) -> Any:
     return Round()(floating(x)) if decimals == 0 else divide(Round()(multiply(x, 10.0 ** decimals)), 10.0 ** decimals)
 
 
-__all__ = [name for name, value in list(globals().items()) if hasattr(value, "prefix")]
+__all__ = [
+    "abs", "absolute", "add", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "ceil", "clip", "cos",
+    "cosh", "divide", "equal", "erf", "exp", "expm1", "floor", "floor_divide", "greater", "greater_equal", "isfinite", "isinf",
+    "isnan", "less", "less_equal", "log", "log1p", "logical_and", "logical_not", "logical_or", "logical_xor", "maximum",
+    "minimum", "mod", "multiply", "negative", "not_equal", "power", "reciprocal", "round", "rsqrt", "sigmoid", "sign", "sin",
+    "sinh", "sqrt", "square", "subtract", "tan", "tanh", "true_divide", "where",
+]

@@ -71,7 +71,8 @@ class Resize(Op):
 
     def reference(self, x: np.ndarray) -> np.ndarray:
         if self.interpolation == "nearest":
-            rows, columns = (np.floor((np.arange(b) + 0.5) * (a / b)).astype(np.int64) for a, b in zip(x.shape[-3:-1], self.size, strict=True))
+            pairs = zip(x.shape[-3:-1], self.size, strict=True)
+            rows, columns = (np.floor((np.arange(b) + 0.5) * (a / b)).astype(np.int64) for a, b in pairs)
             return np.take(np.take(x, rows, -3), columns, -2)
         y, z = (weights(a, b, self.interpolation, self.antialias) for a, b in zip(x.shape[-3:-1], self.size, strict=True))
         out = np.einsum("...hwc,ih,jw->...ijc", x.astype(np.float64), y, z, optimize=True)
@@ -95,7 +96,9 @@ _REFLECTIONS = ("constant", "nearest", "wrap", "mirror", "reflect")
 
 @dataclass(frozen=True)
 class MapCoordinates(Op):
-    """x at coordinates (ndim, *shape), order 0 (the nearest element) or 1 (linear between neighbours), filled beyond the borders."""
+    """x at coordinates (ndim, *shape), order 0 (the nearest element) or 1 (linear between neighbours), filled beyond the
+    borders.
+    """
 
     order: int = 1
     fill_mode: str = "constant"
@@ -103,7 +106,8 @@ class MapCoordinates(Op):
 
     def infer(self, x: Spec, coordinates: Spec) -> Spec:
         if not isinstance(coordinates.shape[0], Dim) and coordinates.shape[0] != len(x.shape):
-            raise ShapeError(f"map_coordinates expects {len(x.shape)} coordinates on the first axis for inputs of shape {shown(x.shape)}; "
+            raise ShapeError(f"map_coordinates expects {len(x.shape)} coordinates on the first axis for inputs of shape "
+                             f"{shown(x.shape)}; "
                              f"received {coordinates.shape[0]}.")
         return Spec(coordinates.shape[1:], x.dtype)
 
@@ -143,7 +147,8 @@ class MapCoordinates(Op):
         rng = np.random.default_rng(0)
         for mode in _REFLECTIONS:
             for order in (0, 1):
-                yield cls(order, mode), [rng.standard_normal((5, 6)).astype("float32"), rng.uniform(-6, 12, (2, 4, 3)).astype("float32")]
+                places = rng.uniform(-6, 12, (2, 4, 3)).astype("float32")
+                yield cls(order, mode), [rng.standard_normal((5, 6)).astype("float32"), places]
 
 
 # ---- public functions
@@ -168,7 +173,8 @@ def _crop_box(height: int, width: int, target: tuple[int, int]) -> tuple[int, in
 
 @public
 def resize(images: Any, size: Any, interpolation: str = "bilinear", antialias: bool = False, crop_to_aspect_ratio: bool = False,
-           pad_to_aspect_ratio: bool = False, fill_mode: str = "constant", fill_value: float = 0.0, data_format: str | None = None) -> Any:
+           pad_to_aspect_ratio: bool = False, fill_mode: str = "constant", fill_value: float = 0.0,
+           data_format: str | None = None) -> Any:
     """Images brought to a (height, width), by "nearest", "bilinear", "bicubic", "lanczos3" or "lanczos5" interpolation.
 
     Shapes: (N, H, W, C) -> (N, *size, C); the dtype stays. Source: https://keras.io/api/ops/image/
@@ -180,7 +186,8 @@ def resize(images: Any, size: Any, interpolation: str = "bilinear", antialias: b
         array([1. , 1.5, 2.5, 3. ], dtype=float32)
     """
     if interpolation != "nearest" and interpolation not in KERNELS:
-        raise ValueError(f"resize expects interpolation 'nearest', {', '.join(map(repr, KERNELS))}; received interpolation={interpolation!r}.")
+        raise ValueError(f"resize expects interpolation 'nearest', {', '.join(map(repr, KERNELS))}; received "
+                         f"interpolation={interpolation!r}.")
     if crop_to_aspect_ratio and pad_to_aspect_ratio:
         raise ValueError("resize expects at most one of crop_to_aspect_ratio and pad_to_aspect_ratio to be True.")
     if fill_mode != "constant":
@@ -193,12 +200,14 @@ def resize(images: Any, size: Any, interpolation: str = "bilinear", antialias: b
         if crop_to_aspect_ratio or pad_to_aspect_ratio:
             height, width = shape(x)[-3:-1]
             if isinstance(height, Dim) or isinstance(width, Dim):
-                raise ShapeError(f"resize keeps the ratio of sides of images of known height and width only; received shape {tuple(x.shape)}.")
+                raise ShapeError("resize keeps the ratio of sides of images of known height and width only; received shape "
+                                 f"{tuple(x.shape)}.")
             if crop_to_aspect_ratio:
                 top, left, h, w = _crop_box(height, width, target)
                 x = get_item(x, (..., slice(top, top + h), slice(left, left + w), slice(None)))
             else:
-                rows, columns = (max(0, int(b * t / u) - a) // 2 for a, b, t, u in ((height, width, *target), (width, height, *target[::-1])))
+                rows = max(0, int(width * target[0] / target[1]) - height) // 2
+                columns = max(0, int(height * target[1] / target[0]) - width) // 2
                 x = pad(x, (*((0, 0),) * (x.ndim - 3), (rows, rows), (columns, columns), (0, 0)), "constant", fill_value)
         return sized(Resize(target, interpolation, bool(antialias)), x)
     return channels_last(run, images, data_format)
@@ -271,7 +280,8 @@ def hsv_to_rgb(images: Any, data_format: str | None = None) -> Any:
 def _margins(extent: Any, before: Any, after: Any, target: Any, what: str) -> tuple[Any, Any]:
     """What lies before and behind along an axis, where two of (before, after, target) are given."""
     if (before, after, target).count(None) != 1:
-        raise ValueError(f"Expected exactly two of: {what} before, {what} behind and the target extent; received {before}, {after} and {target}.")
+        raise ValueError(f"Expected exactly two of: {what} before, {what} behind and the target extent; received {before}, "
+                         f"{after} and {target}.")
     change = None if target is None else (target - extent if what == "padding" else extent - target)
     return (change - after if before is None else before), (change - before if after is None else after)
 
@@ -280,7 +290,8 @@ def _margins(extent: Any, before: Any, after: Any, target: Any, what: str) -> tu
 def pad_images(images: Any, top_padding: int | None = None, left_padding: int | None = None, bottom_padding: int | None = None,
                right_padding: int | None = None, target_height: int | None = None, target_width: int | None = None,
                data_format: str | None = None) -> Any:
-    """Images with borders of zeros: of top, bottom and target height two are given, and so for the width. Source: https://keras.io/api/ops/image/
+    """Images with borders of zeros: of top, bottom and target height two are given, and so for the width. Source:
+    https://keras.io/api/ops/image/
 
     Example:
 
@@ -298,10 +309,12 @@ def pad_images(images: Any, top_padding: int | None = None, left_padding: int | 
 
 
 @public
-def crop_images(images: Any, top_cropping: int | None = None, left_cropping: int | None = None, bottom_cropping: int | None = None,
+def crop_images(images: Any, top_cropping: int | None = None, left_cropping: int | None = None,
+                bottom_cropping: int | None = None,
                 right_cropping: int | None = None, target_height: int | None = None, target_width: int | None = None,
                 data_format: str | None = None) -> Any:
-    """Images without borders: of top, bottom and target height two are given, and so for the width. Source: https://keras.io/api/ops/image/
+    """Images without borders: of top, bottom and target height two are given, and so for the width. Source:
+    https://keras.io/api/ops/image/
 
     Example:
 
@@ -318,8 +331,10 @@ def crop_images(images: Any, top_cropping: int | None = None, left_cropping: int
 
 
 @public
-def extract_patches(images: Any, size: Any, strides: Any = None, dilation_rate: Any = 1, padding: str = "valid", data_format: str | None = None) -> Any:
-    """Each window of the image as one pixel: (N, H, W, C) -> (N, H', W', height * width * C). Source: https://keras.io/api/ops/image/
+def extract_patches(images: Any, size: Any, strides: Any = None, dilation_rate: Any = 1, padding: str = "valid",
+                    data_format: str | None = None) -> Any:
+    """Each window of the image as one pixel: (N, H, W, C) -> (N, H', W', height * width * C). Source:
+    https://keras.io/api/ops/image/
 
     Example:
 
@@ -340,7 +355,8 @@ def extract_patches(images: Any, size: Any, strides: Any = None, dilation_rate: 
 
 
 @public
-def gaussian_blur(images: Any, kernel_size: Sequence[int] = (3, 3), sigma: Sequence[float] = (1.0, 1.0), data_format: str | None = None) -> Any:
+def gaussian_blur(images: Any, kernel_size: Sequence[int] = (3, 3), sigma: Sequence[float] = (1.0, 1.0),
+                  data_format: str | None = None) -> Any:
     """Images smoothed by a normal curve over each axis; beyond the borders lies 0. Source: https://keras.io/api/ops/image/
 
     Example:
@@ -378,12 +394,14 @@ def map_coordinates(inputs: Any, coordinates: Any, order: int, fill_mode: str = 
     if order not in (0, 1):
         raise ValueError(f"map_coordinates expects order 0 or 1; received order={order!r}.")
     if fill_mode not in _REFLECTIONS:
-        raise ValueError(f"map_coordinates expects fill_mode {', '.join(map(repr, _REFLECTIONS))}; received fill_mode={fill_mode!r}.")
+        raise ValueError(f"map_coordinates expects fill_mode {', '.join(map(repr, _REFLECTIONS))}; received "
+                         f"fill_mode={fill_mode!r}.")
     return MapCoordinates(order, fill_mode, float(fill_value))(to_tensor(inputs), floating(coordinates))
 
 
 @public
-def affine_transform(images: Any, transform: Any, interpolation: str = "bilinear", fill_mode: str = "constant", fill_value: float = 0.0,
+def affine_transform(images: Any, transform: Any, interpolation: str = "bilinear", fill_mode: str = "constant",
+                     fill_value: float = 0.0,
                      data_format: str | None = None) -> Any:
     """Images moved, turned and scaled: the pixel at (x, y) is the input's at (a0 x + a1 y + a2, b0 x + b1 y + b2).
 
@@ -397,7 +415,8 @@ def affine_transform(images: Any, transform: Any, interpolation: str = "bilinear
         array([[2., 0.]], dtype=float32)
     """
     if interpolation not in ("nearest", "bilinear"):
-        raise ValueError(f"affine_transform expects interpolation 'nearest' or 'bilinear'; received interpolation={interpolation!r}.")
+        raise ValueError("affine_transform expects interpolation 'nearest' or 'bilinear'; received "
+                         f"interpolation={interpolation!r}.")
     order = 0 if interpolation == "nearest" else 1
 
     def run(x: Any) -> Any:
@@ -416,5 +435,6 @@ def affine_transform(images: Any, transform: Any, interpolation: str = "bilinear
     return channels_last(run, images, data_format)
 
 
-__all__ = ["affine_transform", "crop_images", "extract_patches", "gaussian_blur", "hsv_to_rgb", "map_coordinates", "pad_images", "resize",
+__all__ = ["affine_transform", "crop_images", "extract_patches", "gaussian_blur", "hsv_to_rgb", "map_coordinates", "pad_images",
+           "resize",
            "rgb_to_grayscale", "rgb_to_hsv"]

@@ -15,7 +15,8 @@ from graphnet.ops.shape import Reshape, Slice, reshape
 
 def out_of_range(who: str, index: Any, extent: int, position: Any) -> OutOfRangeError:
     """The one text for an index that is not in its table."""
-    return OutOfRangeError(f"{who}: expected indices between 0 and {extent - 1} (a table of {extent} rows); received {index} at position {position}. "
+    return OutOfRangeError(f"{who}: expected indices between 0 and {extent - 1} (a table of {extent} rows); received {index} at "
+                           f"position {position}. "
                            "Enlarge the table (input_dim) or map unknown values into its range.")
 
 
@@ -156,7 +157,8 @@ def _basic_index(extents: tuple[Any, ...], keys: list[Any], full_key: Any) -> tu
             out.append(1)
             continue
         if axis >= len(extents):
-            raise ShapeError(f"An operand with ndim={len(extents)} (shape {shown(extents)}) has too few axes for the index {full_key!r}.")
+            raise ShapeError(f"An operand with ndim={len(extents)} (shape {shown(extents)}) has too few axes for the index "
+                             f"{full_key!r}.")
         extent = extents[axis]
         if isinstance(key, slice):
             start, stop, step = (int(v) if isinstance(v, np.integer) else v for v in (key.start, key.stop, key.step))

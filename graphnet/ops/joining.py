@@ -79,7 +79,8 @@ def dstack(xs: Sequence[Any]) -> Any:
 
 @public
 def array_split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0) -> list[Any]:
-    """x cut along `axis` into so many parts, the first ones longer by one where they cannot be equal. Source: https://keras.io/api/ops/numpy/
+    """x cut along `axis` into so many parts, the first ones longer by one where they cannot be equal. Source:
+    https://keras.io/api/ops/numpy/
 
     Example:
 
@@ -92,7 +93,8 @@ def array_split(x: Any, indices_or_sections: int | Sequence[int], axis: int = 0)
     if not isinstance(indices_or_sections, int):
         return split(x, indices_or_sections, axis)
     if isinstance(extent, Dim):
-        raise ShapeError(f"array_split expects a known extent on axis={axis}; received shape {tuple(x.shape)}. Give indices instead.")
+        raise ShapeError(f"array_split expects a known extent on axis={axis}; received shape {tuple(x.shape)}. Give indices "
+                         "instead.")
     size, longer = divmod(extent, indices_or_sections)
     return split(x, [i * size + min(i, longer) for i in range(1, indices_or_sections)], axis)
 
@@ -237,7 +239,8 @@ def depth_to_space(x: Any, block_size: int, data_format: str = "channels_last") 
 
 @public
 def space_to_depth(x: Any, block_size: int, data_format: str = "channels_last") -> Any:
-    """Blocks of pixels gathered in the channels: (N, H * B, W * B, C) -> (N, H, W, B * B * C). Source: https://keras.io/api/ops/nn/
+    """Blocks of pixels gathered in the channels: (N, H * B, W * B, C) -> (N, H, W, B * B * C). Source:
+    https://keras.io/api/ops/nn/
 
     Example:
 
@@ -270,7 +273,8 @@ def nonzero(x: Any) -> tuple[Any, ...]:
         >>> ops.nonzero([0, 5, 7])
         (array([1, 2], dtype=int32),)
     """
-    found = np.nonzero(by_value(x, "nonzero", "Use graphnet.ops.where(condition, x, 0), or graphnet.ops.top_k with a fixed size."))
+    found = np.nonzero(by_value(x, "nonzero", "Use graphnet.ops.where(condition, x, 0), or graphnet.ops.top_k with a fixed "
+                                              "size."))
     return tuple([at.astype("int32") for at in found])
 
 
@@ -294,8 +298,12 @@ def unique(x: Any, sorted: bool = True, return_index: bool = False, return_inver
         values = np.take(values, np.arange(min(size, values.shape[at])), at)
         widths = [(0, size - s if i == at else 0) for i, s in enumerate(values.shape)]
         values = np.pad(values, widths, constant_values=np.min(x) if fill_value is None else fill_value)
-    chosen = [np.asarray(v, "int32") for v, wanted in zip(extra, (return_index, return_inverse, return_counts), strict=True) if wanted]
+    chosen = [np.asarray(v, "int32") for v, wanted in zip(extra, (return_index, return_inverse, return_counts),
+                                                          strict=True) if wanted]
     return (values, *chosen) if chosen else values
 
 
-__all__ = [name for name, value in list(globals().items()) if hasattr(value, "prefix")]
+__all__ = [
+    "append", "array_split", "depth_to_space", "dsplit", "dstack", "fliplr", "flipud", "hsplit", "hstack", "nonzero", "roll",
+    "rot90", "space_to_depth", "unique", "vsplit", "vstack",
+]

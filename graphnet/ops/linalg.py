@@ -18,5 +18,6 @@ from graphnet.ops.decomposition import (
 )
 from graphnet.ops.normalization import norm
 
-__all__ = ["cholesky", "cholesky_inverse", "det", "dot", "eigh", "inv", "logdet", "lstsq", "matmul", "norm", "pinv", "qr", "slogdet", "solve",
+__all__ = ["cholesky", "cholesky_inverse", "det", "dot", "eigh", "inv", "logdet", "lstsq", "matmul", "norm", "pinv", "qr",
+           "slogdet", "solve",
            "solve_triangular", "svd", "tensordot"]

@@ -46,7 +46,8 @@ def _along(parameter: Any, x: Any, axes: tuple[int, ...]) -> Any:
 
 
 @functools.partial(public, class_name="BatchNorm")
-def batch_normalization(x: Any, mean: Any, variance: Any, axis: int, offset: Any = None, scale: Any = None, epsilon: float = 1e-3) -> Any:
+def batch_normalization(x: Any, mean: Any, variance: Any, axis: int, offset: Any = None, scale: Any = None,
+                        epsilon: float = 1e-3) -> Any:
     """(x - mean) / sqrt(variance + epsilon) * scale + offset; the four have one number for each place of `axis`.
 
     Source: https://arxiv.org/abs/1502.03167
@@ -67,8 +68,10 @@ def batch_normalization(x: Any, mean: Any, variance: Any, axis: int, offset: Any
 
 
 @functools.partial(public, class_name="LayerNorm")
-def layer_normalization(x: Any, gamma: Any = None, beta: Any = None, axis: int | Sequence[int] = -1, epsilon: float | None = None) -> Any:
-    """(x - mean) / sqrt(variance + epsilon) * gamma + beta, with the moments of x over `axis`. Source: https://arxiv.org/abs/1607.06450
+def layer_normalization(x: Any, gamma: Any = None, beta: Any = None, axis: int | Sequence[int] = -1,
+                        epsilon: float | None = None) -> Any:
+    """(x - mean) / sqrt(variance + epsilon) * gamma + beta, with the moments of x over `axis`. Source:
+    https://arxiv.org/abs/1607.06450
 
     Example:
 
@@ -160,15 +163,18 @@ def norm(x: Any, ord: Any = None, axis: int | Sequence[int] | None = None, keepd
         sums = r.sum(e.absolute(x), inner, True)
         out = (r.max if ord > 0 else r.min)(sums, outer, True)
         return out if keepdims else squeeze(out, axes)
-    raise ValueError(f"norm expects ord None, a number for one axis, or 1, -1, inf, -inf or 'fro' for two; received ord={ord!r} for axis={axes}.")
+    raise ValueError(f"norm expects ord None, a number for one axis, or 1, -1, inf, -inf or 'fro' for two; received ord={ord!r} "
+                     f"for axis={axes}.")
 
 
 @public
-def dot_product_attention(query: Any, key: Any, value: Any, bias: Any = None, mask: Any = None, scale: float | None = None, is_causal: bool = False,
+def dot_product_attention(query: Any, key: Any, value: Any, bias: Any = None, mask: Any = None, scale: float | None = None,
+                          is_causal: bool = False,
                           flash_attention: bool | None = None, attn_logits_soft_cap: float | None = None) -> Any:
     """softmax(scale * query key^T + bias) value, for each head; where the mask is False the weight is 0.
 
-    Shapes: query (N, T, H, D), key and value (N, S, K, D) with K a divisor of H -> (N, T, H, D); bias and mask broadcast to (N, H, T, S).
+    Shapes: query (N, T, H, D), key and value (N, S, K, D) with K a divisor of H -> (N, T, H, D); bias and mask broadcast to
+    (N, H, T, S).
     Source: https://arxiv.org/abs/1706.03762
 
     Example:
@@ -181,7 +187,8 @@ def dot_product_attention(query: Any, key: Any, value: Any, bias: Any = None, ma
     q, k, v = floating(query), floating(key), floating(value)
     for name, operand in (("query", q), ("key", k), ("value", v)):
         if operand.ndim != 4:
-            raise ShapeError(f"dot_product_attention expects {name} of shape (batch, steps, heads, features); received {shown(shape(operand))}.")
+            raise ShapeError(f"dot_product_attention expects {name} of shape (batch, steps, heads, features); received "
+                             f"{shown(shape(operand))}.")
     heads, groups = shape(q)[2], shape(k)[2]
     if heads != groups:
         k, v = repeat_heads(k, heads // groups), repeat_heads(v, heads // groups)
@@ -207,4 +214,5 @@ def repeat_heads(x: Any, times: int) -> Any:
     return reshape(wide, (*extents[:2], extents[2] * times, extents[3]))
 
 
-__all__ = ["batch_normalization", "dot_product_attention", "layer_normalization", "moments", "norm", "normalize", "rms_normalization"]
+__all__ = ["batch_normalization", "dot_product_attention", "layer_normalization", "moments", "norm", "normalize",
+           "rms_normalization"]

@@ -235,4 +235,6 @@ def sparsemax(x: Any, axis: int = -1) -> Any:
     return moveaxis(maximum(subtract(x, divide(take_along_axis(excess, last, -1), support)), 0.0), -1, axis)
 
 
-__all__ = [name for name, value in list(globals().items()) if hasattr(value, "prefix")]
+__all__ = [
+    "argpartition", "argsort", "digitize", "in_top_k", "searchsorted", "sort", "sparsemax", "top_k",
+]

@@ -91,7 +91,8 @@ def cross(x1: Any, x2: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, a
     a, b = moveaxis(a, axisa, 0), moveaxis(b, axisb, 0)
     for v in (a, b):
         if shape(v)[0] not in (2, 3):
-            raise ShapeError(f"cross expects vectors of 2 or 3 elements; received shapes {shown(shape(a))} and {shown(shape(b))}, vectors first.")
+            raise ShapeError(f"cross expects vectors of 2 or 3 elements; received shapes {shown(shape(a))} and "
+                             f"{shown(shape(b))}, vectors first.")
     p, q = ([get_item(v, i) for i in range(shape(v)[0])] for v in (a, b))
     last = e.subtract(e.multiply(p[0], q[1]), e.multiply(p[1], q[0]))
     if len(p) == len(q) == 2:
@@ -104,7 +105,8 @@ def cross(x1: Any, x2: Any, axisa: int = -1, axisb: int = -1, axisc: int = -1, a
 
 @public
 def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
-    """The diagonal over two axes of known extents, as a new last axis; `offset` counts to the right. Source: https://keras.io/api/ops/numpy/
+    """The diagonal over two axes of known extents, as a new last axis; `offset` counts to the right. Source:
+    https://keras.io/api/ops/numpy/
 
     Example:
 
@@ -124,7 +126,8 @@ def diagonal(x: Any, offset: int = 0, axis1: int = 0, axis2: int = 1) -> Any:
     start = offset if offset >= 0 else -offset * columns
     flat, none = Reshape((*rest, rows * columns))(x), (None,) * len(rest)
     steps = (1,) * len(rest)
-    return Slice((*none, start), (*none, start + count * (columns + 1) - columns if count else start), (*steps, columns + 1))(flat)
+    stop = start + count * (columns + 1) - columns if count else start
+    return Slice((*none, start), (*none, stop), (*steps, columns + 1))(flat)
 
 
 @public

@@ -78,7 +78,8 @@ class RandomUniform(_Draw):
 
 @dataclass(frozen=True)
 class RandomNormal(_Draw):
-    """Numbers of mean 0 and variance 1: of uniform u, v the elements 2i and 2i + 1 are sqrt(-2 log(1 - u)) times cos and sin of 2 pi v.
+    """Numbers of mean 0 and variance 1: of uniform u, v the elements 2i and 2i + 1 are sqrt(-2 log(1 - u)) times cos and sin
+    of 2 pi v.
 
     Source: Box and Muller, A note on the generation of random normal deviates (https://doi.org/10.1214/aoms/1177706645).
     """
@@ -88,7 +89,8 @@ class RandomNormal(_Draw):
 
     def reference(self, seed: np.ndarray) -> np.ndarray:
         count = math.prod(self.shape)
-        pairs = fractions(seed, count + count % 2, "float64" if self.dtype == "float64" else "float32").astype("float64").reshape(-1, 2)
+        pairs = fractions(seed, count + count % 2,
+                          "float64" if self.dtype == "float64" else "float32").astype("float64").reshape(-1, 2)
         radius, angle = np.sqrt(-2.0 * np.log1p(-pairs[:, 0])), 2.0 * np.pi * pairs[:, 1]
         both = np.stack([radius * np.cos(angle), radius * np.sin(angle)], 1)
         return both.reshape(-1)[:count].astype(self.dtype).reshape(self.shape)
@@ -117,7 +119,8 @@ class RandomBinomial(_Draw):
     dtype: str = "float32"
 
     def reference(self, seed: np.ndarray, counts: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
-        drawn = np.random.Generator(stream(seed)).binomial(np.asarray(counts, np.int64), np.asarray(probabilities, np.float64), self.shape)
+        drawn = np.random.Generator(stream(seed)).binomial(np.asarray(counts, np.int64), np.asarray(probabilities, np.float64),
+                                                           self.shape)
         return np.asarray(drawn, self.dtype)
 
     @classmethod

@@ -121,7 +121,8 @@ class _Position(Op):
     keepdims: bool
 
     def infer(self, x: Spec) -> Spec:
-        return Spec(tuple([1 if i == self.axis else s for i, s in enumerate(x.shape) if i != self.axis or self.keepdims]), "int32")
+        return Spec(tuple([1 if i == self.axis else s for i, s in enumerate(x.shape) if i != self.axis or self.keepdims]),
+                    "int32")
 
     @classmethod
     def samples(cls) -> Samples:
@@ -163,8 +164,8 @@ class _AlongAxis(_SameShape):
     @classmethod
     def samples(cls) -> Samples:
         rng = np.random.default_rng(0)
-        for axis, shape in ((0, (5, 3)), (1, (5, 17)), (1, (2, 3, 4)), (1, (0, 3)), (2, (2, 3, 33))):
-            yield cls(axis), [3 * rng.standard_normal(shape).astype("float32")]
+        for axis, extents in ((0, (5, 3)), (1, (5, 17)), (1, (2, 3, 4)), (1, (0, 3)), (2, (2, 3, 33))):
+            yield cls(axis), [3 * rng.standard_normal(extents).astype("float32")]
 
 
 @dataclass(frozen=True)
@@ -478,4 +479,7 @@ def logsumexp(x: Any, axis: int | Sequence[int] | None = None, keepdims: bool = 
     return out if keepdims else squeeze(out, axes)
 
 
-__all__ = [name for name, value in list(globals().items()) if hasattr(value, "prefix")]
+__all__ = [
+    "all", "amax", "amin", "any", "argmax", "argmin", "cumsum", "log_softmax", "logsumexp", "max", "mean", "min", "prod",
+    "softmax", "std", "sum", "var",
+]

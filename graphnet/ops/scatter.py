@@ -45,7 +45,8 @@ class ScatterUpdate(Op):
                              f"received shape {shown(indices.shape)}.")
         expected = (*indices.shape[:-1], *x.shape[depth:])
         if len(updates.shape) != len(expected):
-            raise ShapeError(f"scatter_update expects updates of shape {shown(expected)} for inputs of shape {shown(x.shape)} and indices of shape "
+            raise ShapeError(f"scatter_update expects updates of shape {shown(expected)} for inputs of shape {shown(x.shape)} "
+                             "and indices of shape "
                              f"{shown(indices.shape)}; received {shown(updates.shape)}.")
         return x
 
@@ -165,7 +166,8 @@ def scatter_update(inputs: Any, indices: Any, updates: Any, reduction: str | Non
         array([7, 2, 8], dtype=int32)
     """
     if reduction is not None and reduction not in _UFUNCS:
-        raise ValueError(f"scatter_update expects reduction None, 'add', 'max', 'min' or 'mul'; received reduction={reduction!r}.")
+        raise ValueError("scatter_update expects reduction None, 'add', 'max', 'min' or 'mul'; received "
+                         f"reduction={reduction!r}.")
     x = to_tensor(inputs)
     return ScatterUpdate(reduction)(x, to_tensor(indices), cast(updates, x.dtype))
 
@@ -249,7 +251,9 @@ def _known(values: Any) -> list[Any] | None:
     if isinstance(values, (Tensor, Variable)):
         return None
     listed = list(np.asarray(values).tolist()) if isinstance(values, np.ndarray) else list(values)
-    return None if any(isinstance(v, (Tensor, Variable)) for v in listed) else [v if isinstance(v, Dim) else int(v) for v in listed]
+    if any(isinstance(v, (Tensor, Variable)) for v in listed):
+        return None
+    return [v if isinstance(v, Dim) else int(v) for v in listed]
 
 
 def _starts(values: Any) -> Any:
@@ -275,7 +279,8 @@ def slice(inputs: Any, start_indices: Any, shape: Sequence[Any]) -> Any:
     if start is None:
         return sized(DynamicSlice(extents), x, _starts(start_indices))
     if len(start) != x.ndim or len(extents) != x.ndim:
-        raise ShapeError(f"slice expects a start and an extent for each of {x.ndim} axes; received start_indices={start}, shape={shown(extents)}.")
+        raise ShapeError(f"slice expects a start and an extent for each of {x.ndim} axes; received start_indices={start}, "
+                         f"shape={shown(extents)}.")
     stops = [None if type(n) is int and n == -1 else s + n for s, n in zip(start, extents, strict=True)]
     return sized(Slice(tuple(start), tuple(stops), (1,) * x.ndim), x)
 
@@ -342,5 +347,6 @@ def unravel_index(indices: Any, shape: Sequence[Any]) -> tuple[Any, ...]:
     return tuple(out[::-1])
 
 
-__all__ = ["isin", "multi_hot", "scatter", "scatter_update", "segment_max", "segment_min", "segment_prod", "segment_sum", "slice", "slice_update",
+__all__ = ["isin", "multi_hot", "scatter", "scatter_update", "segment_max", "segment_min", "segment_prod", "segment_sum",
+           "slice", "slice_update",
            "unravel_index"]

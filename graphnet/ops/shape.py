@@ -102,7 +102,8 @@ class Slice(View):
         starts = bound(self.starts, extents)
         for axis, (start, value) in enumerate(zip(self.starts, starts, strict=True)):
             if type(start) is Dim and value < 0:
-                raise ShapeError(f"slice: expected an input large enough for a start of {start} on axis {axis}; with this input it is {value}.")
+                raise ShapeError(f"slice: expected an input large enough for a start of {start} on axis {axis}; "
+                                 f"with this input it is {value}.")
         return Slice(starts, bound(self.stops, extents), self.steps)
 
     def reference(self, x: np.ndarray) -> np.ndarray:
@@ -121,8 +122,8 @@ class BroadcastTo(View):
     shape: tuple[Any, ...] = ()
 
     def infer(self, x: Spec) -> Spec:
-        if broadcast([x.shape, self.shape], "broadcast_to") != self.shape and all(type(s) is int for s in (*x.shape,
-                                                                                                           *self.shape)):
+        known = all(type(s) is int for s in (*x.shape, *self.shape))
+        if broadcast([x.shape, self.shape], "broadcast_to") != self.shape and known:
             raise ShapeError(f"broadcast_to cannot make shape {self.shape} out of {x.shape}: its extents must be 1 or equal.")
         return Spec(self.shape, x.dtype)
 
@@ -315,8 +316,8 @@ def squeeze(x: Any, axis: int | Sequence[int] | None = None) -> Any:
     """
     x = to_tensor(x)
     extents = shape(x)
-    axes = tuple(i for i, s in enumerate(extents) if type(s) is int and s == 1) if axis is None else normalize_axes(axis, x.ndim,
-                                                                                                                    "squeeze")
+    single = tuple(i for i, s in enumerate(extents) if type(s) is int and s == 1)
+    axes = single if axis is None else normalize_axes(axis, x.ndim, "squeeze")
     for a in axes:
         if type(extents[a]) is int and extents[a] != 1:
             raise ShapeError(f"squeeze expects axes of extent 1; received axis={a} of an operand of shape {shown(extents)}.")
@@ -453,8 +454,9 @@ def repeat(x: Any, repeats: int, axis: int | None = None) -> Any:
     x = to_tensor(x)
     if not isinstance(repeats, (int, np.integer)):
         raise ValueError(f"repeat expects a whole number of repeats; received {repeats!r}.")
-    return Repeat(int(repeats), 0)(Reshape((-1,))(x)) if axis is None else Repeat(int(repeats), normalize_axis(axis, x.ndim,
-                                                                                                               "repeat"))(x)
+    if axis is None:
+        return Repeat(int(repeats), 0)(Reshape((-1,))(x))
+    return Repeat(int(repeats), normalize_axis(axis, x.ndim, "repeat"))(x)
 
 
 @public
@@ -504,4 +506,7 @@ def ravel(x: Any) -> Any:
     return Reshape((-1,))(to_tensor(x))
 
 
-__all__ = [name for name, value in list(globals().items()) if hasattr(value, "prefix")]
+__all__ = [
+    "broadcast_to", "concatenate", "expand_dims", "flip", "moveaxis", "pad", "ravel", "repeat", "reshape", "split", "squeeze",
+    "stack", "swapaxes", "tile", "transpose", "unstack",
+]

@@ -22,11 +22,14 @@ class _Special(Op):
     def infer(self, *specs: Spec) -> Spec:
         names = [s.dtype for s in specs]
         if self.result == "bits" and any(n in dtypes.FLOATS for n in names):
-            raise DTypeError(f"{self.name} expects whole numbers or booleans; received {', '.join(names)}. Cast the operands first.")
+            raise DTypeError(f"{self.name} expects whole numbers or booleans; received {', '.join(names)}. Cast the operands "
+                             "first.")
         return Spec(broadcast([s.shape for s in specs], self.name), self.result_dtype(*names))
 
     def result_dtype(self, *names: str) -> str:
-        return dtypes.result_type(*names) if self.result == "bits" else Elementwise.result_dtype(self, *names)  # type: ignore[arg-type]
+        if self.result == "bits":
+            return dtypes.result_type(*names)
+        return Elementwise.result_dtype(self, *names)  # type: ignore[arg-type]
 
     def reference(self, *arrays: np.ndarray) -> np.ndarray:
         dtype = self.infer(*[Spec(a.shape, a.dtype.name) for a in arrays]).dtype
@@ -54,9 +57,11 @@ def _wide(function: Callable[..., Any]) -> Callable[..., Any]:
     return lambda x: function(np.asarray(x, np.float64))
 
 
-# Wichura's algorithm AS 241 for the normal quantile function, https://doi.org/10.2307/2347330: a ratio of polynomials for the middle,
+# Wichura's algorithm AS 241 for the normal quantile function, https://doi.org/10.2307/2347330: a ratio of polynomials for the
+# middle,
 # for the near tails and for the far tails, lowest power first
-_MIDDLE = ((3.3871328727963666080, 1.3314166789178437745e2, 1.9715909503065514427e3, 1.3731693765509461125e4, 4.5921953931549871457e4,
+_MIDDLE = ((3.3871328727963666080, 1.3314166789178437745e2, 1.9715909503065514427e3, 1.3731693765509461125e4,
+            4.5921953931549871457e4,
             6.7265770927008700853e4, 3.3430575583588128105e4, 2.5090809287301226727e3),
            (1.0, 4.2313330701600911252e1, 6.8718700749205790830e2, 5.3941960214247511077e3, 2.1213794301586595867e4,
             3.9307895800092710610e4, 2.8729085735721942674e4, 5.2264952788528545610e3))
@@ -64,7 +69,8 @@ _NEAR = ((1.42343711074968357734, 4.63033784615654529590, 5.76949722146069140550
           2.41780725177450611770e-1, 2.27238449892691845833e-2, 7.74545014278341407640e-4),
          (1.0, 2.05319162663775882187, 1.67638483018380384940, 6.89767334985100004550e-1, 1.48103976427480074590e-1,
           1.51986665636164571966e-2, 5.47593808499534494600e-4, 1.05075007164441684324e-9))
-_FAR = ((6.65790464350110377720, 5.46378491116411436990, 1.78482653991729133580, 2.96560571828504891230e-1, 2.65321895265761230930e-2,
+_FAR = ((6.65790464350110377720, 5.46378491116411436990, 1.78482653991729133580, 2.96560571828504891230e-1,
+         2.65321895265761230930e-2,
          1.24266094738807843860e-3, 2.71155556874348757815e-5, 2.01033439929228813265e-7),
         (1.0, 5.99832206555887937690e-1, 1.36929880922735805310e-1, 1.48753612908506148525e-2, 7.86869131145613259100e-4,
          1.84631831751005468180e-5, 1.42151175831644588870e-7, 2.04426310338993978564e-15))
@@ -154,9 +160,14 @@ bitwise_left_shift = binary("bitwise_left_shift", LeftShift, "The bits of x1 mov
                             "array([12], dtype=int32)")
 right_shift = binary("right_shift", RightShift, "The bits of x1 moved x2 places down.", "right_shift([6], [1])",
                      "array([3], dtype=int32)")
-bitwise_right_shift = binary("bitwise_right_shift", RightShift, "The bits of x1 moved x2 places down.", "bitwise_right_shift([6], [1])",
+bitwise_right_shift = binary("bitwise_right_shift", RightShift, "The bits of x1 moved x2 places down.",
+                             "bitwise_right_shift([6], [1])",
                              "array([3], dtype=int32)")
 gcd = binary("gcd", Gcd, "The greatest common divisor.", "gcd([12], [18])", "array([6], dtype=int32)")
 lcm = binary("lcm", Lcm, "The least common multiple.", "lcm([4], [6])", "array([12], dtype=int32)")
 
-__all__ = [name for name, value in list(globals().items()) if hasattr(value, "prefix")]
+__all__ = [
+    "bitwise_and", "bitwise_invert", "bitwise_left_shift", "bitwise_not", "bitwise_or", "bitwise_right_shift", "bitwise_xor",
+    "cbrt", "erfinv", "exp2", "fmax", "fmin", "fmod", "gcd", "hypot", "i0", "lcm", "left_shift", "log10", "log2", "logaddexp",
+    "logaddexp2", "nextafter", "right_shift", "signbit", "trunc",
+]

@@ -138,7 +138,8 @@ def quantile(x: Any, q: Any, axis: int | Sequence[int] | None = None, method: st
         array(2.5, dtype=float32)
     """
     if method not in ("linear", "lower", "higher", "midpoint", "nearest"):
-        raise ValueError(f"quantile expects method 'linear', 'lower', 'higher', 'midpoint' or 'nearest'; received method={method!r}.")
+        raise ValueError("quantile expects method 'linear', 'lower', 'higher', 'midpoint' or 'nearest'; received "
+                         f"method={method!r}.")
     x = floating(x)
     q = cast(q, x.dtype)
     axes = normalize_axes(axis, x.ndim, "quantile")
@@ -189,7 +190,8 @@ def median(x: Any, axis: int | Sequence[int] | None = None, keepdims: bool = Fal
 
 @public
 def bincount(x: Any, weights: Any = None, minlength: int = 0, sparse: bool = False) -> Any:
-    """How often each whole number from 0 on occurs, or the sum of its weights. A symbolic x needs `minlength`: larger numbers are not counted.
+    """How often each whole number from 0 on occurs, or the sum of its weights. A symbolic x needs `minlength`: larger numbers
+    are not counted.
 
     Source: https://keras.io/api/ops/numpy/
 
@@ -210,7 +212,8 @@ def bincount(x: Any, weights: Any = None, minlength: int = 0, sparse: bool = Fal
 
 @public
 def histogram(x: Any, bins: int = 10, range: tuple[float, float] | None = None) -> tuple[Any, Any]:
-    """How many elements lie in each of `bins` equal parts of the range, in floats, and the parts' edges. Source: https://keras.io/api/ops/numpy/
+    """How many elements lie in each of `bins` equal parts of the range, in floats, and the parts' edges. Source:
+    https://keras.io/api/ops/numpy/
 
     Example:
 
@@ -313,13 +316,19 @@ def _extreme(reduce: Any, fill: float) -> Any:
 nansum = _without_nan("nansum", "The sum of what is not NaN.", 'nansum([1.0, float("nan")])', "array(1., dtype=float32)", _nansum)
 nanprod = _without_nan("nanprod", "The product of what is not NaN.", 'nanprod([2.0, float("nan")])', "array(2., dtype=float32)",
                        lambda x, missing, axis, keepdims: r.prod(e.where(missing, 1, x), axis, keepdims))
-nanmean = _without_nan("nanmean", "The mean of what is not NaN.", 'nanmean([1.0, float("nan")])', "array(1., dtype=float32)", _nanmean)
-nanvar = _without_nan("nanvar", "The variance of what is not NaN.", 'nanvar([1.0, 3.0, float("nan")])', "array(1., dtype=float32)", _nanvar)
-nanstd = _without_nan("nanstd", "The standard deviation of what is not NaN.", 'nanstd([1.0, 3.0, float("nan")])', "array(1., dtype=float32)",
+nanmean = _without_nan("nanmean", "The mean of what is not NaN.", 'nanmean([1.0, float("nan")])', "array(1., dtype=float32)",
+                       _nanmean)
+nanvar = _without_nan("nanvar", "The variance of what is not NaN.", 'nanvar([1.0, 3.0, float("nan")])',
+                      "array(1., dtype=float32)", _nanvar)
+nanstd = _without_nan("nanstd", "The standard deviation of what is not NaN.", 'nanstd([1.0, 3.0, float("nan")])',
+                      "array(1., dtype=float32)",
                       lambda *parts: e.sqrt(_nanvar(*parts)))
 nanmax = _without_nan("nanmax", "The largest of what is not NaN.", 'nanmax([1.0, float("nan")])', "array(1., dtype=float32)",
                       _extreme(r.max, -math.inf))
 nanmin = _without_nan("nanmin", "The smallest of what is not NaN.", 'nanmin([1.0, float("nan")])', "array(1., dtype=float32)",
                       _extreme(r.min, math.inf))
 
-__all__ = [name for name, value in list(globals().items()) if hasattr(value, "prefix")]
+__all__ = [
+    "average", "bincount", "corrcoef", "count_nonzero", "cumprod", "diff", "histogram", "median", "nanmax", "nanmean", "nanmin",
+    "nanprod", "nanstd", "nansum", "nanvar", "percentile", "ptp", "quantile", "trapezoid",
+]

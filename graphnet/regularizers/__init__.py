@@ -103,7 +103,8 @@ class L2(L1L2):
 
 @builtin(_KIND, "orthogonal_regularizer")
 class OrthogonalRegularizer(Regularizer):
-    """factor times the mean of |cosine| over all pairs of rows (or columns) of a matrix. Raises ShapeError for other than two axes.
+    """factor times the mean of |cosine| over all pairs of rows (or columns) of a matrix. Raises ShapeError for other than two
+    axes.
 
     Example:
 
@@ -172,4 +173,5 @@ def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> An
     return identifiers.deserialize(_KIND, config, custom_objects)
 
 
-__all__ = ["L1", "L2", "L1L2", "OrthogonalRegularizer", "Regularizer", "deserialize", "get", "l1", "l1_l2", "l2", "orthogonal_regularizer", "serialize"]
+__all__ = ["L1", "L2", "L1L2", "OrthogonalRegularizer", "Regularizer", "deserialize", "get", "l1", "l1_l2", "l2",
+           "orthogonal_regularizer", "serialize"]
