@@ -2,6 +2,7 @@
 
     trace -> passes -> (shapes of a call) -> lower -> plan -> run
 """
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 
 from graphnet.graph import Graph
 from graphnet.passes import run_passes
+from graphnet.settings import settings
 
 PLANS = 64  # kept for one executable; the least recently used goes first
 
@@ -53,6 +55,8 @@ class Executable:
     def __call__(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
         """The outputs for arrays of the due dtypes, C-contiguous and aligned; variables are updated."""
         runner = self.runner(tuple([x.shape for x in arrays]))
+        if settings.debug >= 2:
+            print(self.times(arrays), file=sys.stderr)
         results = runner(arrays)
         if self.graph.updates:
             count = len(self.graph.outputs)
@@ -66,6 +70,15 @@ class Executable:
         from graphnet.backends.cpu.calls import FastCall
         self._fast = FastCall(self.graph.inputs[0].dtype, otherwise)
         return self._fast
+
+    def times(self, arrays: Sequence[np.ndarray]) -> str:
+        """Each step's time for these inputs, run one by one, with what it moves and computes in a second."""
+        runner = self.runner(tuple([x.shape for x in arrays]))
+        lines = [f"{'kernel':16}{'layer':32}{'us':>10}{'GB/s':>8}{'GFLOP/s':>10}"]
+        for step, seconds in zip(runner.plan.steps_report(), runner.times(arrays), strict=True):
+            seconds = max(seconds, 1e-9)
+            lines.append(f"{step.kernel:16}{step.label:32}{1e6 * seconds:10.1f}{step.nbytes / seconds / 1e9:8.1f}{2 * step.work / seconds / 1e9:10.1f}")
+        return "\n".join(lines)
 
     def report(self, shapes: tuple[tuple[int, ...], ...]) -> str:
         """The plan for these shapes as text: each step's kernel, layer, shapes and multiply-adds; memory; what has no kernel."""

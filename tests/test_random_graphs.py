@@ -69,16 +69,18 @@ def picture_model(seed, steps=9):
             alive.append(layers.add([a, same[rng.integers(len(same))], a]))
     heads = [layers.Dense(3, activation="softmax")(layers.GlobalAveragePooling2D()(alive[-1])), alive[-2]]
     model = graphnet.Model(x, heads)
-    model.set_weights([rng.uniform(0.2, 1, w.shape) if "variance" in v.name else rng.normal(0, 0.4, w.shape) for v, w in zip(model.weights, model.get_weights(), strict=True)])
+    model.set_weights([rng.uniform(0.2, 1, v.shape) if "variance" in v.name else rng.normal(0, 0.4, v.shape) for v in model.weights])
     side = size or (int(rng.integers(1, 12)), int(rng.integers(1, 12)))
     batch = int(rng.choice([0, 1, 2, 3, 5]))
     return model, rng.normal(size=(batch, *side, x.shape[-1])).astype("float32")
 
 
 def exact(model, x):
-    """What the model means: its graph before any pass, in float64 where the ops allow."""
+    """What the model means: its graph before any pass, op by op in numpy, in float64 (which the input brings in)."""
     graph = model.executable()[0].graph
-    return evaluate(graph, [x])[0]
+    results = evaluate(graph, [x.astype("float64")])[0]
+    assert all(y.dtype == np.float64 for y in results)
+    return results
 
 
 def close(got, want, what):

@@ -10,6 +10,7 @@ The folder holds code: it must belong to the user alone, and is never taken from
 import atexit
 import functools
 import hashlib
+import inspect
 import os
 import pathlib
 import re
@@ -160,6 +161,7 @@ class Kernel:
         if self._compiled is None:
             with _lock:
                 if self._compiled is None:
+                    show_source(self.function)
                     self._compiled = cached(self.name, lambda: cfunc(KERNEL, **FLAGS, cache=self._kept)(self.function))
         return int(self._compiled.address)
 
@@ -193,6 +195,18 @@ def cached(name: str, compile_it: Callable[[], Any]) -> Any:
     if not hit:
         prune()
     return made
+
+
+def show_source(function: Callable[..., Any]) -> None:
+    """A kernel's source, printed under GRAPHNET_DEBUG=4 and written under GRAPHNET_DUMP."""
+    if settings.debug < 4 and settings.dump is None:
+        return
+    source = inspect.getsource(function)
+    if settings.debug >= 4:
+        print(source, file=sys.stderr)
+    if settings.dump is not None:
+        settings.dump.mkdir(parents=True, exist_ok=True)
+        (settings.dump / f"kernel_{function.__name__}.py").write_text(source)
 
 
 def prune() -> None:
