@@ -56,7 +56,7 @@ def drops(taken: tuple[str, ...], masks: list[Any], result: Any) -> bool:
 
 def warn_dropped(who: str, source: Any, why: str = "does not pass masks on", mend: str | None = None) -> None:
     """Says at the user's own line that the mask of an input is dropped; an error under the strict setting."""
-    made = repr(source.node.name) if type(source) is Tensor else "its input"
+    made = repr(source.node.scope or source.node.name) if type(source) is Tensor else "its input"
     text = (f"{who} received an input with a mask (from {made}), {why}, and drops it, as Keras does: layers behind it see padded steps as data. "
             + (mend or "Move it before the masking layer, use a layer that supports masking, or, in a layer of your own that treats each step alone, "
                        "set self.supports_masking = True."))

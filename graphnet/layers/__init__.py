@@ -1,5 +1,6 @@
 """Layers, with Keras 3's names, arguments and defaults; one file a layer, one folder a family."""
 from graphnet.layers.activations import *
+from graphnet.layers.attention import *
 from graphnet.layers.convolutional import *
 from graphnet.layers.core import *
 from graphnet.layers.input_spec import InputSpec as InputSpec

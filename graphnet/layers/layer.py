@@ -351,15 +351,24 @@ class Layer(Module):
         mask = kwargs.get("mask")
         return mask if mask is not None else masks_of(args[0]) if args else None
 
+    def _passes_masks(self) -> bool:
+        """Whether the layer says what becomes of masks: by the flag, or by a compute_mask of its own."""
+        return self.supports_masking or type(self).compute_mask is not Layer.compute_mask
+
+    @property
+    def takes_mask(self) -> bool:
+        """Whether `call` has an argument mask."""
+        return "mask" in signature_of(type(self).call).masks
+
     def _attach_masks(self, inputs: Any, masks: Any, result: Any) -> Any:
         """The result, with the masks that `compute_mask` gives for it; a layer that does not support masking gives none."""
         default = type(self).compute_mask is Layer.compute_mask
         present = [m for m in tree.flatten(masks) if m is not None]
         if default and not present:
             return result
-        if default and not self.supports_masking:
+        if not self._passes_masks():
             source = next((x for x in tree.flatten(inputs) if get_mask(x) is not None), None)
-            if not self._untracked_mask_warned and drops(signature_of(type(self).call).masks, present, result):
+            if present and not self._untracked_mask_warned and drops(signature_of(type(self).call).masks, present, result):
                 self._untracked_mask_warned = True
                 warn_dropped(f"Layer {self.name!r} ({type(self).__name__})", source)
             return without_masks(result, inputs)

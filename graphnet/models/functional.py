@@ -160,11 +160,18 @@ class Functional(Model):
 
     def _replay(self, node: Node, values: dict[Any, Any]) -> None:
         args, kwargs = restore(node.arguments, [values[t.key] for t in node.inputs])
+        if len(args) == 1 and not kwargs and len(node.inputs) == 1 and getattr(node.op, "takes_mask", False):
+            mask = _mask_when_built(node.inputs[0], values)  # Keras fixes it when the model is built, for calls on one tensor and nothing else
+            kwargs = {} if mask is None else {"mask": mask}
         results = [r for r in tree.flatten(node.op(*args, **kwargs)) if r is not None]
         for i, result in enumerate(results):
             values[node, i] = result
         for offset, i in enumerate(node.structure[1]):
-            values[node, len(results) + offset] = get_mask(results[i])
+            mask = get_mask(results[i])
+            if mask is None and isinstance(node.op, Layer):  # taken off an operand since the model was built: what reads this later still needs it
+                masks = tree.map_structure(lambda t: _mask_when_built(t, values), restore(node.arguments, node.inputs)[0][0])
+                mask = tree.flatten(node.op.compute_mask(args[0], masks))[i]
+            values[node, len(results) + offset] = mask
 
     def _cast(self, args: tuple[Any, ...]) -> tuple[Any, ...]:
         return args  # each layer inside casts for itself
@@ -220,6 +227,11 @@ class Functional(Model):
             base = {"name": self.name, "trainable": self.trainable}
             return {**base, **functional_config(self)}
         return functional_config(self)
+
+
+def _mask_when_built(tensor: Any, values: dict[Any, Any]) -> Any:
+    """The value of the mask that a tensor had when the model was built; None without one."""
+    return None if type(tensor) is not Tensor or tensor.mask is None else values.get(tensor.mask.key)
 
 
 def _tensors(structure: Any, what: str, name: str) -> list[Tensor]:

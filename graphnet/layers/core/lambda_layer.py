@@ -30,7 +30,6 @@ class Lambda(Layer):
             raise TypeError(f"Lambda expects a function; received {function!r}.")
         self.function, self.mask, self.arguments = function, mask, dict(arguments or {})
         self.output_shape_argument = output_shape
-        self.supports_masking = mask is not None
         try:
             self._taken = frozenset(inspect.signature(function).parameters) & {"mask", "training"}
         except (TypeError, ValueError):  # a built-in function tells no signature
@@ -39,6 +38,9 @@ class Lambda(Layer):
     def call(self, inputs: Any, mask: Any = None, training: Any = None) -> Any:
         given = {"mask": mask, "training": training}
         return self.function(inputs, **self.arguments, **{name: given[name] for name in self._taken})
+
+    def _passes_masks(self) -> bool:
+        return self.mask is not None
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         return self.mask(inputs, mask) if callable(self.mask) else self.mask

@@ -29,4 +29,6 @@ class ActivityRegularization(Layer):
         return inputs
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "l1": self.l1, "l2": self.l2}
+        config = super().get_config()
+        del config["activity_regularizer"]  # l1 and l2 say it
+        return {**config, "l1": self.l1, "l2": self.l2}
