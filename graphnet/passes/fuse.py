@@ -1,5 +1,4 @@
 """fuse: chains of elementwise ops become tapes, and those behind a contraction its epilogue, so that what lies between stays in cache."""
-from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -74,28 +73,39 @@ def fusable(node: Node) -> bool:
 
 
 def grouped(graph: Graph) -> dict[Node, Group]:
-    """Which group each fusable node belongs to. A value that two nodes read, or an output, ends its group."""
-    uses = Counter(t.key for n in graph.nodes for t in n.inputs)
-    uses.update(t.key for t in graph.roots)
-    reader: dict[Node, Node] = {}
+    """Which group each fusable node belongs to: that of its readers, if they are all of one; so only a group's root is read outside of it."""
+    readers: dict[Node, set[Node | None]] = {}
     for node in graph.nodes:
         for t in node.inputs:
-            reader[t.node] = node
+            readers.setdefault(t.node, set()).add(node)
+    for t in graph.roots:
+        readers.setdefault(t.node, set()).add(None)
     groups: dict[Node, Group] = {}
     for node in reversed(graph.nodes):
         contraction = isinstance(node.op, Contraction) and node.specs[0].dtype == "float32"
         if not contraction and not fusable(node):
             continue
-        consumer = reader.get(node)
-        group = groups.get(consumer) if consumer is not None and uses[node, 0] == 1 else None
-        if (group is None or not fusable(consumer) or consumer.specs[0] != node.specs[0]  # type: ignore[arg-type,union-attr]
-                or len(group.members) >= LONGEST or (contraction and group.producer is not None)):
+        group = _group_of_readers(node, readers.get(node, {None}), groups)
+        if group is None or len(group.members) >= LONGEST or (contraction and group.producer is not None):
             group = Group(node)
         groups[node] = group
         group.members.add(node)
         if contraction:
             group.producer = node
     return groups
+
+
+def _group_of_readers(node: Node, readers: set[Node | None], groups: dict[Node, Group]) -> Group | None:
+    """The one group of all readers, where each is an elementwise op whose result has the node's shape."""
+    found: Group | None = None
+    for reader in readers:
+        if reader is None or not fusable(reader) or reader.specs[0] != node.specs[0]:
+            return None
+        group = groups[reader]
+        if found is not None and group is not found:
+            return None
+        found = group
+    return found
 
 
 def fuse(graph: Graph) -> Graph:
