@@ -49,7 +49,7 @@ def deserialize(kind: str, config: Any, custom_objects: Any = None) -> Any:
     if "class_name" not in config:
         raise ValueError(f"A config of the {kind} expects a 'class_name'; received {config!r}.")
     inner = config.get("config")
-    name = inner if config["class_name"] == "function" else config["class_name"]
+    name: Any = inner if config["class_name"] == "function" else config["class_name"]
     registered = config.get("registered_name")
     found = None
     if registered and registered != name:

@@ -38,7 +38,7 @@ class Op:
         if "reference" in dir(cls) and cls.reference is not Op.reference and not cls.__name__.startswith("_"):
             OPS[cls.__name__] = cls
 
-    def infer(self, *specs: Spec) -> Spec | tuple[Spec, ...]:
+    def infer(self, *specs: Any) -> Any:
         raise NotImplementedError(f"{type(self).__name__} lacks infer")
 
     def reference(self, *arrays: Any) -> Any:

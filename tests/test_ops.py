@@ -283,3 +283,11 @@ def test_constants_stay_constants_and_variables_are_read():
     v = Variable(np.ones(3, "float32"), name="v")
     graph, _ = trace_function(lambda x: ops.add(ops.add(x, v), np.ones(3, "float32")), [placeholder(Spec((3,)))])
     assert [type(n.op) for n in graph.nodes if not n.inputs] == [Read, Constant]
+
+
+@pytest.mark.parametrize("mode", ["valid", "full", "same"])
+@pytest.mark.parametrize("n, m", [(9, 3), (9, 4), (3, 9), (4, 9), (5, 5), (1, 4)])
+def test_correlate_is_numpys(mode, n, m):
+    rng = np.random.default_rng(0)
+    a, b = rng.standard_normal(n), rng.standard_normal(m)
+    np.testing.assert_allclose(ops.correlate(a, b, mode), np.correlate(a, b, mode), rtol=1e-12)

@@ -109,4 +109,4 @@ class Identity(Initializer):
         if len(shape) != 2:
             raise ShapeError(f"Identity makes matrices, so it expects a shape of two extents; received shape={tuple(shape)}.")
         dtype = dtypes.standardize_dtype(dtype)
-        return (self.gain * np.eye(*shape)).astype(dtype)
+        return (self.gain * np.eye(shape[0], shape[1])).astype(dtype)

@@ -30,7 +30,7 @@ class RandomInitializer(Initializer):
         return self.seed.draw() if isinstance(self.seed, random.SeedGenerator) else self.seed
 
     def get_config(self) -> dict[str, Any]:
-        seed = self._init_seed
+        seed: Any = self._init_seed
         if isinstance(seed, random.SeedGenerator):
             seed = {"module": "keras.random", "class_name": "SeedGenerator", "config": seed.get_config(), "registered_name": None}
         return {"seed": seed}

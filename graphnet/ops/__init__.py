@@ -29,3 +29,4 @@ from graphnet.ops.scatter import *
 from graphnet.ops.shape import *
 from graphnet.ops.special import *
 from graphnet.ops.statistics import *
+from graphnet.ops.windows import *

@@ -11,6 +11,7 @@ from graphnet.op import Samples, View, public
 from graphnet.ops import elementwise as e
 from graphnet.ops.convert import cast, floating, promote, to_tensor
 from graphnet.ops.elementwise import Clip
+from graphnet.ops.reduction import all
 
 
 @dataclass(frozen=True)
@@ -96,6 +97,19 @@ def isclose(x1: Any, x2: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan:
     near = e.less_equal(e.absolute(e.subtract(a, b)), e.add(e.multiply(e.absolute(b), rtol), atol))
     out = e.logical_or(e.logical_and(near, e.isfinite(b)), e.equal(a, b))
     return e.logical_or(out, e.logical_and(e.isnan(a), e.isnan(b))) if equal_nan else out
+
+
+@public
+def allclose(x1: Any, x2: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Any:
+    """Whether all elements are close, as `isclose` has it. Source: https://keras.io/api/ops/numpy/
+
+    Example:
+
+        >>> from graphnet import ops
+        >>> bool(ops.allclose([1.0, 2.0], [1.0, 2.0]))
+        True
+    """
+    return all(isclose(x1, x2, rtol, atol, equal_nan))
 
 
 @public
@@ -253,6 +267,7 @@ def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
 
 
 __all__ = [
-    "deg2rad", "divide_no_nan", "erfc", "fabs", "heaviside", "isclose", "isneginf", "isposinf", "ldexp", "nan_to_num", "rad2deg",
+    "allclose", "deg2rad", "divide_no_nan", "erfc", "fabs", "heaviside", "isclose", "isneginf", "isposinf", "ldexp",
+    "nan_to_num", "rad2deg",
     "saturate_cast", "select", "sinc", "stop_gradient",
 ]

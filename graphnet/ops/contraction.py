@@ -40,8 +40,8 @@ class MatMul(Contraction):
         rng = np.random.default_rng(0)
         for a, b in (((5, 7), (7, 33)), ((1, 64), (64, 10)), ((2, 3, 4, 5), (3, 5, 6)), ((0, 4), (4, 3)), ((3, 1), (1, 1))):
             yield MatMul(), [rng.standard_normal(a).astype("float32"), rng.standard_normal(b).astype("float32")]
-        a, b = rng.standard_normal((2, 7, 5)), rng.standard_normal((2, 3, 7))
-        yield MatMul(True, True), [a.astype("float32"), b.astype("float32")]
+        x, y = rng.standard_normal((2, 7, 5)), rng.standard_normal((2, 3, 7))
+        yield MatMul(True, True), [x.astype("float32"), y.astype("float32")]
 
 
 @public

@@ -150,7 +150,7 @@ def floating(x: Any) -> Any:
     return x if str(x.dtype) in dtypes.FLOATS else _cast(x, dtypes.floatx())
 
 
-def normalize_axis(axis: int, ndim: int, who: str = "op") -> int:
+def normalize_axis(axis: Any, ndim: int, who: str = "op") -> int:
     """A non-negative axis; ShapeError where there is no such axis."""
     if not isinstance(axis, (int, np.integer)) or not -ndim <= axis < ndim:
         raise ShapeError(f"{who} expects an axis between {-ndim} and {ndim - 1} for an operand with ndim={ndim}; received "

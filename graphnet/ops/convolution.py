@@ -11,8 +11,8 @@ from graphnet.dims import Dim
 from graphnet.errors import ShapeError
 from graphnet.graph import Spec
 from graphnet.op import Contraction, Samples, public
-from graphnet.ops.convert import promote, shown
-from graphnet.ops.shape import Transpose
+from graphnet.ops.convert import floating, promote, shape, shown
+from graphnet.ops.shape import Reshape, Transpose, flip
 
 Pads = str | tuple[tuple[int, int], ...]
 
@@ -82,9 +82,9 @@ class Conv(Contraction):
                              f"in {self.groups} group(s); received {x.shape[-1]} (shape {shown(x.shape)}). Is the data "
                              "channels_first?")
         sizes = kernel.shape[:rank]
-        pads = (self.padding,) * rank if isinstance(self.padding, str) else self.padding
+        pads: Any = (self.padding,) * rank if isinstance(self.padding, str) else self.padding
         geometry = zip(x.shape[1:-1], sizes, self.strides, self.dilation, pads, strict=True)
-        spatial = [window_extent(*v, "conv", i) for i, v in enumerate(geometry)]
+        spatial = [window_extent(*v, "conv", i) for i, v in enumerate(geometry)]  # type: ignore[arg-type]
         return Spec((x.shape[0], *spatial, kernel.shape[-1]), x.dtype)
 
     def reference(self, x: np.ndarray, kernel: np.ndarray) -> np.ndarray:
@@ -279,4 +279,34 @@ def conv_transpose(inputs: Any, kernel: Any, strides: Any = 1, padding: str = "v
     return channels_last(lambda v: op(v, k), x, data_format)
 
 
-__all__ = ["conv", "conv_transpose", "depthwise_conv", "separable_conv"]
+@public
+def correlate(x1: Any, x2: Any, mode: str = "valid") -> Any:
+    """sum over k of x1[n + k] x2[k], of two rows: where one lies within the other ("valid"), wherever they meet ("full"), or
+    "same".
+
+    "same" gives as many as the longer row has.
+
+    Source: https://keras.io/api/ops/numpy/
+
+    Example:
+
+        >>> from graphnet import ops
+        >>> ops.correlate([1.0, 2.0, 3.0], [0.0, 1.0])
+        array([2., 3.], dtype=float32)
+    """
+    a, b = promote(floating(x1), floating(x2))
+    if a.ndim != 1 or b.ndim != 1:
+        raise ShapeError(f"correlate expects two rows; received shapes {shown(shape(a))} and {shown(shape(b))}.")
+    if mode not in ("valid", "full", "same"):
+        raise ValueError(f"correlate expects mode 'valid', 'full' or 'same'; received mode={mode!r}.")
+    n, m = shape(a)[0], shape(b)[0]
+    if isinstance(n, Dim) or isinstance(m, Dim):
+        raise ShapeError(f"correlate expects rows of known extents; received shapes {shown(shape(a))} and {shown(shape(b))}.")
+    if n < m:  # the shorter row is the one that moves; the result then runs backwards
+        return flip(correlate(b, a, mode))
+    before, after = {"valid": (0, 0), "full": (m - 1, m - 1), "same": (m // 2, m - 1 - m // 2)}[mode]
+    y = Conv((1,), ((before, after),), (1,))(Reshape((1, n, 1))(a), Reshape((m, 1, 1))(b))
+    return Reshape((-1,))(y)
+
+
+__all__ = ["conv", "conv_transpose", "correlate", "depthwise_conv", "separable_conv"]

@@ -329,7 +329,7 @@ def tril(x: Any, k: int = 0) -> Any:
                [3, 4]], dtype=int32)
     """
     x = _matrix(x, "tril")
-    return where(_grid(greater_equal, *shape(x)[-2:], k), x, 0)
+    return where(_grid(greater_equal, shape(x)[-2], shape(x)[-1], k), x, 0)
 
 
 @public
@@ -344,7 +344,7 @@ def triu(x: Any, k: int = 0) -> Any:
                [0, 4]], dtype=int32)
     """
     x = _matrix(x, "triu")
-    return where(_grid(greater_equal, *shape(x)[-2:], k - 1), 0, x)
+    return where(_grid(greater_equal, shape(x)[-2], shape(x)[-1], k - 1), 0, x)
 
 
 def _matrix(x: Any, who: str) -> Any:

@@ -41,7 +41,7 @@ class _Decomposition(Op):
         """The shapes of the results."""
         return [a]
 
-    def compute(self, *arrays: np.ndarray) -> Any:
+    def compute(self, *arrays: Any) -> Any:
         raise NotImplementedError(f"{type(self).__name__} lacks compute")
 
     def reference(self, *arrays: np.ndarray) -> Any:
@@ -113,7 +113,7 @@ class Solve(_Decomposition):
         return [others[0]]
 
     def compute(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
-        a = {"both": lambda v: v, "lower": np.tril, "upper": np.triu}[self.half](a)
+        a = np.tril(a) if self.half == "lower" else np.triu(a) if self.half == "upper" else a
         return np.linalg.solve(a, b[..., None])[..., 0] if b.ndim == a.ndim - 1 else np.linalg.solve(a, b)
 
     @classmethod

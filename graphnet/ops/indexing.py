@@ -150,7 +150,10 @@ def one_hot(x: Any, num_classes: int, axis: int = -1, dtype: Any = None, sparse:
 
 
 def _basic_index(extents: tuple[Any, ...], keys: list[Any], full_key: Any) -> tuple[list[Any], list[Any], list[int], list[Any]]:
-    starts, stops, steps, out = [], [], [], []
+    starts: list[Any] = []
+    stops: list[Any] = []
+    steps: list[int] = []
+    out: list[Any] = []
     axis = 0
     for key in keys:
         if key is None:

@@ -8,7 +8,7 @@ from graphnet.dims import Dim
 from graphnet.errors import ShapeError
 from graphnet.op import public
 from graphnet.ops.convert import by_value, normalize_axes, normalize_axis, promote, shape, to_tensor
-from graphnet.ops.shape import concatenate, cut, expand_dims, flip, reshape, split, swapaxes, transpose
+from graphnet.ops.shape import BroadcastTo, Reshape, concatenate, cut, expand_dims, flip, reshape, split, swapaxes, transpose
 
 
 def _raised(xs: Sequence[Any], ndim: int) -> list[Any]:
@@ -191,6 +191,38 @@ def rot90(array: Any, k: int = 1, axes: tuple[int, int] = (0, 1)) -> Any:
 
 
 @public
+def tile(x: Any, repeats: int | Sequence[int]) -> Any:
+    """x as a whole, repeated so many times along each axis. Source: https://keras.io/api/ops/numpy/
+
+    Example:
+
+        >>> from graphnet import ops
+        >>> ops.tile([1, 2], 2)
+        array([1, 2, 1, 2], dtype=int32)
+    """
+    x = to_tensor(x)
+    repeats = [repeats] if isinstance(repeats, int) else list(repeats)
+    extents = [1] * (len(repeats) - x.ndim) + list(shape(x))
+    repeats = [1] * (len(extents) - len(repeats)) + repeats
+    x = Reshape(tuple([e for s in extents for e in (1, s)]))(x)
+    x = BroadcastTo(tuple([e for s, r in zip(extents, repeats, strict=True) for e in (r, s)]))(x)
+    return Reshape(tuple([r * s for s, r in zip(extents, repeats, strict=True)]))(x)
+
+
+@public
+def ravel(x: Any) -> Any:
+    """The elements of x in one row. Source: https://keras.io/api/ops/numpy/
+
+    Example:
+
+        >>> from graphnet import ops
+        >>> ops.ravel([[1], [2]])
+        array([1, 2], dtype=int32)
+    """
+    return Reshape((-1,))(to_tensor(x))
+
+
+@public
 def fliplr(x: Any) -> Any:
     """x with the elements of its second axis in reverse order. Source: https://keras.io/api/ops/numpy/
 
@@ -304,6 +336,6 @@ def unique(x: Any, sorted: bool = True, return_index: bool = False, return_inver
 
 
 __all__ = [
-    "append", "array_split", "depth_to_space", "dsplit", "dstack", "fliplr", "flipud", "hsplit", "hstack", "nonzero", "roll",
-    "rot90", "space_to_depth", "unique", "vsplit", "vstack",
+    "append", "array_split", "depth_to_space", "dsplit", "dstack", "fliplr", "flipud", "hsplit", "hstack", "nonzero", "ravel",
+    "roll", "rot90", "space_to_depth", "tile", "unique", "vsplit", "vstack",
 ]

@@ -30,7 +30,7 @@ class _NumpyReduction(Reduction):
         for axes in AXES:
             for keepdims in (False, True):
                 x = rng.standard_normal((3, 5, 17)).astype("float32")
-                yield cls(axes, keepdims), [x > 0 if cls.numpy_name in ("any", "all") else x]
+                yield cls(axes, keepdims), [x > 0 if cls.numpy_name in ("any", "all") else x]  # type: ignore[call-arg]
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ class _Position(Op):
     def samples(cls) -> Samples:
         x = np.random.default_rng(0).integers(0, 9, (4, 5, 17)).astype("float32")
         for axis in range(3):
-            yield cls(axis), [x]
+            yield cls(axis), [x]  # type: ignore[call-arg]
 
 
 @dataclass(frozen=True)
@@ -165,7 +165,7 @@ class _AlongAxis(_SameShape):
     def samples(cls) -> Samples:
         rng = np.random.default_rng(0)
         for axis, extents in ((0, (5, 3)), (1, (5, 17)), (1, (2, 3, 4)), (1, (0, 3)), (2, (2, 3, 33))):
-            yield cls(axis), [3 * rng.standard_normal(extents).astype("float32")]
+            yield cls(axis), [3 * rng.standard_normal(extents).astype("float32")]  # type: ignore[call-arg]
 
 
 @dataclass(frozen=True)

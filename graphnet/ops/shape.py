@@ -460,25 +460,6 @@ def repeat(x: Any, repeats: int, axis: int | None = None) -> Any:
 
 
 @public
-def tile(x: Any, repeats: int | Sequence[int]) -> Any:
-    """x as a whole, repeated so many times along each axis. Source: https://keras.io/api/ops/numpy/
-
-    Example:
-
-        >>> from graphnet import ops
-        >>> ops.tile([1, 2], 2)
-        array([1, 2, 1, 2], dtype=int32)
-    """
-    x = to_tensor(x)
-    repeats = [repeats] if isinstance(repeats, int) else list(repeats)
-    extents = [1] * (len(repeats) - x.ndim) + list(shape(x))
-    repeats = [1] * (len(extents) - len(repeats)) + repeats
-    x = Reshape(tuple([e for s in extents for e in (1, s)]))(x)
-    x = BroadcastTo(tuple([e for s, r in zip(extents, repeats, strict=True) for e in (r, s)]))(x)
-    return Reshape(tuple([r * s for s, r in zip(extents, repeats, strict=True)]))(x)
-
-
-@public
 def flip(x: Any, axis: int | Sequence[int] | None = None) -> Any:
     """The elements of x in reverse order along `axis`; along all axes for None. Source: https://keras.io/api/ops/numpy/
 
@@ -493,20 +474,7 @@ def flip(x: Any, axis: int | Sequence[int] | None = None) -> Any:
     return Slice(none, none, tuple([-1 if i in axes else 1 for i in range(x.ndim)]))(x)
 
 
-@public
-def ravel(x: Any) -> Any:
-    """The elements of x in one row. Source: https://keras.io/api/ops/numpy/
-
-    Example:
-
-        >>> from graphnet import ops
-        >>> ops.ravel([[1], [2]])
-        array([1, 2], dtype=int32)
-    """
-    return Reshape((-1,))(to_tensor(x))
-
-
 __all__ = [
-    "broadcast_to", "concatenate", "expand_dims", "flip", "moveaxis", "pad", "ravel", "repeat", "reshape", "split", "squeeze",
-    "stack", "swapaxes", "tile", "transpose", "unstack",
+    "broadcast_to", "concatenate", "expand_dims", "flip", "moveaxis", "pad", "repeat", "reshape", "split", "squeeze",
+    "stack", "swapaxes", "transpose", "unstack",
 ]
