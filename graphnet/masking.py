@@ -45,7 +45,9 @@ def without_masks(result: Any, inputs: Any) -> Any:
 
 
 def drops(taken: tuple[str, ...], masks: list[Any], result: Any) -> bool:
-    """Whether a layer without support for masks loses one: it does not take it, or its output still has the axes that the mask speaks of."""
+    """Whether a layer without support for masks loses one: it does not take it, or its output still has the axes that the mask
+    speaks of.
+    """
     if not taken:
         return True
 
@@ -57,8 +59,10 @@ def drops(taken: tuple[str, ...], masks: list[Any], result: Any) -> bool:
 def warn_dropped(who: str, source: Any, why: str = "does not pass masks on", mend: str | None = None) -> None:
     """Says at the user's own line that the mask of an input is dropped; an error under the strict setting."""
     made = repr(source.node.scope or source.node.name) if type(source) is Tensor else "its input"
-    text = (f"{who} received an input with a mask (from {made}), {why}, and drops it, as Keras does: layers behind it see padded steps as data. "
-            + (mend or "Move it before the masking layer, use a layer that supports masking, or, in a layer of your own that treats each step alone, "
+    text = (f"{who} received an input with a mask (from {made}), {why}, and drops it, as Keras does: layers behind it see "
+            "padded steps as data. "
+            + (mend or "Move it before the masking layer, use a layer that supports masking, or, in a layer of your own that "
+                       "treats each step alone, "
                        "set self.supports_masking = True."))
     if settings.strict_masks:
         raise UnsupportedError(text)
@@ -71,4 +75,5 @@ def warn_of_op(operation: Any, tensors: tuple[Tensor, ...], specs: list[Any]) ->
     source = next((t for t in tensors if t.mask is not None), None)
     if source is not None and any(spec.dtype != "bool" for spec in specs):
         warn_dropped(f"Operation {operation.name!r}", source, "is not a layer",
-                     "Use a layer in its place (layers.Add, layers.Multiply, layers.Activation), or a Layer of your own with supports_masking = True.")
+                     "Use a layer in its place (layers.Add, layers.Multiply, layers.Activation), or a Layer of your own with "
+                     "supports_masking = True.")

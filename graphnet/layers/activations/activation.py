@@ -8,7 +8,8 @@ from graphnet.registry import builtin
 
 @builtin("layers")
 class Activation(Layer):
-    """``activation(inputs)``, elementwise or over the last axis. Arguments: ``activation``, a name or a function. Shapes: any, unchanged.
+    """``activation(inputs)``, elementwise or over the last axis. Arguments: ``activation``, a name or a function. Shapes: any,
+    unchanged.
 
     Source: https://keras.io/api/layers/core_layers/activation/
 

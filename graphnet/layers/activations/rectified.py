@@ -32,7 +32,8 @@ class ReLU(Layer):
 
     supports_masking = True
 
-    def __init__(self, max_value: float | None = None, negative_slope: float = 0.0, threshold: float = 0.0, **kwargs: Any) -> None:
+    def __init__(self, max_value: float | None = None, negative_slope: float = 0.0, threshold: float = 0.0,
+                 **kwargs: Any) -> None:
         super().__init__(**kwargs)
         _not_negative("ReLU", negative_slope=negative_slope, threshold=threshold, max_value=0 if max_value is None else max_value)
         self.max_value, self.negative_slope, self.threshold = max_value, negative_slope, threshold
@@ -41,12 +42,15 @@ class ReLU(Layer):
         return activations.relu(inputs, negative_slope=self.negative_slope, max_value=self.max_value, threshold=self.threshold)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "max_value": self.max_value, "negative_slope": self.negative_slope, "threshold": self.threshold}
+        return {**super().get_config(), "max_value": self.max_value, "negative_slope": self.negative_slope,
+                "threshold": self.threshold}
 
 
 @builtin("layers")
 class LeakyReLU(Layer):
-    """x where x >= 0, else negative_slope * x. Shapes: any, unchanged. Source: https://keras.io/api/layers/activation_layers/leaky_relu/
+    """x where x >= 0, else negative_slope * x. Shapes: any, unchanged.
+
+    Source: https://keras.io/api/layers/activation_layers/leaky_relu/
 
     Example:
 
@@ -81,7 +85,9 @@ class LeakyReLU(Layer):
 
 @builtin("layers")
 class ELU(Layer):
-    """x where x > 0, else alpha * (exp(x) - 1). Shapes: any, unchanged. Source: https://keras.io/api/layers/activation_layers/elu/
+    """x where x > 0, else alpha * (exp(x) - 1). Shapes: any, unchanged.
+
+    Source: https://keras.io/api/layers/activation_layers/elu/
 
     Example:
 
@@ -107,7 +113,8 @@ class ELU(Layer):
 class PReLU(WeightOptions):
     """x where x >= 0, else alpha * x, with a slope alpha for each feature that is trained.
 
-    Arguments: initializer, regularizer and constraint of alpha; ``shared_axes`` along which slopes are one, such as (1, 2) for images.
+    Arguments: initializer, regularizer and constraint of alpha; ``shared_axes`` along which slopes are one, such as (1, 2) for
+    images.
     Shapes: (batch, *S) unchanged; alpha (*S), 1 on shared axes. Source: https://arxiv.org/abs/1502.01852
 
     Example:

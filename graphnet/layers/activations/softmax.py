@@ -42,8 +42,10 @@ class Softmax(Layer):
         if mask is None:
             return softmax(inputs, axis)
         given, wanted = shape(mask), shape(inputs)
-        if len(given) > len(wanted) or any(type(a) is int and type(b) is int and a not in (1, b) for a, b in zip(given[::-1], wanted[::-1], strict=False)):
-            raise ShapeError(f"Layer {self.name!r} (Softmax) expects a mask that broadcasts to its input of shape {shown(wanted)}; "
+        if len(given) > len(wanted) or any(type(a) is int and type(b) is int and a not in (1, b) for a,
+                                           b in zip(given[::-1], wanted[::-1], strict=False)):
+            raise ShapeError(f"Layer {self.name!r} (Softmax) expects a mask that broadcasts to its input of shape "
+                             f"{shown(wanted)}; "
                              f"received a mask of shape {shown(given)}. A mask of steps broadcasts after expand_dims(mask, -1).")
         if str(mask.dtype) != "bool":
             mask = greater(mask, 0.5)

@@ -18,9 +18,10 @@ from graphnet.registry import builtin
 class Attention(Layer):
     """softmax(query key^T) value: values, mixed by the dot products of their keys with a query (Luong).
 
-    Arguments: ``use_scale``: the scores get a trained factor; ``score_mode`` "dot", or "concat" for sum(tanh(query + key)); ``dropout`` of the weights in
-    training; ``seed``. Call arguments: ``inputs`` a list [query, value] or [query, value, key]; ``mask`` a list [query_mask, value_mask] of the steps that count;
-    ``return_attention_scores``; ``use_causal_mask``: no step sees a later one. Shapes: query (batch, Tq, dim), value (batch, Tv, dim) -> (batch, Tq, dim).
+    Arguments: ``use_scale``: the scores get a trained factor; ``score_mode`` "dot", or "concat" for sum(tanh(query + key));
+    ``dropout`` of the weights in training; ``seed``. Call arguments: ``inputs`` a list [query, value] or [query, value, key];
+    ``mask`` a list [query_mask, value_mask] of the steps that count; ``return_attention_scores``; ``use_causal_mask``: no step
+    sees a later one. Shapes: query (batch, Tq, dim), value (batch, Tv, dim) -> (batch, Tq, dim).
     Source: https://keras.io/api/layers/attention_layers/attention/
 
     Example:
@@ -32,7 +33,8 @@ class Attention(Layer):
 
     supports_masking = True
 
-    def __init__(self, use_scale: bool = False, score_mode: str = "dot", dropout: float = 0.0, seed: int | None = None, **kwargs: Any) -> None:
+    def __init__(self, use_scale: bool = False, score_mode: str = "dot", dropout: float = 0.0, seed: int | None = None,
+                 **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if score_mode not in ("dot", "concat"):
             raise ValueError(f"Attention expects score_mode 'dot' or 'concat'; received score_mode={score_mode!r}.")
@@ -65,7 +67,8 @@ class Attention(Layer):
         pairs = pairs if self.scale is None else multiply(self.scale, pairs)
         return multiply(self.concat_score_weight, total(tanh(pairs), axis=-1))
 
-    def call(self, inputs: Any, mask: Any = None, training: Any = False, return_attention_scores: bool = False, use_causal_mask: bool = False) -> Any:
+    def call(self, inputs: Any, mask: Any = None, training: Any = False, return_attention_scores: bool = False,
+             use_causal_mask: bool = False) -> Any:
         self._check(inputs, mask)
         query, value, key = inputs[0], inputs[1], inputs[-1]
         fit = self.scores(query, key)
@@ -90,14 +93,16 @@ class Attention(Layer):
         return mask[0] if mask else None
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "use_scale": self.use_scale, "score_mode": self.score_mode, "dropout": self.dropout, "seed": self.seed}
+        return {**super().get_config(), "use_scale": self.use_scale, "score_mode": self.score_mode, "dropout": self.dropout,
+                "seed": self.seed}
 
 
 @builtin("layers")
 class AdditiveAttention(Attention):
     """softmax(sum(scale * tanh(query + key))) value: values, mixed by a sum over features (Bahdanau).
 
-    Arguments: ``use_scale``: a trained factor for each feature; ``dropout`` of the weights in training. Call arguments and shapes as of `Attention`; scale (dim).
+    Arguments: ``use_scale``: a trained factor for each feature; ``dropout`` of the weights in training. Call arguments and shapes
+    as of `Attention`; scale (dim).
     Source: https://keras.io/api/layers/attention_layers/additive_attention/
 
     Example:

@@ -41,7 +41,9 @@ def joined(query: Any, value: Any, query_mask: Any, value_mask: Any, key_mask: A
 
 
 def weights(scores: Any, mask: Any, zeros: bool) -> Any:
-    """Softmax of the scores over their last axis; what the mask hides gets 0. A row in which all is hidden gets equal weights, or with `zeros` none."""
+    """Softmax of the scores over their last axis; what the mask hides gets 0. A row in which all is hidden gets equal weights, or
+    with `zeros` none.
+    """
     if mask is None:
         return softmax(scores, -1)
     y = softmax(masked(scores, mask), -1)
@@ -50,10 +52,12 @@ def weights(scores: Any, mask: Any, zeros: bool) -> Any:
 
 def refuse_window(sliding_window: Any, who: str) -> None:
     if sliding_window is not None and (not isinstance(sliding_window, int) or sliding_window <= 0):
-        raise ValueError(f"{who} expects sliding_window to be a positive whole number or None; received sliding_window={sliding_window!r}.")
+        raise ValueError(f"{who} expects sliding_window to be a positive whole number or None; received "
+                         f"sliding_window={sliding_window!r}.")
 
 
 def refuse_flash(flash_attention: Any, dropout: float, who: str) -> None:
     """flash_attention asks for a kernel that graphnet needs no switch for; with dropout Keras refuses it, and so do we."""
     if flash_attention and dropout > 0:
-        raise UnsupportedError(f"{who} does not combine flash_attention with dropout; received dropout={dropout}. Leave flash_attention out.")
+        raise UnsupportedError(f"{who} does not combine flash_attention with dropout; received dropout={dropout}. Leave "
+                               "flash_attention out.")

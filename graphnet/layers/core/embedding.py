@@ -1,8 +1,8 @@
 """Embedding: rows of a table, chosen by integers."""
 from typing import Any
 
-from graphnet import dtypes, initializers, regularizers
 from graphnet import constraints as limits
+from graphnet import dtypes, initializers, regularizers
 from graphnet.errors import OutOfRangeError
 from graphnet.layers.layer import Layer
 from graphnet.ops.convert import cast
@@ -15,9 +15,10 @@ from graphnet.registry import builtin
 class Embedding(Layer):
     """``table[inputs]``: a row of a trained table for each integer.
 
-    Arguments: ``input_dim`` rows and ``output_dim`` columns of the table; initializer, regularizer and constraint of it; ``mask_zero``: 0 is padding, so the
-    output carries the mask ``inputs != 0``; ``weights``: the table's first value. Shapes: any (*I) -> (*I, output_dim); inputs that are not integers are cast.
-    Raises OutOfRangeError, naming the layer and the position, where an integer has no row. Source: https://keras.io/api/layers/core_layers/embedding/
+    Arguments: ``input_dim`` rows and ``output_dim`` columns of the table; initializer, regularizer and constraint of it;
+    ``mask_zero``: 0 is padding, so the output carries the mask ``inputs != 0``; ``weights``: the table's first value. Shapes: any
+    (*I) -> (*I, output_dim); inputs that are not integers are cast. Raises OutOfRangeError, naming the layer and the position,
+    where an integer has no row. Source: https://keras.io/api/layers/core_layers/embedding/
 
     Example:
 
@@ -26,15 +27,16 @@ class Embedding(Layer):
         (None, None, 8)
     """
 
-    def __init__(self, input_dim: int, output_dim: int, embeddings_initializer: Any = "uniform", embeddings_regularizer: Any = None,
-                 embeddings_constraint: Any = None, mask_zero: bool = False, weights: Any = None, lora_rank: int | None = None, **kwargs: Any) -> None:
+    def __init__(self, input_dim: int, output_dim: int, embeddings_initializer: Any = "uniform",
+                 embeddings_regularizer: Any = None, embeddings_constraint: Any = None, mask_zero: bool = False,
+                 weights: Any = None, lora_rank: int | None = None, **kwargs: Any) -> None:
         kwargs.pop("input_length", None)  # an argument of Keras 2, which says what the input's shape says
         super().__init__(**kwargs)
         for name, value in (("input_dim", input_dim), ("output_dim", output_dim)):
             if not isinstance(value, int) or isinstance(value, bool) or value <= 0:
                 raise ValueError(f"Embedding expects {name} to be a positive whole number; received {name}={value!r}.")
         if lora_rank is not None:
-            raise ValueError(f"Embedding expects lora_rank=None: graphnet does not train low-rank adapters; received {lora_rank}.")
+            raise ValueError(f"Embedding expects lora_rank=None: low-rank adapters are not trained; received {lora_rank}.")
         self.input_dim, self.output_dim, self.mask_zero = input_dim, output_dim, bool(mask_zero)
         self.embeddings_initializer = initializers.get(embeddings_initializer)
         self.embeddings_regularizer = regularizers.get(embeddings_regularizer)

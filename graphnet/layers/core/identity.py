@@ -7,7 +7,9 @@ from graphnet.registry import builtin
 
 @builtin("layers")
 class Identity(Layer):
-    """The input itself: a place in a model where nothing is done. Shapes: any. Source: https://keras.io/api/layers/core_layers/identity/
+    """The input itself: a place in a model where nothing is done. Shapes: any.
+
+    Source: https://keras.io/api/layers/core_layers/identity/
 
     Example:
 

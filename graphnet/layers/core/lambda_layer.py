@@ -12,9 +12,9 @@ from graphnet.registry import builtin
 class Lambda(Layer):
     """``function(inputs, **arguments)``: a function of tensors, in graphnet.ops, as a layer without weights.
 
-    Arguments: ``function``, which may also take ``mask`` and ``training``; ``output_shape`` (not needed: the shape follows from a trace); ``mask``: the output's
-    mask, or a function of (inputs, mask); ``arguments``: further ones of the function. A file never brings a function along: from_config
-    raises UnsupportedError. Source: https://keras.io/api/layers/core_layers/lambda/
+    Arguments: ``function``, which may also take ``mask`` and ``training``; ``output_shape`` (not needed: the shape follows from a
+    trace); ``mask``: the output's mask, or a function of (inputs, mask); ``arguments``: further ones of the function. A file
+    never brings a function along: from_config raises UnsupportedError. Source: https://keras.io/api/layers/core_layers/lambda/
 
     Example:
 
@@ -23,8 +23,8 @@ class Lambda(Layer):
         (None, 3)
     """
 
-    def __init__(self, function: Callable[..., Any], output_shape: Any = None, mask: Any = None, arguments: Mapping[str, Any] | None = None,
-                 **kwargs: Any) -> None:
+    def __init__(self, function: Callable[..., Any], output_shape: Any = None, mask: Any = None,
+                 arguments: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if not callable(function):
             raise TypeError(f"Lambda expects a function; received {function!r}.")
@@ -54,6 +54,8 @@ class Lambda(Layer):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "Lambda":
         if not callable(config["function"]):
-            raise UnsupportedError("A Lambda is not made from a file: graphnet runs no code that a file holds. Write the function as a Layer subclass "
-                                   "with call(self, inputs), register it by graphnet.saving.register_keras_serializable(), and rebuild the model.")
+            raise UnsupportedError("A Lambda is not made from a file: graphnet runs no code that a file holds. Write the "
+                                   "function as a Layer subclass "
+                                   "with call(self, inputs), register it by graphnet.saving.register_keras_serializable(), and "
+                                   "rebuild the model.")
         return cls(**config)

@@ -8,7 +8,9 @@ from graphnet.registry import builtin
 
 @builtin("layers")
 class Wrapper(Layer):
-    """Base of layers that hold another one, as `TimeDistributed` does. Arguments: ``layer``. Source: https://keras.io/api/layers/core_layers/
+    """Base of layers that hold another one, as `TimeDistributed` does. Arguments: ``layer``.
+
+    Source: https://keras.io/api/layers/core_layers/
 
     Example:
 

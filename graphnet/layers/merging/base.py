@@ -32,7 +32,8 @@ class Merge(Layer):
     def check_list(self, inputs: Any) -> None:
         """Raises unless there is a list of inputs, of the due length."""
         if not isinstance(inputs, (list, tuple)) or not inputs:
-            raise ShapeError(f"{self.who} expects a list of {self.count or 'one or more'} inputs; received {inputs!r}. Put them in brackets: [a, b].")
+            raise ShapeError(f"{self.who} expects a list of {self.count or 'one or more'} inputs; received {inputs!r}. Put them "
+                             "in brackets: [a, b].")
         if self.count is not None and len(inputs) != self.count:
             raise ShapeError(f"{self.who} expects exactly {self.count} inputs; received {len(inputs)}.")
 
@@ -44,8 +45,10 @@ class Merge(Layer):
         for axis in range(-max(map(len, shapes)) + 1, 0):
             extents = sorted({s[axis] for s in shapes if len(s) > -axis and type(s[axis]) is int} - {1})
             if len(extents) > 1:
-                raise ShapeError(f"{self.who} expects inputs whose shapes broadcast behind the batch axis; received shapes {listed(shapes)}: on axis {axis}, "
-                                 f"{' and '.join(map(str, extents))} meet. Equal extents or 1 would do: use a Dense, Reshape or cropping layer on one input.")
+                raise ShapeError(f"{self.who} expects inputs whose shapes broadcast behind the batch axis; received shapes "
+                                 f"{listed(shapes)}: on axis {axis}, "
+                                 f"{' and '.join(map(str, extents))} meet. Equal extents or 1 would do: use a Dense, Reshape or "
+                                 "cropping layer on one input.")
 
     def call(self, inputs: Any) -> Any:
         self.check_list(inputs)
@@ -57,9 +60,10 @@ class Merge(Layer):
         """Warns where some inputs have a mask and others have none: then the result has none."""
         if not self._untracked_mask_warned and any(m is not None for m in mask):
             self._untracked_mask_warned = True
-            source = next(x for x in inputs if get_mask(x) is not None) if any(get_mask(x) is not None for x in inputs) else None
-            warn_dropped(self.who, source, "has another input without one", "Give each input a mask, or none: a layer behind may be called with mask=... "
-                         "(An attention layer takes the masks off the tensors that it is called on, as in Keras.)")
+            source = next((x for x in inputs if get_mask(x) is not None), None)
+            mend = ("Give each input a mask, or none; a layer behind may be called with mask=... (An attention layer takes the "
+                    "masks off the tensors that it is called on, as in Keras.)")
+            warn_dropped(self.who, source, "has another input without one", mend)
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:
         """True where any input's mask is; None where an input has no mask."""

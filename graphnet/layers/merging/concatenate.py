@@ -13,7 +13,8 @@ from graphnet.registry import builtin
 
 @builtin("layers")
 class Concatenate(Merge):
-    """A list of inputs one behind the other along ``axis``; on every other axis they agree (else ShapeError, naming shapes and axis).
+    """A list of inputs one behind the other along ``axis``; on every other axis they agree (else ShapeError, naming shapes and
+    axis).
 
     Source: https://keras.io/api/layers/merging_layers/concatenate/
 
@@ -30,13 +31,16 @@ class Concatenate(Merge):
 
     def check_shapes(self, shapes: list[tuple[Any, ...]]) -> None:
         if len(set(map(len, shapes))) > 1:
-            raise ShapeError(f"{self.who} expects inputs with one number of axes; received shapes {listed(shapes)}. Use Reshape on one of them.")
+            raise ShapeError(f"{self.who} expects inputs with one number of axes; received shapes {listed(shapes)}. Use Reshape "
+                             "on one of them.")
         joined = normalize_axis(self.axis, len(shapes[0]), self.who)
         for axis in range(len(shapes[0])):
             extents = sorted({s[axis] for s in shapes if type(s[axis]) is int})
             if axis != joined and len(extents) > 1:
-                raise ShapeError(f"{self.who} along axis={self.axis} expects inputs that agree on every other axis; received shapes {listed(shapes)}: "
-                                 f"on axis {axis}, {' and '.join(map(str, extents))} meet. Crop, pad or reshape one input, or choose another axis.")
+                raise ShapeError(f"{self.who} along axis={self.axis} expects inputs that agree on every other axis; received "
+                                 f"shapes {listed(shapes)}: "
+                                 f"on axis {axis}, {' and '.join(map(str, extents))} meet. Crop, pad or reshape one input, or "
+                                 "choose another axis.")
 
     def merge(self, inputs: list[Any]) -> Any:
         return concatenate(inputs, axis=self.axis)

@@ -24,9 +24,11 @@ def unit_length(x: Any, axis: int) -> Any:
 class Dot(Merge):
     """The sum of products of two inputs over an axis of each, sample by sample.
 
-    Arguments: ``axes``: one axis, or one for each input, not the batch axis; ``normalize``: vectors along these axes are first brought to length 1, so that the
-    result is a cosine. Shapes: (batch, *A, K, *B), (batch, *C, K, *D) -> (batch, *A, *B, *C, *D), at least (batch, 1). Raises ShapeError where
-    the axes' extents differ. Source: https://keras.io/api/layers/merging_layers/dot/
+    Arguments: ``axes``: one axis, or one for each input, not the batch axis; ``normalize``: vectors along these axes are first
+    brought to length 1, so that the result is a cosine. Shapes: (batch, *A, K, *B), (batch, *C, K, *D) -> (batch, *A, *B, *C,
+    *D), at least (batch, 1). Raises ShapeError where the axes' extents differ.
+
+    Source: https://keras.io/api/layers/merging_layers/dot/
 
     Example:
 
@@ -51,7 +53,8 @@ class Dot(Merge):
         axes = [self.axes] * 2 if isinstance(self.axes, int) else self.axes
         found = [normalize_axis(a, len(s), self.who) for a, s in zip(axes, shapes, strict=True)]
         if 0 in found:
-            raise ShapeError(f"{self.who} expects axes other than the batch axis 0; received axes={self.axes} for shapes {listed(shapes)}.")
+            raise ShapeError(f"{self.who} expects axes other than the batch axis 0; received axes={self.axes} for shapes "
+                             f"{listed(shapes)}.")
         return found
 
     def check_shapes(self, shapes: list[tuple[Any, ...]]) -> None:
@@ -61,7 +64,8 @@ class Dot(Merge):
         for i, j in pairs:
             p, q = shapes[0][i], shapes[1][j]
             if type(p) is int and type(q) is int and p != q:
-                raise ShapeError(f"{self.who} with axes={self.axes} expects equal extents on axis {i} of its first input and axis {j} of its second; "
+                raise ShapeError(f"{self.who} with axes={self.axes} expects equal extents on axis {i} of its first input and "
+                                 f"axis {j} of its second; "
                                  f"received {p} and {q}, in shapes {listed(shapes)}.")
 
     def call(self, inputs: Any) -> Any:

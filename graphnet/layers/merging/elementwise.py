@@ -18,7 +18,9 @@ def _wide_mask(x: Any) -> Any:
 
 @builtin("layers")
 class Add(Merge):
-    """The sum of a list of inputs, which broadcast behind the batch axis (else ShapeError). Source: https://keras.io/api/layers/merging_layers/add/
+    """The sum of a list of inputs, which broadcast behind the batch axis (else ShapeError).
+
+    Source: https://keras.io/api/layers/merging_layers/add/
 
     Example:
 
@@ -36,7 +38,9 @@ class Add(Merge):
 
 @builtin("layers")
 class Subtract(Merge):
-    """The first of two inputs less the second; they broadcast behind the batch axis. Source: https://keras.io/api/layers/merging_layers/subtract/
+    """The first of two inputs less the second; they broadcast behind the batch axis.
+
+    Source: https://keras.io/api/layers/merging_layers/subtract/
 
     Example:
 
@@ -53,7 +57,8 @@ class Subtract(Merge):
 
 @builtin("layers")
 class Multiply(Merge):
-    """The product of a list of inputs, which broadcast behind the batch axis. Masked steps count as 1; where all are masked the product is 0.
+    """The product of a list of inputs, which broadcast behind the batch axis. Masked steps count as 1; where all are masked the
+    product is 0.
 
     Source: https://keras.io/api/layers/merging_layers/multiply/
 
@@ -80,7 +85,9 @@ class Multiply(Merge):
 
 @builtin("layers")
 class Average(Merge):
-    """The mean of a list of inputs, which broadcast behind the batch axis. Source: https://keras.io/api/layers/merging_layers/average/
+    """The mean of a list of inputs, which broadcast behind the batch axis.
+
+    Source: https://keras.io/api/layers/merging_layers/average/
 
     Example:
 

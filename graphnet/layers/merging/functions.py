@@ -7,7 +7,9 @@ from graphnet.layers.merging.concatenate import Concatenate
 from graphnet.layers.merging.dot import Dot
 from graphnet.layers.merging.elementwise import Add, Average, Maximum, Minimum, Multiply, Subtract
 
-_DOC = """``{name}()(inputs)``: {what} of a list of inputs. Further arguments are those of `{name}`. Source: https://keras.io/api/layers/merging_layers/
+_DOC = """``{name}()(inputs)``: {what} of a list of inputs. Further arguments are those of `{name}`.
+
+    Source: https://keras.io/api/layers/merging_layers/
 
     Example:
 
@@ -47,7 +49,9 @@ def concatenate(inputs: Sequence[Any], axis: int = -1, **kwargs: Any) -> Any:
 
 
 def dot(inputs: Sequence[Any], axes: int | Sequence[int] = -1, **kwargs: Any) -> Any:
-    """``Dot(axes)(inputs)``: products of two inputs, summed over an axis of each. Source: https://keras.io/api/layers/merging_layers/dot/
+    """``Dot(axes)(inputs)``: products of two inputs, summed over an axis of each.
+
+    Source: https://keras.io/api/layers/merging_layers/dot/
 
     Example:
 

@@ -8,4 +8,5 @@ from graphnet.layers.regularization.spatial_dropout import SpatialDropout1D as S
 from graphnet.layers.regularization.spatial_dropout import SpatialDropout2D as SpatialDropout2D
 from graphnet.layers.regularization.spatial_dropout import SpatialDropout3D as SpatialDropout3D
 
-__all__ = ["ActivityRegularization", "AlphaDropout", "Dropout", "GaussianDropout", "GaussianNoise", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D"]
+__all__ = ["ActivityRegularization", "AlphaDropout", "Dropout", "GaussianDropout", "GaussianNoise", "SpatialDropout1D",
+           "SpatialDropout2D", "SpatialDropout3D"]

@@ -19,7 +19,8 @@ class Noise(Layer):
     def __init__(self, amount: float, seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if not 0 <= amount <= 1:
-            raise ValueError(f"{type(self).__name__} expects {self.strength} to be a number from 0 to 1; received {self.strength}={amount!r}.")
+            raise ValueError(f"{type(self).__name__} expects {self.strength} to be a number from 0 to 1; received "
+                             f"{self.strength}={amount!r}.")
         setattr(self, self.strength, amount)
         self.seed = seed
         if amount > 0:
@@ -41,7 +42,8 @@ def noise_extents(noise_shape: Any, who: str) -> tuple[int | None, ...] | None:
         return None
     listed = tuple(noise_shape) if isinstance(noise_shape, Sequence) and not isinstance(noise_shape, str) else (0,)
     if any(s is not None and (not isinstance(s, int) or s <= 0) for s in listed):
-        raise ValueError(f"{who} expects noise_shape to hold positive whole numbers and None; received noise_shape={noise_shape!r}.")
+        raise ValueError(f"{who} expects noise_shape to hold positive whole numbers and None; received "
+                         f"noise_shape={noise_shape!r}.")
     return listed
 
 
@@ -49,7 +51,8 @@ def noise_extents(noise_shape: Any, who: str) -> tuple[int | None, ...] | None:
 class Dropout(Noise):
     """In training each element is 0 with probability ``rate`` and else divided by 1 - rate; in inference the input itself.
 
-    Arguments: ``rate`` from 0 to 1; ``noise_shape``: 1 for axes along which elements share one fate; ``seed``. Shapes: any, unchanged.
+    Arguments: ``rate`` from 0 to 1; ``noise_shape``: 1 for axes along which elements share one fate; ``seed``. Shapes: any,
+    unchanged.
     Source: https://jmlr.org/papers/v15/srivastava14a.html
 
     Example:
@@ -59,12 +62,15 @@ class Dropout(Noise):
         [[1.0, 1.0]]
     """
 
-    def __init__(self, rate: float, noise_shape: Sequence[int | None] | None = None, seed: int | None = None, **kwargs: Any) -> None:
+    def __init__(self, rate: float, noise_shape: Sequence[int | None] | None = None, seed: int | None = None,
+                 **kwargs: Any) -> None:
         super().__init__(rate, seed, **kwargs)
         self.noise_shape = noise_extents(noise_shape, "Dropout")
 
     def disturb(self, inputs: Any) -> Any:
-        return multiply(inputs, 0.0) if self.rate == 1 else random.dropout(inputs, self.rate, self.fates(inputs), self.seed_generator)  # type: ignore[attr-defined]
+        if self.rate == 1:  # type: ignore[attr-defined]
+            return multiply(inputs, 0.0)
+        return random.dropout(inputs, self.rate, self.fates(inputs), self.seed_generator)  # type: ignore[attr-defined]
 
     def fates(self, inputs: Any) -> Any:
         """The shape of what is drawn; None for one fate an element."""
@@ -93,7 +99,8 @@ class GaussianNoise(Noise):
         super().__init__(stddev, seed, **kwargs)
 
     def disturb(self, inputs: Any) -> Any:
-        return add(inputs, random.normal(shape(inputs), 0.0, self.stddev, self.dtype, self.seed_generator))  # type: ignore[attr-defined]
+        return add(inputs, random.normal(shape(inputs), 0.0, self.stddev, self.dtype,
+                                         self.seed_generator))  # type: ignore[attr-defined]
 
 
 @builtin("layers")
@@ -115,15 +122,20 @@ class GaussianDropout(Noise):
     def disturb(self, inputs: Any) -> Any:
         rate = self.rate  # type: ignore[attr-defined]
         if rate == 1:
-            raise ValueError("GaussianDropout in training expects a rate below 1; received rate=1, whose noise has no finite deviation.")
-        return multiply(inputs, random.normal(shape(inputs), 1.0, math.sqrt(rate / (1.0 - rate)), self.dtype, self.seed_generator))
+            raise ValueError("GaussianDropout in training expects a rate below 1; received rate=1, whose noise has no finite "
+                             "deviation.")
+        return multiply(inputs, random.normal(shape(inputs), 1.0, math.sqrt(rate / (1.0 - rate)), self.dtype,
+                                              self.seed_generator))
 
 
 @builtin("layers")
 class AlphaDropout(Noise):
-    """Dropout that keeps mean and variance, for networks of SELU: what is dropped becomes selu(-inf), and all is scaled and moved back.
+    """Dropout that keeps mean and variance, for networks of SELU: what is dropped becomes selu(-inf), and all is scaled and moved
+    back.
 
-    Arguments: ``rate`` from 0 to 1; ``noise_shape`` and ``seed`` as of Dropout. Shapes: any, unchanged. Source: https://arxiv.org/abs/1706.02515
+    Arguments: ``rate`` from 0 to 1; ``noise_shape`` and ``seed`` as of Dropout. Shapes: any, unchanged.
+
+    Source: https://arxiv.org/abs/1706.02515
 
     Example:
 
@@ -134,7 +146,8 @@ class AlphaDropout(Noise):
 
     low = -1.6732632423543772848170429916717 * 1.0507009873554804934193349852946  # selu(-inf)
 
-    def __init__(self, rate: float, noise_shape: Sequence[int | None] | None = None, seed: int | None = None, **kwargs: Any) -> None:
+    def __init__(self, rate: float, noise_shape: Sequence[int | None] | None = None, seed: int | None = None,
+                 **kwargs: Any) -> None:
         super().__init__(rate, seed, **kwargs)
         self.noise_shape = noise_extents(noise_shape, "AlphaDropout")
 
@@ -142,7 +155,8 @@ class AlphaDropout(Noise):
         rate = self.rate  # type: ignore[attr-defined]
         if rate == 1:
             raise ValueError("AlphaDropout in training expects a rate below 1; received rate=1, which leaves nothing to scale.")
-        extents = shape(inputs) if self.noise_shape is None else [s if n is None else n for s, n in zip(shape(inputs), self.noise_shape, strict=True)]
+        fates = self.noise_shape or (None,) * inputs.ndim
+        extents = [s if n is None else n for s, n in zip(shape(inputs), fates, strict=True)]
         kept = greater_equal(random.uniform(extents, seed=self.seed_generator), rate)
         scale = ((1 - rate) * (1 + rate * self.low ** 2)) ** -0.5
         return add(multiply(where(kept, inputs, self.low), scale), -scale * self.low * rate)

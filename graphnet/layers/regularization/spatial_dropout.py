@@ -26,8 +26,8 @@ class _SpatialDropout(Dropout):
 
 
 class _ImageDropout(_SpatialDropout):
-    def __init__(self, rate: float, data_format: str | None = None, seed: int | None = None, name: str | None = None, dtype: Any = None,
-                 **kwargs: Any) -> None:
+    def __init__(self, rate: float, data_format: str | None = None, seed: int | None = None, name: str | None = None,
+                 dtype: Any = None, **kwargs: Any) -> None:
         super().__init__(rate, seed, name, dtype, **kwargs)
         self.data_format = config.standardize_data_format(data_format)
 
@@ -51,7 +51,8 @@ class SpatialDropout1D(_SpatialDropout):
 
 @builtin("layers")
 class SpatialDropout2D(_ImageDropout):
-    """Dropout of whole channels of an image. Arguments: ``rate``, ``data_format``, ``seed``. Shapes: (batch, rows, columns, channels), unchanged.
+    """Dropout of whole channels of an image. Arguments: ``rate``, ``data_format``, ``seed``. Shapes: (batch, rows, columns,
+    channels), unchanged.
 
     Source: https://arxiv.org/abs/1411.4280
 
@@ -67,7 +68,8 @@ class SpatialDropout2D(_ImageDropout):
 
 @builtin("layers")
 class SpatialDropout3D(_ImageDropout):
-    """Dropout of whole channels of a volume. Arguments: ``rate``, ``data_format``, ``seed``. Shapes: (batch, *3 axes, channels), unchanged.
+    """Dropout of whole channels of a volume. Arguments: ``rate``, ``data_format``, ``seed``. Shapes: (batch, *3 axes, channels),
+    unchanged.
 
     Source: https://arxiv.org/abs/1411.4280
 

@@ -13,5 +13,6 @@ from graphnet.layers.rnn.simple_rnn import SimpleRNNCell as SimpleRNNCell
 from graphnet.layers.rnn.stacked_cells import StackedRNNCells as StackedRNNCells
 from graphnet.layers.rnn.time_distributed import TimeDistributed as TimeDistributed
 
-__all__ = ["GRU", "LSTM", "RNN", "Bidirectional", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D", "GRUCell", "LSTMCell", "SimpleRNN", "SimpleRNNCell",
+__all__ = ["GRU", "LSTM", "RNN", "Bidirectional", "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D", "GRUCell", "LSTMCell", "SimpleRNN",
+           "SimpleRNNCell",
            "StackedRNNCells", "TimeDistributed"]

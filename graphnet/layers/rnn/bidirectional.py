@@ -3,6 +3,7 @@ from typing import Any
 
 from graphnet import registry
 from graphnet.layers.layer import Layer
+from graphnet.layers.rnn.sequence import apart
 from graphnet.layers.serialization import deserialize, serialize
 from graphnet.ops.elementwise import add, divide, multiply
 from graphnet.ops.shape import concatenate, flip
@@ -23,10 +24,13 @@ def _copy(layer: Layer, **changes: Any) -> Any:
 class Bidirectional(Layer):
     """A recurrent layer over the steps from first to last, and another from last to first; both outputs are merged.
 
-    Arguments: ``layer``, of which two new ones are made (`forward_layer`, `backward_layer`); ``merge_mode`` "concat" (along the last axis), "sum", "mul", "ave", or
-    None for both outputs; ``weights``; ``backward_layer`` with go_backwards, in place of a copy. Call arguments: ``sequences``, ``initial_state`` the states
-    of the forward layer, then those of the backward one; ``mask``; ``training``. With return_state the forward and the backward final states follow.
-    Shapes: (batch, steps, features) -> (batch, 2 units), or (batch, steps, 2 units). Source: https://keras.io/api/layers/recurrent_layers/bidirectional/
+    Arguments: ``layer``, of which two new ones are made (`forward_layer`, `backward_layer`); ``merge_mode`` "concat" (along the
+    last axis), "sum", "mul", "ave", or None for both outputs; ``weights``; ``backward_layer`` with go_backwards, in place of a
+    copy. Call arguments: ``sequences``, ``initial_state`` the states of the forward layer, then those of the backward one;
+    ``mask``; ``training``. With return_state the forward and the backward final states follow.
+    Shapes: (batch, steps, features) -> (batch, 2 units), or (batch, steps, 2 units).
+
+    Source: https://keras.io/api/layers/recurrent_layers/bidirectional/
 
     Example:
 
@@ -37,13 +41,16 @@ class Bidirectional(Layer):
 
     supports_masking = True
 
-    def __init__(self, layer: Any, merge_mode: str | None = "concat", weights: Any = None, backward_layer: Any = None, **kwargs: Any) -> None:
+    def __init__(self, layer: Any, merge_mode: str | None = "concat", weights: Any = None, backward_layer: Any = None,
+                 **kwargs: Any) -> None:
         super().__init__(**kwargs)
         for given in (layer, *(() if backward_layer is None else (backward_layer,))):
             if not isinstance(given, Layer) or not hasattr(given, "go_backwards"):
-                raise ValueError(f"Bidirectional expects recurrent layers, such as LSTM, with an argument go_backwards; received {given!r}.")
+                raise ValueError("Bidirectional expects recurrent layers, such as LSTM, with an argument go_backwards; "
+                                 f"received {given!r}.")
         if merge_mode not in MERGE_MODES:
-            raise ValueError(f"Bidirectional expects merge_mode to be one of {', '.join(map(repr, MERGE_MODES))}; received merge_mode={merge_mode!r}.")
+            raise ValueError(f"Bidirectional expects merge_mode to be one of {', '.join(map(repr, MERGE_MODES))}; received "
+                             f"merge_mode={merge_mode!r}.")
         self.forward_layer = _copy(layer, name=f"forward_{layer.name.removeprefix('forward_')}")
         self.backward_layer = backward_layer if backward_layer is not None else _copy(
             layer, name=f"backward_{layer.name.removeprefix('backward_')}", go_backwards=True)
@@ -62,7 +69,8 @@ class Bidirectional(Layer):
                              f"go_backwards={forward.go_backwards} for both. Give the backward_layer go_backwards=True.")
         for name in ("stateful", "return_sequences", "return_state"):
             if getattr(forward, name) != getattr(backward, name):
-                raise ValueError(f"Bidirectional expects two layers of the same {name}; received {getattr(forward, name)} for the forward layer "
+                raise ValueError(f"Bidirectional expects two layers of the same {name}; received {getattr(forward, name)} for "
+                                 "the forward layer "
                                  f"and {getattr(backward, name)} for the backward one.")
 
     def build(self, sequences_shape: Any, initial_state_shape: Any = None) -> None:
@@ -73,9 +81,8 @@ class Bidirectional(Layer):
             self.set_weights(self._untracked_first_weights)
 
     def __call__(self, sequences: Any, initial_state: Any = None, **kwargs: Any) -> Any:
-        if isinstance(sequences, (list, tuple)) and initial_state is None and len(sequences) > 1 and hasattr(sequences[0], "shape"):
-            sequences, *initial_state = sequences  # [sequences, *states], the form of files of Keras 2
-        return super().__call__(sequences, **({} if initial_state is None else {"initial_state": initial_state}), **kwargs)
+        sequences, states = apart(sequences, initial_state)
+        return super().__call__(sequences, **states, **kwargs)
 
     def call(self, sequences: Any, initial_state: Any = None, mask: Any = None, training: Any = None) -> Any:
         half = 0 if initial_state is None else len(initial_state) // 2
@@ -112,7 +119,8 @@ class Bidirectional(Layer):
     @property
     def states(self) -> Any:
         """The states that stateful layers keep, forward ones first; None for others."""
-        return (*self.forward_layer.states, *self.backward_layer.states) if self.forward_layer.states and self.backward_layer.states else None
+        return (*self.forward_layer.states,
+                *self.backward_layer.states) if self.forward_layer.states and self.backward_layer.states else None
 
     def reset_state(self) -> None:
         """Sets the kept states of both layers to zero."""
@@ -124,7 +132,8 @@ class Bidirectional(Layer):
     reset_states = reset_state
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "merge_mode": self.merge_mode, "layer": serialize(self.forward_layer), "backward_layer": serialize(self.backward_layer)}
+        return {**super().get_config(), "merge_mode": self.merge_mode, "layer": serialize(self.forward_layer),
+                "backward_layer": serialize(self.backward_layer)}
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "Bidirectional":

@@ -64,7 +64,8 @@ class RecurrentCell(WeightOptions):
         self.kernel = self._make_weight("kernel", (input_shape[-1], columns))
         self.recurrent_kernel = self._make_weight("recurrent", (self.units, columns), name="recurrent_kernel")
         if self.use_bias:
-            self.bias = self.add_weight(self.bias_shape(columns), self._bias_start(), name="bias", regularizer=self.bias_regularizer,
+            self.bias = self.add_weight(self.bias_shape(columns), self._bias_start(), name="bias",
+                                        regularizer=self.bias_regularizer,
                                         constraint=self.bias_constraint)  # type: ignore[attr-defined]
 
     def get_initial_state(self, batch_size: Any = None) -> list[Any]:
@@ -110,8 +111,8 @@ class RecurrentCell(WeightOptions):
     def _run_op(self, x: Any, states: list[Any] | None, mask: Any, walk: Walk) -> tuple[Any, list[Any]]:
         names = {name: op_name(getattr(self, name)) for name in self.functions}
         op = self.op_kind(return_sequences=walk.return_sequences, go_backwards=walk.go_backwards, masked=mask is not None,
-                          zero_output_for_mask=walk.zero_output_for_mask, biased=self.bias is not None, initial=states is not None,
-                          **names, **self._op_fields())
+                          zero_output_for_mask=walk.zero_output_for_mask, biased=self.bias is not None,
+                          initial=states is not None, **names, **self._op_fields())
         optional = [self.bias] if self.bias is not None else []
         optional += [cast(s, self.dtype) for s in states] if states is not None else []
         y, *finals = op(x, self.kernel, self.recurrent_kernel, *optional, *([cast(mask, "bool")] if mask is not None else []))
@@ -122,8 +123,10 @@ class RecurrentCell(WeightOptions):
 
     def get_config(self) -> dict[str, Any]:
         return {
-            **super().get_config(), "units": self.units, **{name: activations.serialize(getattr(self, name)) for name in self.functions},
-            "use_bias": self.use_bias, **self._options_config(*ROLES), "dropout": self.dropout, "recurrent_dropout": self.recurrent_dropout, "seed": self.seed,
+            **super().get_config(), "units": self.units,
+            **{name: activations.serialize(getattr(self, name)) for name in self.functions},
+            "use_bias": self.use_bias, **self._options_config(*ROLES), "dropout": self.dropout,
+            "recurrent_dropout": self.recurrent_dropout, "seed": self.seed,
         }
 
 

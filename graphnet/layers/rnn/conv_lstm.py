@@ -20,18 +20,22 @@ from graphnet.registry import builtin
 
 
 class ConvLSTMCell(RecurrentCell):
-    """One step of a convolutional LSTM over ``rank`` spatial axes. Arguments: as of ConvLSTM2D. Source: https://arxiv.org/abs/1506.04214"""
+    """One step of a convolutional LSTM over ``rank`` spatial axes. Arguments: as of ConvLSTM2D.
+
+    Source: https://arxiv.org/abs/1506.04214
+    """
 
     functions = ("activation", "recurrent_activation")
     op_kind = recurrent.ConvLSTM
     state_count = 2
 
-    def __init__(self, rank: int, filters: int, kernel_size: Any, strides: Any = 1, padding: str = "valid", data_format: str | None = None,
-                 dilation_rate: Any = 1, activation: Any = "tanh", recurrent_activation: Any = "sigmoid", use_bias: bool = True,
-                 kernel_initializer: Any = "glorot_uniform", recurrent_initializer: Any = "orthogonal", bias_initializer: Any = "zeros",
-                 unit_forget_bias: bool = True, kernel_regularizer: Any = None, recurrent_regularizer: Any = None, bias_regularizer: Any = None,
-                 kernel_constraint: Any = None, recurrent_constraint: Any = None, bias_constraint: Any = None, dropout: float = 0.0,
-                 recurrent_dropout: float = 0.0, seed: int | None = None, **kwargs: Any) -> None:
+    def __init__(self, rank: int, filters: int, kernel_size: Any, strides: Any = 1, padding: str = "valid",
+                 data_format: str | None = None, dilation_rate: Any = 1, activation: Any = "tanh",
+                 recurrent_activation: Any = "sigmoid", use_bias: bool = True, kernel_initializer: Any = "glorot_uniform",
+                 recurrent_initializer: Any = "orthogonal", bias_initializer: Any = "zeros", unit_forget_bias: bool = True,
+                 kernel_regularizer: Any = None, recurrent_regularizer: Any = None, bias_regularizer: Any = None,
+                 kernel_constraint: Any = None, recurrent_constraint: Any = None, bias_constraint: Any = None,
+                 dropout: float = 0.0, recurrent_dropout: float = 0.0, seed: int | None = None, **kwargs: Any) -> None:
         options = {**locals(), "units": filters}
         super().__init__(**kwargs)
         self._take(options)
@@ -43,26 +47,33 @@ class ConvLSTMCell(RecurrentCell):
         self.dilation_rate = whole_numbers(dilation_rate, rank, "dilation_rate", who)
         self.padding, self.data_format = window_padding(padding, who), config.standardize_data_format(data_format)
         if max(self.strides) > 1 and max(self.dilation_rate) > 1:
-            raise ValueError(f"{who} expects strides or dilation_rate to be 1, as Keras does; received strides={self.strides} and "
+            raise ValueError(f"{who} expects strides or dilation_rate to be 1, as Keras does; received strides={self.strides} "
+                             "and "
                              f"dilation_rate={self.dilation_rate}.")
 
     def build(self, input_shape: Any) -> None:
         axis = -1 if self.data_format == "channels_last" else 1
         channels = input_shape[axis]
         if channels is None:
-            raise ShapeError(f"ConvLSTM{self.rank}D expects a known number of channels; received frames of shape {tuple(input_shape)}.")
+            raise ShapeError(f"ConvLSTM{self.rank}D expects a known number of channels; received frames of shape "
+                             f"{tuple(input_shape)}.")
         self._spatial = tuple(input_shape[1:-1] if axis == -1 else input_shape[2:])
         self.kernel = self._make_weight("kernel", (*self.kernel_size, channels, 4 * self.filters))
-        self.recurrent_kernel = self._make_weight("recurrent", (*self.kernel_size, self.filters, 4 * self.filters), name="recurrent_kernel")
+        self.recurrent_kernel = self._make_weight("recurrent", (*self.kernel_size, self.filters, 4 * self.filters),
+                                                  name="recurrent_kernel")
         if self.use_bias:
             start = self._bias_start()
-            self.bias = self.add_weight((4 * self.filters,), forget_ones(start, self.filters) if self.unit_forget_bias else start, name="bias",
-                                        regularizer=self.bias_regularizer, constraint=self.bias_constraint)  # type: ignore[attr-defined]
+            self.bias = self.add_weight((4 * self.filters,), forget_ones(start, self.filters) if self.unit_forget_bias else start,
+                                        name="bias",
+                                        regularizer=self.bias_regularizer,
+                                        constraint=self.bias_constraint)  # type: ignore[attr-defined]
 
     def get_initial_state(self, batch_size: Any = None) -> list[Any]:
         if None in self._spatial:
-            raise ShapeError(f"ConvLSTM{self.rank}D expects known spatial extents where it keeps states or runs step by step; received {self._spatial}.")
-        out = [window_extent(*v, self.padding) for v in zip(self._spatial, self.kernel_size, self.strides, self.dilation_rate, strict=True)]
+            raise ShapeError(f"ConvLSTM{self.rank}D expects known spatial extents where it keeps states or runs step by step; "
+                             f"received {self._spatial}.")
+        out = [window_extent(*v, self.padding)
+               for v in zip(self._spatial, self.kernel_size, self.strides, self.dilation_rate, strict=True)]
         extents = (batch_size, *out, self.filters) if self.data_format == "channels_last" else (batch_size, self.filters, *out)
         return [zeros(extents, self.dtype) for _ in range(2)]
 
@@ -98,7 +109,9 @@ class ConvLSTMCell(RecurrentCell):
         return {"strides": self.strides, "padding": self.padding, "dilation": self.dilation_rate}
 
     def get_config(self) -> dict[str, Any]:
-        window = {name: getattr(self, name) for name in ("filters", "kernel_size", "strides", "padding", "data_format", "dilation_rate", "unit_forget_bias")}
+        window = {name: getattr(self, name)
+                  for name in ("filters", "kernel_size", "strides", "padding", "data_format", "dilation_rate",
+                               "unit_forget_bias")}
         inherited = super().get_config()
         del inherited["units"]
         return {**inherited, **window}
@@ -109,18 +122,21 @@ class ConvLSTM(OneCell):
 
     rank: ClassVar[int] = 2
 
-    def __init__(self, filters: int, kernel_size: Any, strides: Any = 1, padding: str = "valid", data_format: str | None = None, dilation_rate: Any = 1,
-                 activation: Any = "tanh", recurrent_activation: Any = "sigmoid", use_bias: bool = True, kernel_initializer: Any = "glorot_uniform",
-                 recurrent_initializer: Any = "orthogonal", bias_initializer: Any = "zeros", unit_forget_bias: bool = True,
-                 kernel_regularizer: Any = None, recurrent_regularizer: Any = None, bias_regularizer: Any = None, activity_regularizer: Any = None,
-                 kernel_constraint: Any = None, recurrent_constraint: Any = None, bias_constraint: Any = None, dropout: float = 0.0,
-                 recurrent_dropout: float = 0.0, seed: int | None = None, return_sequences: bool = False, return_state: bool = False,
-                 go_backwards: bool = False, stateful: bool = False, **kwargs: Any) -> None:
+    def __init__(self, filters: int, kernel_size: Any, strides: Any = 1, padding: str = "valid", data_format: str | None = None,
+                 dilation_rate: Any = 1, activation: Any = "tanh", recurrent_activation: Any = "sigmoid", use_bias: bool = True,
+                 kernel_initializer: Any = "glorot_uniform", recurrent_initializer: Any = "orthogonal",
+                 bias_initializer: Any = "zeros", unit_forget_bias: bool = True, kernel_regularizer: Any = None,
+                 recurrent_regularizer: Any = None, bias_regularizer: Any = None, activity_regularizer: Any = None,
+                 kernel_constraint: Any = None, recurrent_constraint: Any = None, bias_constraint: Any = None,
+                 dropout: float = 0.0, recurrent_dropout: float = 0.0, seed: int | None = None, return_sequences: bool = False,
+                 return_state: bool = False, go_backwards: bool = False, stateful: bool = False, **kwargs: Any) -> None:
         cell = ConvLSTMCell(
-            self.rank, filters, kernel_size, strides, padding, data_format, dilation_rate, activation, recurrent_activation, use_bias, kernel_initializer,
-            recurrent_initializer, bias_initializer, unit_forget_bias, kernel_regularizer, recurrent_regularizer, bias_regularizer, kernel_constraint,
-            recurrent_constraint, bias_constraint, dropout, recurrent_dropout, seed, dtype=kwargs.get("dtype"), name="conv_lstm_cell")
-        super().__init__(cell, return_sequences, return_state, go_backwards, stateful, activity_regularizer=activity_regularizer, **kwargs)
+            self.rank, filters, kernel_size, strides, padding, data_format, dilation_rate, activation, recurrent_activation,
+            use_bias, kernel_initializer, recurrent_initializer, bias_initializer, unit_forget_bias, kernel_regularizer,
+            recurrent_regularizer, bias_regularizer, kernel_constraint, recurrent_constraint, bias_constraint, dropout,
+            recurrent_dropout, seed, dtype=kwargs.get("dtype"), name="conv_lstm_cell")
+        super().__init__(cell, return_sequences, return_state, go_backwards, stateful, activity_regularizer=activity_regularizer,
+                         **kwargs)
         self.input_spec = InputSpec(ndim=self.rank + 3)
 
     filters, kernel_size, strides, padding, data_format = FromCell(), FromCell(), FromCell(), FromCell(), FromCell()
@@ -132,9 +148,10 @@ class ConvLSTM(OneCell):
 class ConvLSTM1D(ConvLSTM):
     """An LSTM over sequences of frames with one spatial axis: its products are convolutions.
 
-    Arguments: ``filters``, ``kernel_size``, ``strides``, ``padding`` ("valid", "same"), ``data_format``, ``dilation_rate`` of the convolution of the input
-    (that of the state keeps its extents); all others as of `LSTM`. Shapes: (batch, steps, *S, channels) -> (batch, *S', filters), or
-    (batch, steps, *S', filters); kernel (*kernel_size, channels, 4 filters), recurrent_kernel (*kernel_size, filters, 4 filters), bias (4 filters).
+    Arguments: ``filters``, ``kernel_size``, ``strides``, ``padding`` ("valid", "same"), ``data_format``, ``dilation_rate`` of the
+    convolution of the input (that of the state keeps its extents); all others as of `LSTM`. Shapes: (batch, steps, *S, channels)
+    -> (batch, *S', filters), or (batch, steps, *S', filters); kernel (*kernel_size, channels, 4 filters), recurrent_kernel
+    (*kernel_size, filters, 4 filters), bias (4 filters).
     Source: https://arxiv.org/abs/1506.04214
 
     Example:
@@ -151,9 +168,10 @@ class ConvLSTM1D(ConvLSTM):
 class ConvLSTM2D(ConvLSTM):
     """An LSTM over sequences of frames with two spatial axes: its products are convolutions.
 
-    Arguments: ``filters``, ``kernel_size``, ``strides``, ``padding`` ("valid", "same"), ``data_format``, ``dilation_rate`` of the convolution of the input
-    (that of the state keeps its extents); all others as of `LSTM`. Shapes: (batch, steps, *S, channels) -> (batch, *S', filters), or
-    (batch, steps, *S', filters); kernel (*kernel_size, channels, 4 filters), recurrent_kernel (*kernel_size, filters, 4 filters), bias (4 filters).
+    Arguments: ``filters``, ``kernel_size``, ``strides``, ``padding`` ("valid", "same"), ``data_format``, ``dilation_rate`` of the
+    convolution of the input (that of the state keeps its extents); all others as of `LSTM`. Shapes: (batch, steps, *S, channels)
+    -> (batch, *S', filters), or (batch, steps, *S', filters); kernel (*kernel_size, channels, 4 filters), recurrent_kernel
+    (*kernel_size, filters, 4 filters), bias (4 filters).
     Source: https://arxiv.org/abs/1506.04214
 
     Example:
@@ -170,9 +188,10 @@ class ConvLSTM2D(ConvLSTM):
 class ConvLSTM3D(ConvLSTM):
     """An LSTM over sequences of frames with three spatial axes: its products are convolutions.
 
-    Arguments: ``filters``, ``kernel_size``, ``strides``, ``padding`` ("valid", "same"), ``data_format``, ``dilation_rate`` of the convolution of the input
-    (that of the state keeps its extents); all others as of `LSTM`. Shapes: (batch, steps, *S, channels) -> (batch, *S', filters), or
-    (batch, steps, *S', filters); kernel (*kernel_size, channels, 4 filters), recurrent_kernel (*kernel_size, filters, 4 filters), bias (4 filters).
+    Arguments: ``filters``, ``kernel_size``, ``strides``, ``padding`` ("valid", "same"), ``data_format``, ``dilation_rate`` of the
+    convolution of the input (that of the state keeps its extents); all others as of `LSTM`. Shapes: (batch, steps, *S, channels)
+    -> (batch, *S', filters), or (batch, steps, *S', filters); kernel (*kernel_size, channels, 4 filters), recurrent_kernel
+    (*kernel_size, filters, 4 filters), bias (4 filters).
     Source: https://arxiv.org/abs/1506.04214
 
     Example:

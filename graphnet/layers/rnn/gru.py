@@ -30,10 +30,11 @@ class GRUCell(RecurrentCell):
     op_kind = recurrent.GRU
 
     def __init__(self, units: int, activation: Any = "tanh", recurrent_activation: Any = "sigmoid", use_bias: bool = True,
-                 kernel_initializer: Any = "glorot_uniform", recurrent_initializer: Any = "orthogonal", bias_initializer: Any = "zeros",
-                 kernel_regularizer: Any = None, recurrent_regularizer: Any = None, bias_regularizer: Any = None, kernel_constraint: Any = None,
-                 recurrent_constraint: Any = None, bias_constraint: Any = None, dropout: float = 0.0, recurrent_dropout: float = 0.0,
-                 reset_after: bool = True, seed: int | None = None, **kwargs: Any) -> None:
+                 kernel_initializer: Any = "glorot_uniform", recurrent_initializer: Any = "orthogonal",
+                 bias_initializer: Any = "zeros", kernel_regularizer: Any = None, recurrent_regularizer: Any = None,
+                 bias_regularizer: Any = None, kernel_constraint: Any = None, recurrent_constraint: Any = None,
+                 bias_constraint: Any = None, dropout: float = 0.0, recurrent_dropout: float = 0.0, reset_after: bool = True,
+                 seed: int | None = None, **kwargs: Any) -> None:
         options = locals()
         kwargs.pop("implementation", None)
         super().__init__(**kwargs)
@@ -60,7 +61,10 @@ class GRUCell(RecurrentCell):
             inner = matmul(state, self.recurrent_kernel[:, :2 * units])
         z = self.recurrent_activation(add(x_z, inner[:, :units]))  # type: ignore[attr-defined]
         r = self.recurrent_activation(add(x_r, inner[:, units:2 * units]))  # type: ignore[attr-defined]
-        share = multiply(r, inner[:, 2 * units:]) if self.reset_after else matmul(multiply(r, state), self.recurrent_kernel[:, 2 * units:])
+        if self.reset_after:
+            share = multiply(r, inner[:, 2 * units:])
+        else:
+            share = matmul(multiply(r, state), self.recurrent_kernel[:, 2 * units:])
         candidate = self.activation(add(x_h, share))  # type: ignore[attr-defined]
         h = add(multiply(z, old), multiply(subtract(1, z), candidate))
         return h, [h]
@@ -73,11 +77,12 @@ class GRUCell(RecurrentCell):
 class GRU(OneCell):
     """Gated recurrent unit: h' = z h + (1 - z) candidate, with gates z and r computed from input and state.
 
-    Arguments: ``units``; ``activation`` of the candidate and ``recurrent_activation`` of the gates; ``use_bias``; initializers, regularizers and constraints of
-    kernel, recurrent_kernel and bias; ``dropout``, ``recurrent_dropout`` in training; ``reset_after``: the gate r acts behind the product with
-    recurrent_kernel (True), or before it; flags and call arguments as of `RNN`; ``use_cudnn`` changes nothing.
-    Shapes: (batch, steps, features) -> (batch, units), or (batch, steps, units); kernel (features, 3 units), recurrent_kernel (units, 3 units), bias
-    (2, 3 units), or (3 units) without reset_after. Source: https://arxiv.org/abs/1406.1078
+    Arguments: ``units``; ``activation`` of the candidate and ``recurrent_activation`` of the gates; ``use_bias``; initializers,
+    regularizers and constraints of kernel, recurrent_kernel and bias; ``dropout``, ``recurrent_dropout`` in training;
+    ``reset_after``: the gate r acts behind the product with recurrent_kernel (True), or before it; flags and call arguments as of
+    `RNN`; ``use_cudnn`` changes nothing.
+    Shapes: (batch, steps, features) -> (batch, units), or (batch, steps, units); kernel (features, 3 units), recurrent_kernel
+    (units, 3 units), bias (2, 3 units), or (3 units) without reset_after. Source: https://arxiv.org/abs/1406.1078
 
     Example:
 
@@ -87,18 +92,21 @@ class GRU(OneCell):
     """
 
     def __init__(self, units: int, activation: Any = "tanh", recurrent_activation: Any = "sigmoid", use_bias: bool = True,
-                 kernel_initializer: Any = "glorot_uniform", recurrent_initializer: Any = "orthogonal", bias_initializer: Any = "zeros",
-                 kernel_regularizer: Any = None, recurrent_regularizer: Any = None, bias_regularizer: Any = None, activity_regularizer: Any = None,
-                 kernel_constraint: Any = None, recurrent_constraint: Any = None, bias_constraint: Any = None, dropout: float = 0.0,
-                 recurrent_dropout: float = 0.0, seed: int | None = None, return_sequences: bool = False, return_state: bool = False,
-                 go_backwards: bool = False, stateful: bool = False, unroll: bool = False, reset_after: bool = True, use_cudnn: Any = "auto",
-                 **kwargs: Any) -> None:
+                 kernel_initializer: Any = "glorot_uniform", recurrent_initializer: Any = "orthogonal",
+                 bias_initializer: Any = "zeros", kernel_regularizer: Any = None, recurrent_regularizer: Any = None,
+                 bias_regularizer: Any = None, activity_regularizer: Any = None, kernel_constraint: Any = None,
+                 recurrent_constraint: Any = None, bias_constraint: Any = None, dropout: float = 0.0,
+                 recurrent_dropout: float = 0.0, seed: int | None = None, return_sequences: bool = False,
+                 return_state: bool = False, go_backwards: bool = False, stateful: bool = False, unroll: bool = False,
+                 reset_after: bool = True, use_cudnn: Any = "auto", **kwargs: Any) -> None:
         kwargs.pop("implementation", None)
         cell = GRUCell(
-            units, activation, recurrent_activation, use_bias, kernel_initializer, recurrent_initializer, bias_initializer, kernel_regularizer,
-            recurrent_regularizer, bias_regularizer, kernel_constraint, recurrent_constraint, bias_constraint, dropout, recurrent_dropout, reset_after, seed,
-            dtype=kwargs.get("dtype"), trainable=kwargs.get("trainable", True), name="gru_cell")
-        super().__init__(cell, return_sequences, return_state, go_backwards, stateful, unroll, activity_regularizer=activity_regularizer, **kwargs)
+            units, activation, recurrent_activation, use_bias, kernel_initializer, recurrent_initializer, bias_initializer,
+            kernel_regularizer, recurrent_regularizer, bias_regularizer, kernel_constraint, recurrent_constraint, bias_constraint,
+            dropout, recurrent_dropout, reset_after, seed, dtype=kwargs.get("dtype"), trainable=kwargs.get("trainable", True),
+            name="gru_cell")
+        super().__init__(cell, return_sequences, return_state, go_backwards, stateful, unroll,
+                         activity_regularizer=activity_regularizer, **kwargs)
         self.use_cudnn = use_cudnn
         self.input_spec = InputSpec(ndim=3)
 

@@ -41,9 +41,10 @@ class LSTMCell(RecurrentCell):
     state_count = 2
 
     def __init__(self, units: int, activation: Any = "tanh", recurrent_activation: Any = "sigmoid", use_bias: bool = True,
-                 kernel_initializer: Any = "glorot_uniform", recurrent_initializer: Any = "orthogonal", bias_initializer: Any = "zeros",
-                 unit_forget_bias: bool = True, kernel_regularizer: Any = None, recurrent_regularizer: Any = None, bias_regularizer: Any = None,
-                 kernel_constraint: Any = None, recurrent_constraint: Any = None, bias_constraint: Any = None, dropout: float = 0.0,
+                 kernel_initializer: Any = "glorot_uniform", recurrent_initializer: Any = "orthogonal",
+                 bias_initializer: Any = "zeros", unit_forget_bias: bool = True, kernel_regularizer: Any = None,
+                 recurrent_regularizer: Any = None, bias_regularizer: Any = None, kernel_constraint: Any = None,
+                 recurrent_constraint: Any = None, bias_constraint: Any = None, dropout: float = 0.0,
                  recurrent_dropout: float = 0.0, seed: int | None = None, **kwargs: Any) -> None:
         options = locals()
         kwargs.pop("implementation", None)
@@ -69,12 +70,14 @@ class LSTMCell(RecurrentCell):
 
 @builtin("layers")
 class LSTM(OneCell):
-    """Long short-term memory: c' = f c + i activation(g), h' = o activation(c'), with gates i, f, o computed from input and state.
+    """Long short-term memory: c' = f c + i activation(g), h' = o activation(c'), with gates i, f, o computed from input and
+    state.
 
-    Arguments: ``units``; ``activation`` and ``recurrent_activation`` of the gates; ``use_bias``; ``unit_forget_bias``: the forget gate's bias begins at 1;
-    initializers, regularizers and constraints of kernel, recurrent_kernel and bias; ``dropout``, ``recurrent_dropout`` in training; flags and call
-    arguments as of `RNN`; ``use_cudnn`` changes nothing. Shapes: (batch, steps, features) -> (batch, units), or (batch, steps, units); kernel
-    (features, 4 units), recurrent_kernel (units, 4 units), bias (4 units); the states are [h, c]. Source: https://doi.org/10.1162/neco.1997.9.8.1735
+    Arguments: ``units``; ``activation`` and ``recurrent_activation`` of the gates; ``use_bias``; ``unit_forget_bias``: the forget
+    gate's bias begins at 1; initializers, regularizers and constraints of kernel, recurrent_kernel and bias; ``dropout``,
+    ``recurrent_dropout`` in training; flags and call arguments as of `RNN`; ``use_cudnn`` changes nothing. Shapes: (batch, steps,
+    features) -> (batch, units), or (batch, steps, units); kernel (features, 4 units), recurrent_kernel (units, 4 units), bias (4
+    units); the states are [h, c]. Source: https://doi.org/10.1162/neco.1997.9.8.1735
 
     Example:
 
@@ -85,18 +88,21 @@ class LSTM(OneCell):
     """
 
     def __init__(self, units: int, activation: Any = "tanh", recurrent_activation: Any = "sigmoid", use_bias: bool = True,
-                 kernel_initializer: Any = "glorot_uniform", recurrent_initializer: Any = "orthogonal", bias_initializer: Any = "zeros",
-                 unit_forget_bias: bool = True, kernel_regularizer: Any = None, recurrent_regularizer: Any = None, bias_regularizer: Any = None,
-                 activity_regularizer: Any = None, kernel_constraint: Any = None, recurrent_constraint: Any = None, bias_constraint: Any = None,
+                 kernel_initializer: Any = "glorot_uniform", recurrent_initializer: Any = "orthogonal",
+                 bias_initializer: Any = "zeros", unit_forget_bias: bool = True, kernel_regularizer: Any = None,
+                 recurrent_regularizer: Any = None, bias_regularizer: Any = None, activity_regularizer: Any = None,
+                 kernel_constraint: Any = None, recurrent_constraint: Any = None, bias_constraint: Any = None,
                  dropout: float = 0.0, recurrent_dropout: float = 0.0, seed: int | None = None, return_sequences: bool = False,
-                 return_state: bool = False, go_backwards: bool = False, stateful: bool = False, unroll: bool = False, use_cudnn: Any = "auto",
-                 **kwargs: Any) -> None:
+                 return_state: bool = False, go_backwards: bool = False, stateful: bool = False, unroll: bool = False,
+                 use_cudnn: Any = "auto", **kwargs: Any) -> None:
         kwargs.pop("implementation", None)
         cell = LSTMCell(
-            units, activation, recurrent_activation, use_bias, kernel_initializer, recurrent_initializer, bias_initializer, unit_forget_bias,
-            kernel_regularizer, recurrent_regularizer, bias_regularizer, kernel_constraint, recurrent_constraint, bias_constraint, dropout,
-            recurrent_dropout, seed, dtype=kwargs.get("dtype"), trainable=kwargs.get("trainable", True), name="lstm_cell")
-        super().__init__(cell, return_sequences, return_state, go_backwards, stateful, unroll, activity_regularizer=activity_regularizer, **kwargs)
+            units, activation, recurrent_activation, use_bias, kernel_initializer, recurrent_initializer, bias_initializer,
+            unit_forget_bias, kernel_regularizer, recurrent_regularizer, bias_regularizer, kernel_constraint,
+            recurrent_constraint, bias_constraint, dropout, recurrent_dropout, seed, dtype=kwargs.get("dtype"),
+            trainable=kwargs.get("trainable", True), name="lstm_cell")
+        super().__init__(cell, return_sequences, return_state, go_backwards, stateful, unroll,
+                         activity_regularizer=activity_regularizer, **kwargs)
         self.use_cudnn = use_cudnn
         self.input_spec = InputSpec(ndim=3)
 

@@ -8,7 +8,7 @@ from graphnet import regularizers, tree
 from graphnet.errors import GraphError, ShapeError, UnsupportedError
 from graphnet.graph import Tensor, Variable
 from graphnet.layers.layer import Layer
-from graphnet.layers.rnn.sequence import Walk, listed, run, zero_states
+from graphnet.layers.rnn.sequence import Walk, apart, listed, run, zero_states
 from graphnet.layers.rnn.stacked_cells import StackedRNNCells
 from graphnet.layers.serialization import deserialize, serialize
 from graphnet.masking import get_mask, warn_dropped
@@ -23,13 +23,17 @@ FLAGS = ("return_sequences", "return_state", "go_backwards", "stateful", "unroll
 class RNN(Layer):
     """A cell over the steps of a sequence: output and states of a step go into the next.
 
-    Arguments: ``cell``, or a list of cells that are stacked: layers with ``state_size`` and ``call(inputs, states) -> (output, states)``;
-    ``return_sequences``: the outputs of all steps instead of the last one's; ``return_state``: further results, the final states; ``go_backwards``: the last step
-    comes first; ``stateful``: the final states are kept as the next call's initial ones (the batch size must be known; `reset_state` clears them);
-    ``unroll`` changes nothing; ``zero_output_for_mask``: masked steps give 0 instead of the last output.
-    Call arguments: ``sequences``, ``initial_state`` a list of tensors, ``mask`` of the steps that count (False: the step is skipped), ``training``.
-    Shapes: (batch, steps, ...) -> (batch, units), or (batch, steps, units). The number of steps may be unknown for cells of graphnet's own; others run
-    step by step in a trace, so theirs must be known (else UnsupportedError). Source: https://keras.io/api/layers/recurrent_layers/rnn/
+    Arguments: ``cell``, or a list of cells that are stacked: layers with ``state_size`` and ``call(inputs, states) -> (output,
+    states)``; ``return_sequences``: the outputs of all steps instead of the last one's; ``return_state``: further results, the
+    final states; ``go_backwards``: the last step comes first; ``stateful``: the final states are kept as the next call's initial
+    ones (the batch size must be known; `reset_state` clears them); ``unroll`` changes nothing; ``zero_output_for_mask``: masked
+    steps give 0 instead of the last output.
+    Call arguments: ``sequences``, ``initial_state`` a list of tensors, ``mask`` of the steps that count (False: the step is
+    skipped), ``training``.
+    Shapes: (batch, steps, ...) -> (batch, units), or (batch, steps, units). The number of steps may be unknown for cells of
+    graphnet's own; others run step by step in a trace, so theirs must be known (else UnsupportedError).
+
+    Source: https://keras.io/api/layers/recurrent_layers/rnn/
 
     Example:
 
@@ -41,13 +45,13 @@ class RNN(Layer):
 
     supports_masking = True
 
-    def __init__(self, cell: Any, return_sequences: bool = False, return_state: bool = False, go_backwards: bool = False, stateful: bool = False,
-                 unroll: bool = False, zero_output_for_mask: bool = False, **kwargs: Any) -> None:
+    def __init__(self, cell: Any, return_sequences: bool = False, return_state: bool = False, go_backwards: bool = False,
+                 stateful: bool = False, unroll: bool = False, zero_output_for_mask: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         cell = StackedRNNCells(cell) if isinstance(cell, (list, tuple)) else cell
-        for attribute, what in (("call", "a method call(inputs, states)"), ("state_size", "an attribute state_size, the number of its states' features")):
-            if not hasattr(cell, attribute):
-                raise ValueError(f"RNN expects a cell with {what}; received {cell!r} ({type(cell).__name__}).")
+        if not hasattr(cell, "call") or not hasattr(cell, "state_size"):
+            raise ValueError("RNN expects a cell with a method call(inputs, states) and an attribute state_size, the number of "
+                             f"its state's features (a list for several states); received {cell!r} ({type(cell).__name__}).")
         self.cell = cell
         self.return_sequences, self.return_state, self.go_backwards = return_sequences, return_state, go_backwards
         self.stateful, self.unroll, self.zero_output_for_mask = stateful, unroll, zero_output_for_mask
@@ -64,15 +68,15 @@ class RNN(Layer):
             self.cell.build(step_shape)
         if self.stateful and self._untracked_states is None:
             if sequences_shape[0] is None:
-                raise GraphError(f"Layer {self.name!r} ({type(self).__name__}) is stateful, so it expects a known batch size; received an input of shape "
+                raise GraphError(f"Layer {self.name!r} ({type(self).__name__}) is stateful, so it expects a known batch size; "
+                                 "received an input of shape "
                                  f"{tuple(sequences_shape)}. Give it: Input(shape, batch_size=32).")
             zeros = zero_states(self.cell, sequences_shape[0])
             self._untracked_states = tree.map_structure(lambda z: Variable(np.array(z), trainable=False, name="rnn_state"), zeros)
 
     def __call__(self, sequences: Any, initial_state: Any = None, **kwargs: Any) -> Any:
-        if isinstance(sequences, (list, tuple)) and initial_state is None and len(sequences) > 1 and hasattr(sequences[0], "shape"):
-            sequences, *initial_state = sequences  # [sequences, *states], the form of files of Keras 2
-        return super().__call__(sequences, **({} if initial_state is None else {"initial_state": initial_state}), **kwargs)
+        sequences, states = apart(sequences, initial_state)
+        return super().__call__(sequences, **states, **kwargs)
 
     def call(self, sequences: Any, initial_state: Any = None, mask: Any = None, training: Any = False) -> Any:
         extents = shape(sequences)
@@ -100,17 +104,21 @@ class RNN(Layer):
         if self.stateful:
             kept = tree.flatten(self._untracked_states)[0].shape[0]
             if isinstance(extents[0], int) and extents[0] != kept:
-                raise ShapeError(f"{self._who} is stateful and keeps the states of {kept} samples; received a batch of {extents[0]}. Use batches of {kept}.")
+                raise ShapeError(f"{self._who} is stateful and keeps the states of {kept} samples; received a batch of "
+                                 f"{extents[0]}. Use batches of {kept}.")
         states = self._untracked_states if given is None and self.stateful else given
         if states is None:
             return None
         states = listed(states)
         wanted = listed(self.cell.state_size)
         if len(states) != len(wanted):
-            raise ShapeError(f"{self._who} expects an initial_state of {len(wanted)} tensor(s), one for each state of its cell; received {len(states)}.")
+            raise ShapeError(f"{self._who} expects an initial_state of {len(wanted)} tensor(s), one for each state of its cell; "
+                             f"received {len(states)}.")
         for i, (state, size) in enumerate(zip(states, wanted, strict=True)):
-            if isinstance(size, int) and size > 0 and isinstance(state, (Tensor, Variable, np.ndarray)) and shape(state)[-1] != size:
-                raise ShapeError(f"{self._who} expects state {i} of initial_state to have {size} features; received shape {tuple(state.shape)}.")
+            known = isinstance(size, int) and size > 0 and isinstance(state, (Tensor, Variable, np.ndarray))
+            if known and shape(state)[-1] != size:
+                raise ShapeError(f"{self._who} expects state {i} of initial_state to have {size} features; received shape "
+                                 f"{tuple(state.shape)}.")
         return states
 
     def compute_mask(self, inputs: Any, mask: Any = None) -> Any:

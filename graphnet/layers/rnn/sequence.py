@@ -31,6 +31,13 @@ def listed(states: Any) -> list[Any]:
     return list(states) if isinstance(states, (list, tuple)) else [states]
 
 
+def apart(sequences: Any, initial_state: Any) -> tuple[Any, dict[str, Any]]:
+    """The sequences, and the keyword argument initial_state; files of Keras 2 have one list [sequences, *states]."""
+    if isinstance(sequences, (list, tuple)) and initial_state is None and len(sequences) > 1 and hasattr(sequences[0], "shape"):
+        sequences, *initial_state = sequences
+    return sequences, {} if initial_state is None else {"initial_state": initial_state}
+
+
 def zero_states(cell: Any, batch: Any) -> list[Any]:
     """The states of a cell before the first step."""
     make = getattr(cell, "get_initial_state", None)
@@ -50,12 +57,15 @@ def run(cell: Any, x: Any, states: list[Any] | None, mask: Any, walk: Walk) -> t
 
 
 def _stacked(cells: list[Any], x: Any, states: list[Any] | None, mask: Any, walk: Walk) -> tuple[Any, list[Any]]:
-    """Cell behind cell, each over the whole sequence: what a masked step gives to the next cell does not matter, as that skips it too."""
+    """Cell behind cell, each over the whole sequence: what a masked step gives to the next cell does not matter, as that skips it
+    too.
+    """
     finals = []
     for i, cell in enumerate(cells):
         last = i == len(cells) - 1
         own = None if states is None else states[i]
-        inner = replace(walk, return_sequences=walk.return_sequences or not last, zero_output_for_mask=walk.zero_output_for_mask and last)
+        inner = replace(walk, return_sequences=walk.return_sequences or not last,
+                        zero_output_for_mask=walk.zero_output_for_mask and last)
         x, new = run(cell, x, None if own is None else listed(own), mask, inner)
         finals.append(new if own is None or isinstance(own, (list, tuple)) else new[0])
         if walk.go_backwards and not last:  # the outputs are in the order of computation already
@@ -67,8 +77,10 @@ def _step_by_step(cell: Any, x: Any, states: list[Any] | None, mask: Any, walk: 
     """The cell's own call for each step, in Python: a trace holds every step."""
     count = shape(x)[1]
     if isinstance(count, Dim):
-        raise UnsupportedError(f"{walk.who} runs its cell {type(cell).__name__} step by step, so it expects a known number of steps; received an input of shape "
-                               f"{x.shape}. Give the steps in Input(shape=(steps, ...)), or use SimpleRNN, GRU or LSTM with Keras's own activations "
+        raise UnsupportedError(f"{walk.who} runs its cell {type(cell).__name__} step by step, so it expects a known number of "
+                               "steps; received an input of shape "
+                               f"{x.shape}. Give the steps in Input(shape=(steps, ...)), or use SimpleRNN, GRU or LSTM with "
+                               "Keras's own activations "
                                "and without recurrent_dropout in training.")
     states = zero_states(cell, shape(x)[0]) if states is None else states
     noise = cell.draw_noise(x[:, 0], states, walk.training) if hasattr(cell, "draw_noise") else None

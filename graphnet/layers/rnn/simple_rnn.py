@@ -29,8 +29,9 @@ class SimpleRNNCell(RecurrentCell):
 
     def __init__(self, units: int, activation: Any = "tanh", use_bias: bool = True, kernel_initializer: Any = "glorot_uniform",
                  recurrent_initializer: Any = "orthogonal", bias_initializer: Any = "zeros", kernel_regularizer: Any = None,
-                 recurrent_regularizer: Any = None, bias_regularizer: Any = None, kernel_constraint: Any = None, recurrent_constraint: Any = None,
-                 bias_constraint: Any = None, dropout: float = 0.0, recurrent_dropout: float = 0.0, seed: int | None = None, **kwargs: Any) -> None:
+                 recurrent_regularizer: Any = None, bias_regularizer: Any = None, kernel_constraint: Any = None,
+                 recurrent_constraint: Any = None, bias_constraint: Any = None, dropout: float = 0.0,
+                 recurrent_dropout: float = 0.0, seed: int | None = None, **kwargs: Any) -> None:
         options = locals()
         super().__init__(**kwargs)
         self._take(options)
@@ -47,9 +48,10 @@ class SimpleRNNCell(RecurrentCell):
 class SimpleRNN(OneCell):
     """A recurrent layer in which h' = activation(x kernel + h recurrent_kernel + bias), step by step.
 
-    Arguments: ``units``; ``activation``; ``use_bias``; initializers, regularizers and constraints of kernel, recurrent_kernel and bias; ``dropout`` of the
-    inputs and ``recurrent_dropout`` of the state, in training; ``return_sequences``, ``return_state``, ``go_backwards``, ``stateful`` and the call arguments
-    as of `RNN`. Shapes: (batch, steps, features) -> (batch, units), or (batch, steps, units); kernel (features, units), recurrent_kernel (units, units).
+    Arguments: ``units``; ``activation``; ``use_bias``; initializers, regularizers and constraints of kernel, recurrent_kernel and
+    bias; ``dropout`` of the inputs and ``recurrent_dropout`` of the state, in training; ``return_sequences``, ``return_state``,
+    ``go_backwards``, ``stateful`` and the call arguments as of `RNN`. Shapes: (batch, steps, features) -> (batch, units), or
+    (batch, steps, units); kernel (features, units), recurrent_kernel (units, units).
     Source: https://keras.io/api/layers/recurrent_layers/simple_rnn/
 
     Example:
@@ -63,15 +65,17 @@ class SimpleRNN(OneCell):
 
     def __init__(self, units: int, activation: Any = "tanh", use_bias: bool = True, kernel_initializer: Any = "glorot_uniform",
                  recurrent_initializer: Any = "orthogonal", bias_initializer: Any = "zeros", kernel_regularizer: Any = None,
-                 recurrent_regularizer: Any = None, bias_regularizer: Any = None, activity_regularizer: Any = None, kernel_constraint: Any = None,
-                 recurrent_constraint: Any = None, bias_constraint: Any = None, dropout: float = 0.0, recurrent_dropout: float = 0.0,
-                 return_sequences: bool = False, return_state: bool = False, go_backwards: bool = False, stateful: bool = False, unroll: bool = False,
-                 seed: int | None = None, **kwargs: Any) -> None:
+                 recurrent_regularizer: Any = None, bias_regularizer: Any = None, activity_regularizer: Any = None,
+                 kernel_constraint: Any = None, recurrent_constraint: Any = None, bias_constraint: Any = None,
+                 dropout: float = 0.0, recurrent_dropout: float = 0.0, return_sequences: bool = False, return_state: bool = False,
+                 go_backwards: bool = False, stateful: bool = False, unroll: bool = False, seed: int | None = None,
+                 **kwargs: Any) -> None:
         cell = SimpleRNNCell(
-            units, activation, use_bias, kernel_initializer, recurrent_initializer, bias_initializer, kernel_regularizer, recurrent_regularizer,
-            bias_regularizer, kernel_constraint, recurrent_constraint, bias_constraint, dropout, recurrent_dropout, seed,
-            dtype=kwargs.get("dtype"), trainable=kwargs.get("trainable", True), name="simple_rnn_cell")
-        super().__init__(cell, return_sequences, return_state, go_backwards, stateful, unroll, activity_regularizer=activity_regularizer, **kwargs)
+            units, activation, use_bias, kernel_initializer, recurrent_initializer, bias_initializer, kernel_regularizer,
+            recurrent_regularizer, bias_regularizer, kernel_constraint, recurrent_constraint, bias_constraint, dropout,
+            recurrent_dropout, seed, dtype=kwargs.get("dtype"), trainable=kwargs.get("trainable", True), name="simple_rnn_cell")
+        super().__init__(cell, return_sequences, return_state, go_backwards, stateful, unroll,
+                         activity_regularizer=activity_regularizer, **kwargs)
         self.input_spec = InputSpec(ndim=3)
 
     units, activation, use_bias, dropout, recurrent_dropout = FromCell(), FromCell(), FromCell(), FromCell(), FromCell()

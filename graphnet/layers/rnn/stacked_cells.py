@@ -12,7 +12,9 @@ from graphnet.registry import builtin
 class StackedRNNCells(Layer):
     """Cells behind each other as one cell: the output of each is the input of the next.
 
-    Arguments: ``cells``. Its states are a list with the states of each cell. Source: https://keras.io/api/layers/recurrent_layers/
+    Arguments: ``cells``. Its states are a list with the states of each cell.
+
+    Source: https://keras.io/api/layers/recurrent_layers/
 
     Example:
 
@@ -26,7 +28,8 @@ class StackedRNNCells(Layer):
         super().__init__(**kwargs)
         for cell in cells:
             if not hasattr(cell, "call") or not hasattr(cell, "state_size"):
-                raise ValueError(f"StackedRNNCells expects cells with a method call and an attribute state_size; received {cell!r} ({type(cell).__name__}).")
+                raise ValueError("StackedRNNCells expects cells with a method call and an attribute state_size; received "
+                                 f"{cell!r} ({type(cell).__name__}).")
         self.cells = list(cells)
 
     @property

@@ -15,7 +15,8 @@ from graphnet.registry import builtin
 class TimeDistributed(Wrapper):
     """A layer or model applied to each step of a sequence alike: batch and steps become one axis for it.
 
-    Arguments: ``layer``, a layer or a model. Call arguments: ``inputs``; ``training``; ``mask`` of the steps, which the output keeps.
+    Arguments: ``layer``, a layer or a model. Call arguments: ``inputs``; ``training``; ``mask`` of the steps, which the output
+    keeps.
     Shapes: (batch, steps, *S) -> (batch, steps, *S'), where the layer makes (*S') of (*S). Raises ShapeError below three axes.
     Source: https://keras.io/api/layers/recurrent_layers/time_distributed/
 
@@ -34,7 +35,8 @@ class TimeDistributed(Wrapper):
 
     def _check(self, extents: Any) -> None:
         if len(extents) < 3:
-            raise ShapeError(f"Layer {self.name!r} (TimeDistributed) expects an input with ndim >= 3: (batch, steps, ...); received shape {shown(extents)}.")
+            raise ShapeError(f"Layer {self.name!r} (TimeDistributed) expects an input with ndim >= 3: (batch, steps, ...); "
+                             f"received shape {shown(extents)}.")
 
     def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
         extents = shape(inputs)
@@ -45,7 +47,8 @@ class TimeDistributed(Wrapper):
         if mask is not None:
             given = shape(mask)
             if len(given) < 2 or any(type(a) is int and type(b) is int and a != b for a, b in zip(given[:2], steps, strict=True)):
-                raise ShapeError(f"Layer {self.name!r} (TimeDistributed) expects a mask whose first axes are those of its input of shape {shown(extents)}, "
+                raise ShapeError(f"Layer {self.name!r} (TimeDistributed) expects a mask whose first axes are those of its input "
+                                 f"of shape {shown(extents)}, "
                                  f"batch and steps; received a mask of shape {shown(given)}.")
             if self._hands_on(len(given)):
                 kwargs["mask"] = reshape(mask, (steps[0] * steps[1], *given[2:]))
@@ -53,7 +56,9 @@ class TimeDistributed(Wrapper):
         return tree.map_structure(lambda y: reshape(y, (*steps, *shape(y)[1:])), results)
 
     def _hands_on(self, axes: int) -> bool:
-        """Whether the layer inside gets the mask: one that says which of its inner steps count; a layer of one's own also one of whole steps."""
+        """Whether the layer inside gets the mask: one that says which of its inner steps count; a layer of one's own also one of
+        whole steps.
+        """
         if "mask" not in signature_of(type(self.layer).call).masks:
             return False
         kind = type(self.layer)
