@@ -42,7 +42,7 @@ class Compound:
 
     def evaluate(self, extents: Mapping[Symbol, int]) -> int:
         a, b = (evaluate(p, extents) for p in self.parts)
-        return a // b if self.kind == "//" else max(a, b)
+        return a // b if self.kind == "//" else maximum(a, b)  # type: ignore[return-value]
 
     def symbols(self) -> set[Symbol]:
         return set().union(*(symbols(p) for p in self.parts))
@@ -209,6 +209,24 @@ def evaluate(extent: Extent, extents: Mapping[Symbol, int]) -> int:
             c *= atom.evaluate(extents)
         total += c
     return total
+
+
+class _Others(dict[Symbol, Any]):
+    """Values of some symbols; the others stand for themselves."""
+
+    def __missing__(self, symbol: Symbol) -> Extent:
+        return Dim({(symbol,): 1})
+
+
+def substitute(extent: Extent, extents: Mapping[Symbol, Extent]) -> Extent:
+    """The extent with other extents in place of some of its symbols."""
+    return evaluate(extent, _Others(extents))  # type: ignore[arg-type]
+
+
+def renamed(before: Iterable[Extent], after: Iterable[Extent]) -> dict[Symbol, Extent]:
+    """What the symbols of one shape are called in another: for `substitute`."""
+    pairs = [(sole_symbol(a), b) for a, b in zip(before, after, strict=True)]
+    return {symbol: b for symbol, b in pairs if symbol is not None}
 
 
 def symbols(extent: Extent) -> set[Symbol]:

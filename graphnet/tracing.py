@@ -6,14 +6,14 @@ trace the same code runs through: each Op becomes a Node, each Variable a leaf.
 import contextvars
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from graphnet import tree
-from graphnet.dims import Dim
+from graphnet.dims import Dim, Extent, Symbol, substitute
 from graphnet.graph import Constant, Graph, Node, Placeholder, Read, Spec, Tensor, Variable
 
 _PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
@@ -143,15 +143,17 @@ def record(arguments: Any) -> tuple[Any, tuple[Tensor, ...]]:
     return swap(arguments), tuple(tensors)
 
 
-def restore(arguments: Any, tensors: Sequence[Any]) -> Any:
-    """The recorded arguments with other tensors in the slots."""
+def restore(arguments: Any, tensors: Sequence[Any], extents: Mapping[Symbol, Extent] | None = None) -> Any:
+    """The recorded arguments with other tensors in the slots, and other extents in place of unknown ones."""
     kind = type(arguments)
     if kind is Slot:
         return tensors[arguments]
+    if kind is Dim:
+        return substitute(arguments, extents) if extents else arguments
     if kind is slice:
-        return slice(*(restore(v, tensors) for v in (arguments.start, arguments.stop, arguments.step)))
+        return slice(*(restore(v, tensors, extents) for v in (arguments.start, arguments.stop, arguments.step)))
     if kind in (list, tuple):
-        return kind([restore(v, tensors) for v in arguments])
+        return kind([restore(v, tensors, extents) for v in arguments])
     if kind is dict:
-        return {k: restore(v, tensors) for k, v in arguments.items()}
+        return {k: restore(v, tensors, extents) for k, v in arguments.items()}
     return arguments

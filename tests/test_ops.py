@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import graphnet
 from graphnet import dims, ops
 from graphnet.dims import Dim
 from graphnet.errors import OutOfRangeError, ShapeError, UnsupportedError
@@ -291,3 +292,30 @@ def test_correlate_is_numpys(mode, n, m):
     rng = np.random.default_rng(0)
     a, b = rng.standard_normal(n), rng.standard_normal(m)
     np.testing.assert_allclose(ops.correlate(a, b, mode), np.correlate(a, b, mode), rtol=1e-12)
+
+
+# ---- unknown extents in models: as arguments of calls they follow the model to other inputs
+
+def _doubled_rows():
+    x = graphnet.Input((6, 5))
+    return graphnet.Model(x, ops.concatenate([ops.reshape(x, (ops.shape(x)[0] * 2, -1)), ops.zeros((ops.shape(x)[0], 15))], 0))
+
+
+def test_extents_in_a_nested_and_in_a_cloned_model():
+    a = np.random.default_rng(0).standard_normal((3, 6, 5)).astype("float32")
+    expected = np.concatenate([a.reshape(6, 15), np.zeros((3, 15))])
+    inner = _doubled_rows()
+    np.testing.assert_array_equal(inner(a), expected)
+    np.testing.assert_array_equal(graphnet.models.clone_model(inner)(a), expected)
+    x = graphnet.Input((6, 5))
+    np.testing.assert_array_equal(graphnet.Model(x, inner(ops.multiply(x, 2.0)))(a), 2 * expected)
+
+
+def test_a_model_that_draws_numbers_draws_anew():
+    source = graphnet.random.SeedGenerator(3)
+    x = graphnet.Input((6, 5))
+    model = graphnet.Model(x, graphnet.random.dropout(x, 0.5, seed=source))
+    a = np.ones((4, 6, 5), "float32")
+    first, second = np.array(model(a)), np.array(model(a))
+    assert (first != second).any() and source.state.value.tolist() == [3, 2]
+    np.testing.assert_array_equal(first, graphnet.random.dropout(a, 0.5, seed=graphnet.random.SeedGenerator(3)))

@@ -3,6 +3,7 @@ from collections.abc import Callable
 from typing import Any
 
 from graphnet import tree
+from graphnet.dims import renamed
 from graphnet.graph import Tensor
 from graphnet.layers.core.input_layer import Input, InputLayer
 from graphnet.layers.layer import Layer
@@ -39,12 +40,14 @@ def clone_model(model: Any, input_tensors: Any = None, clone_function: Callable[
     copies: dict[Any, Any] = {}
     values: dict[Any, Any] = {}
     given = tree.flatten(input_tensors) if input_tensors is not None else [Input(batch_shape=t.shape, dtype=t.dtype, name=t.name) for t in model.inputs]
+    extents: dict[Any, Any] = {}
     for old, new in zip(model.inputs, given, strict=True):
         values[old.key] = new
+        extents.update(renamed(old.spec.shape, new.spec.shape))
     for node in model._nodes:
         if (node, 0) in values:
             continue
-        args, kwargs = restore(node.arguments, [values[t.key] for t in node.inputs])
+        args, kwargs = restore(node.arguments, [values[t.key] for t in node.inputs], extents)
         if node.op not in copies:
             copies[node.op] = clone(node.op) if isinstance(node.op, Layer) else node.op
         copy = copies[node.op]

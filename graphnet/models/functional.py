@@ -8,6 +8,7 @@ import numpy as np
 
 from graphnet import tree
 from graphnet.compiler import Executable, plain
+from graphnet.dims import renamed
 from graphnet.errors import GraphError
 from graphnet.graph import Node, Tensor
 from graphnet.layers.core.input_layer import InputLayer
@@ -138,6 +139,9 @@ class Functional(Model):
         """Replays the graph of calls on other values."""
         values: dict[Any, Any] = {}
         given = self._match(inputs)
+        extents: dict[Any, Any] = {}  # what the unknown extents of the model's inputs are called in these values
+        for tensor, value in zip(self._input_tensors, given, strict=True):
+            extents.update(renamed(tensor.spec.shape, value.spec.shape if isinstance(value, Tensor) else np.shape(value)))
         masks = tree.flatten(mask) if mask is not None else [None] * len(given)
         for tensor, value, m in zip(self._input_tensors, given, masks, strict=True):
             if m is not None:
@@ -145,7 +149,7 @@ class Functional(Model):
             values[tensor.key] = value
         for node in self._nodes:
             if (node, 0) not in values:
-                self._replay(node, values)
+                self._replay(node, values, extents)
         results = self._outputs_structure
         if isinstance(results, list) and len(results) == 1:
             results = results[0]  # as in Keras: a list of one output is given as that output
@@ -158,8 +162,8 @@ class Functional(Model):
     def _match(self, inputs: Any) -> list[Any]:
         return data.match(self._input_tensors, self._inputs_structure, inputs, f"model {self.name!r}")
 
-    def _replay(self, node: Node, values: dict[Any, Any]) -> None:
-        args, kwargs = restore(node.arguments, [values[t.key] for t in node.inputs])
+    def _replay(self, node: Node, values: dict[Any, Any], extents: dict[Any, Any]) -> None:
+        args, kwargs = restore(node.arguments, [values[t.key] for t in node.inputs], extents)
         if len(args) == 1 and not kwargs and len(node.inputs) == 1 and getattr(node.op, "takes_mask", False):
             mask = _mask_when_built(node.inputs[0], values)  # Keras fixes it when the model is built, for calls on one tensor and nothing else
             kwargs = {} if mask is None else {"mask": mask}

@@ -6,6 +6,7 @@ import networkx as nx
 
 from graphnet.errors import GraphError
 from graphnet.graph import Node, Tensor, made_at
+from graphnet.op import FunctionCall
 
 
 def walk(inputs: Sequence[Tensor], outputs: Sequence[Tensor]) -> tuple[list[Node], list[Any]]:
@@ -56,7 +57,7 @@ def check_connected(inputs: Sequence[Tensor], outputs: Sequence[Tensor], nodes: 
     """Raises GraphError where an output depends on an Input that is not among the model's inputs; shows the shortest path to it."""
     given = {t.key for t in inputs}
     for node in nodes:
-        if not node.inputs and (node, 0) not in given:
+        if not node.inputs and not isinstance(node.op, FunctionCall) and (node, 0) not in given:
             graph = nx.DiGraph((t.node, n) for n in nodes for t in n.inputs)
             ends = {t.node for t in outputs}
             paths = [nx.shortest_path(graph, node, end) for end in ends if end in graph and node in graph and nx.has_path(graph, node, end)]

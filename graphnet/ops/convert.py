@@ -80,7 +80,11 @@ def sized(op: Op, *inputs: Any) -> Any:
     trace = current()
     if trace is not None:
         return trace.emit(op, inputs)
-    return symbolic_call(FunctionCall(lambda *values: sized(op, *values), op.name), inputs, {})
+    kind = type(op)  # the extents are arguments of the call, so that they follow it to other inputs
+
+    def make(attributes: tuple[Any, ...], *values: Any) -> Any:
+        return sized(kind(*attributes), *values)
+    return symbolic_call(FunctionCall(make, op.name), (tuple([getattr(op, f.name) for f in fields(op)]), *inputs), {})
 
 
 def is_tensor(x: Any) -> bool:
