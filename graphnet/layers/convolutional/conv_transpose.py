@@ -102,5 +102,9 @@ class Conv3DTranspose(BaseConvTranspose):
     rank: ClassVar[int] = 3
 
     def __init__(self, filters: int, kernel_size: Any, strides: Any = 1, padding: str = "valid", data_format: str | None = None,
-                 output_padding: Any = None, *args: Any, **kwargs: Any) -> None:
-        super().__init__(filters, kernel_size, strides, padding, output_padding, data_format, *args, **kwargs)
+                 output_padding: Any = None, dilation_rate: Any = 1, activation: Any = None, use_bias: bool = True,
+                 kernel_initializer: Any = "glorot_uniform", bias_initializer: Any = "zeros", kernel_regularizer: Any = None,
+                 bias_regularizer: Any = None, activity_regularizer: Any = None, kernel_constraint: Any = None, bias_constraint: Any = None,
+                 **kwargs: Any) -> None:
+        super().__init__(filters, kernel_size, strides, padding, output_padding, data_format, dilation_rate, activation, use_bias, kernel_initializer,
+                         bias_initializer, kernel_regularizer, bias_regularizer, activity_regularizer, kernel_constraint, bias_constraint, **kwargs)
