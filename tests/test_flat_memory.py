@@ -4,10 +4,10 @@ import pathlib
 
 import numpy as np
 import pytest
+from test_random_graphs import picture_model
 
 import graphnet
 from graphnet import layers
-from test_random_graphs import picture_model
 
 PAGE = 4096
 STATUS = pathlib.Path("/proc/self/statm")

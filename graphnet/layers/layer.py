@@ -17,7 +17,7 @@ from graphnet.op import NAMES, outputs_of, symbolic_call
 from graphnet.ops.elementwise import cast
 from graphnet.ops.shape import shape as shape_of
 from graphnet.ops.shape import shown
-from graphnet.tracing import Trace, current, has_tensor, restore
+from graphnet.tracing import current, has_tensor, restore
 
 _training: contextvars.ContextVar[bool | None] = contextvars.ContextVar("graphnet_training", default=None)
 _path: contextvars.ContextVar[tuple[str, ...]] = contextvars.ContextVar("graphnet_path", default=())
@@ -44,7 +44,8 @@ def snake_case(name: str) -> str:
     """Keras's automatic names: Conv2DTranspose -> conv2d_transpose, LSTM -> lstm."""
     out = ""
     for i, c in enumerate(name):
-        if c.isupper() and i and ((name[i - 1].islower()) or (i + 1 < len(name) and name[i + 1].islower() and not name[i - 1].isdigit() and name[i - 1] != "_")):
+        before, behind = name[i - 1] if i else "_", name[i + 1:i + 2]
+        if c.isupper() and (before.islower() or (behind.islower() and not before.isdigit() and before != "_")):
             out += "_"
         elif c.isupper() and i > 1 and name[i - 1].isdigit() and i + 1 < len(name) and name[i + 1].islower():
             out += "_"

@@ -17,7 +17,8 @@ def match(inputs: Sequence[Tensor], structure: Any, data: Any, who: str) -> list
         labels = keys if set(keys) <= set(data) or not set(names) <= set(data) else names
         missing, extra = [k for k in labels if k not in data], [k for k in data if k not in labels]
         if missing or (extra and len(data) == len(labels)):
-            raise DataError(f"{who} expects inputs named {labels}; received {list(data)}" + (f": {missing} are missing." if missing else f": {extra} are not known."))
+            wrong = f"{missing} are missing" if missing else f"{extra} are not known"
+            raise DataError(f"{who} expects inputs named {labels}; received {list(data)}: {wrong}.")
         return [data[k] for k in labels]
     if isinstance(data, (list, tuple)):
         if len(data) == len(inputs) and (len(inputs) > 1 or hasattr(data[0], "shape") or not np.isscalar(data[0])):
@@ -42,7 +43,8 @@ def convert(value: Any, spec: Spec, name: str, who: str) -> np.ndarray:
     except (ValueError, TypeError) as error:
         raise DataError(f"{who}: input {name!r} expects an array; received {type(value).__name__}, which is none ({error}).") from None
     if array.dtype.kind not in "fiub":
-        raise DataError(f"{who}: input {name!r} expects dtype {spec.dtype}; received dtype {array.dtype} ({type(value).__name__}). Convert it to numbers first.")
+        raise DataError(f"{who}: input {name!r} expects dtype {spec.dtype}; received dtype {array.dtype} ({type(value).__name__}). "
+                        "Convert it to numbers first.")
     check_shape(array, spec, name, who)
     if array.dtype.name != spec.dtype:
         if spec.dtype in dtypes.INTS and array.dtype.kind == "f" and not np.isfinite(array).all():
@@ -60,9 +62,13 @@ def check_shape(array: np.ndarray, spec: Spec, name: str, who: str) -> None:
     wanted = tuple(s if type(s) is int else None for s in spec.shape)
     mend = ""
     if array.ndim == len(spec.shape) - 1:
-        mend = " The batch axis seems to be missing: pass x[None]." if array.shape == wanted[1:] else " An axis seems to be missing (batch or channels): expand_dims adds one."
+        mend = " An axis seems to be missing (batch or channels): expand_dims adds one."
+        if array.shape == wanted[1:]:
+            mend = " The batch axis seems to be missing: pass x[None]."
     elif len(wanted) == 4 and array.ndim == 4 and wanted[-1] == array.shape[1]:
         mend = " The data looks channels_first: pass x.transpose(0, 2, 3, 1)."
     axes = [i for i, (w, g) in enumerate(zip(wanted, array.shape, strict=False)) if w is not None and w != g] if array.ndim == len(wanted) else []
-    where = f" (axis {axes[0]}: {wanted[axes[0]]} expected, {array.shape[axes[0]]} received)" if axes else f" (ndim={len(wanted)} expected, ndim={array.ndim} received)"
+    where = f" (ndim={len(wanted)} expected, ndim={array.ndim} received)"
+    if axes:
+        where = f" (axis {axes[0]}: {wanted[axes[0]]} expected, {array.shape[axes[0]]} received)"
     raise DataError(f"{who}: input {name!r} expects shape {wanted}; received shape {array.shape}{where}.{mend}")

@@ -9,6 +9,7 @@ from graphnet import tree
 from graphnet.compiler import Executable, plain
 from graphnet.errors import GraphError
 from graphnet.graph import Tensor
+from graphnet.layers.core.input_layer import Input
 from graphnet.layers.layer import Layer
 from graphnet.models import data
 from graphnet.registry import builtin
@@ -80,8 +81,32 @@ class Model(Layer):
             import difflib
             names = [layer.name for layer in self.layers]
             near = difflib.get_close_matches(str(name), names, 3)
-            raise ValueError(f"Model {self.name!r} has no layer {name!r}. " + (f"Did you mean {' or '.join(near)}?" if near else f"Its layers: {', '.join(names)}."))
+            hint = f"Did you mean {' or '.join(near)}?" if near else f"Its layers: {', '.join(names)}."
+            raise ValueError(f"Model {self.name!r} has no layer {name!r}. {hint}")
         return found
+
+    # ---- building
+
+    def build(self, input_shape: Any) -> None:
+        """Makes the variables of a subclassed model, by calling it on symbolic inputs of that shape; a list or dict of shapes for several inputs."""
+        if self.built:
+            return
+        several = isinstance(input_shape, (list, dict)) and not all(s is None or isinstance(s, int) for s in input_shape)
+        shapes = input_shape if several else [input_shape]
+        named = shapes.items() if isinstance(shapes, dict) else enumerate(shapes)
+        inputs = {key: Input(batch_shape=tuple(shape)) for key, shape in named}
+        self.built = True
+        try:
+            self.symbolic_call(inputs if isinstance(shapes, dict) else list(inputs.values()) if several else inputs[0])
+        except Exception:
+            self.built = False
+            raise
+
+    def _build(self, takes: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        if type(self).build is Model.build:
+            self.built = True  # the call that is under way builds the layers
+        else:
+            super()._build(takes, args, kwargs)
 
     # ---- running
 
