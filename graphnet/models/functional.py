@@ -1,9 +1,8 @@
 """Functional: a model made of a graph of layer calls between inputs and outputs."""
 import functools
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import networkx as nx
 import numpy as np
 
 from graphnet import tree
@@ -21,6 +20,9 @@ from graphnet.models.networkx_graph import to_networkx
 from graphnet.models.topology import check_connected, walk
 from graphnet.registry import builtin
 from graphnet.tracing import current, restore
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 
 @builtin("models", "Model")
@@ -104,11 +106,11 @@ class Functional(Model):
         return self.layers
 
     @functools.cached_property
-    def _untracked_graph(self) -> nx.MultiDiGraph:
+    def _untracked_graph(self) -> "nx.MultiDiGraph":
         return to_networkx(self)
 
     @property
-    def graph(self) -> nx.MultiDiGraph:
+    def graph(self) -> "nx.MultiDiGraph":
         """The model as a frozen `networkx.MultiDiGraph`: a node for each call, an edge for each operand.
 
         Node attributes: ``kind`` ("input", "layer", "op", "model"), ``layer`` (its name), ``class_name``, ``call`` (number of the call), ``input_shapes``,

@@ -1,8 +1,7 @@
 """Model: a layer that can be called on data, predicted with, summed up, drawn and cut."""
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import networkx as nx
 import numpy as np
 
 from graphnet import tree
@@ -10,11 +9,14 @@ from graphnet.compiler import Executable, plain
 from graphnet.errors import GraphError
 from graphnet.graph import Tensor
 from graphnet.layers.core.input_layer import Input
-from graphnet.layers.layer import Layer
+from graphnet.layers.layer import Layer, _path
 from graphnet.models import data
 from graphnet.registry import builtin
-from graphnet.tracing import current, fresh_spec, has_tensor, placeholder, trace_function
+from graphnet.tracing import current, fresh_spec, has_tensor, placeholder, trace_function, tracing
 from graphnet.training.predict import predict as run_predict
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 _FUNCTIONAL = ("inputs", "outputs")
 
@@ -96,11 +98,15 @@ class Model(Layer):
         named = shapes.items() if isinstance(shapes, dict) else enumerate(shapes)
         inputs = {key: Input(batch_shape=tuple(shape)) for key, shape in named}
         self.built = True
+        token = _path.set(_path.get()[:-1])  # the call adds this model's name itself
         try:
-            self.symbolic_call(inputs if isinstance(shapes, dict) else list(inputs.values()) if several else inputs[0])
+            with tracing(None):
+                self.symbolic_call(inputs if isinstance(shapes, dict) else list(inputs.values()) if several else inputs[0])
         except Exception:
             self.built = False
             raise
+        finally:
+            _path.reset(token)
 
     def _build(self, takes: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if type(self).build is Model.build:
@@ -165,7 +171,7 @@ class Model(Layer):
         return render(dot_source(graph, show_shapes=True, show_layer_names=True, dpi=72), "svg").decode()
 
     @property
-    def graph(self) -> nx.MultiDiGraph:
+    def graph(self) -> "nx.MultiDiGraph":
         """The model as a frozen networkx graph of layer calls; subclassed models have none."""
         raise GraphError(f"Model {self.name!r} ({type(self).__name__}) computes in its own call method, so it has no graph of layers. "
                          "Build it from Input and Model(inputs, outputs) to have one.")

@@ -1,13 +1,14 @@
 """A functional model as a networkx graph of its layer calls: what users query, and what pictures and summaries are made of."""
-from typing import Any
-
-import networkx as nx
+from typing import TYPE_CHECKING, Any
 
 from graphnet.graph import Node
 from graphnet.layers.core.input_layer import InputLayer
 from graphnet.layers.layer import Layer
 from graphnet.ops.shape import shown
 from graphnet.tracing import restore
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 
 def call_names(nodes: list[Node]) -> dict[Node, str]:
@@ -21,8 +22,9 @@ def call_names(nodes: list[Node]) -> dict[Node, str]:
     return names
 
 
-def to_networkx(model: Any) -> nx.MultiDiGraph:
+def to_networkx(model: Any) -> "nx.MultiDiGraph":
     """The frozen graph behind `Model.graph`; its docstring says what stands on it."""
+    import networkx as nx  # here, because importing it takes long and only this needs it
     names = call_names(model._nodes)
     given = {t.key for t in model.inputs}
     graph = nx.MultiDiGraph(name=model.name, inputs=tuple((names[t.node], t.index) for t in model.inputs if t.node in names),

@@ -1,17 +1,18 @@
 """Sequential: layers one after the other."""
 from collections.abc import Sequence
-from typing import Any
-
-import networkx as nx
+from typing import TYPE_CHECKING, Any
 
 from graphnet.errors import GraphError
 from graphnet.graph import Tensor
 from graphnet.layers.core.input_layer import Input, InputLayer
-from graphnet.layers.layer import Layer
+from graphnet.layers.layer import Layer, within
 from graphnet.models.functional import Functional, _all_arrays
 from graphnet.models.model import Model
 from graphnet.registry import builtin
-from graphnet.tracing import current
+from graphnet.tracing import current, tracing
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 
 @builtin("models")
@@ -76,11 +77,11 @@ class Sequential(Model):
         self._functional, self.built = None, False
         self.drop_executables()
         if len(self._chain) > 1 and isinstance(self._chain[0], InputLayer):
-            x = Tensor(self._chain[0]._node)
-            first = x
-            for layer in self._chain[1:]:
-                x = layer(x)
-            self._functional = Functional(first, x, name=self.name)
+            x = first = Tensor(self._chain[0]._node)
+            with within(self.name), tracing(None):  # a graph of its own, also where a trace of another model builds it
+                for layer in self._chain[1:]:
+                    x = layer(x)
+                self._functional = Functional(first, x, name=self.name)
             self.built = True
 
     def build(self, input_shape: Any = None) -> None:
@@ -143,7 +144,7 @@ class Sequential(Model):
         return self._graph_model().output_names
 
     @property
-    def graph(self) -> nx.MultiDiGraph:
+    def graph(self) -> "nx.MultiDiGraph":
         return self._graph_model().graph
 
     def extract(self, *names: str) -> Model:

@@ -2,8 +2,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-import networkx as nx
-
 from graphnet.errors import GraphError
 from graphnet.graph import Node, Tensor, made_at
 from graphnet.op import FunctionCall
@@ -58,6 +56,7 @@ def check_connected(inputs: Sequence[Tensor], outputs: Sequence[Tensor], nodes: 
     given = {t.key for t in inputs}
     for node in nodes:
         if not node.inputs and not isinstance(node.op, FunctionCall) and (node, 0) not in given:
+            import networkx as nx  # here, because importing it takes long and only this needs it
             graph = nx.DiGraph((t.node, n) for n in nodes for t in n.inputs)
             ends = {t.node for t in outputs}
             paths = [nx.shortest_path(graph, node, end) for end in ends if end in graph and node in graph and nx.has_path(graph, node, end)]

@@ -42,7 +42,7 @@ def elementwise(name: str, formula: str, function: Callable[..., Any], doc: str,
     arity = sum(f"{{{i}}}" in formula for i in range(3))
     members = {"__doc__": doc, "formula": formula, "function": staticmethod(function), "result": result, "arity": arity,
                "__module__": __name__}
-    return dataclass(frozen=True)(type(name, (_Function,), members))
+    return type(name, (_Function,), members)  # without fields of its own, it has the equality and hash of Op
 
 
 def _erf(x: np.ndarray) -> np.ndarray:

@@ -1,10 +1,12 @@
 """A model's graph as a picture: dot source from networkx."""
 import html
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import graphviz
-import networkx as nx
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 COLOURS = {"input": "#2e6f40", "layer": "#1f3b57", "op": "#5a5a5a", "model": "#6b3a6f"}
 DIRECTIONS = {"TB": "ns", "BT": "sn", "LR": "we", "RL": "ew"}  # on which side of a box edges come in, and go out
@@ -24,7 +26,7 @@ class Style:
     rankdir: str = "TB"
 
 
-def dot_source(graph: nx.MultiDiGraph, show_shapes: bool = False, show_dtype: bool = False, show_layer_names: bool = False, rankdir: str = "TB",
+def dot_source(graph: "nx.MultiDiGraph", show_shapes: bool = False, show_dtype: bool = False, show_layer_names: bool = False, rankdir: str = "TB",
                expand_nested: bool = False, dpi: int = 200, subgraph: bool = False, show_layer_activations: bool = False,
                show_trainable: bool = False, splines: str = "ortho") -> graphviz.Digraph:
     """The picture of a graph of layer calls (`Model.graph`): a box for a layer, an edge for an operand; nested models as frames or boxes.
@@ -61,7 +63,7 @@ class Drawing:
         self.edges: list[tuple[End, End]] = []
         self._calls: dict[int, dict[str, list[str]]] = {}
 
-    def calls_of(self, graph: nx.MultiDiGraph) -> dict[str, list[str]]:
+    def calls_of(self, graph: "nx.MultiDiGraph") -> dict[str, list[str]]:
         """The calls of each layer, in order."""
         calls = self._calls.get(id(graph))
         if calls is None:
@@ -82,7 +84,7 @@ class Drawing:
     def expanded(self, data: dict[str, Any]) -> bool:
         return self.style.expand and data["graph"] is not None
 
-    def collect(self, graph: nx.MultiDiGraph, prefix: str) -> None:
+    def collect(self, graph: "nx.MultiDiGraph", prefix: str) -> None:
         """Gathers the edges of a graph, and of the nested models that are drawn open, each once."""
         for layer, names in self.calls_of(graph).items():
             if self.expanded(graph.nodes[names[0]]):
@@ -92,7 +94,7 @@ class Drawing:
             self.edges.append((self.end(graph, prefix, producer, "out", data["output"]),
                                self.end(graph, prefix, consumer, "in", data.get("input", position))))
 
-    def end(self, graph: nx.MultiDiGraph, prefix: str, call: str, side: str, index: int) -> End:
+    def end(self, graph: "nx.MultiDiGraph", prefix: str, call: str, side: str, index: int) -> End:
         """Where an edge begins or ends: in a nested model drawn open, at the box inside of it that the tensor comes from or goes to."""
         labels: list[str] = []
         while True:
@@ -115,7 +117,7 @@ class Drawing:
             pins.sort(key=lambda text: [int(part) for part in text.replace(",", "").split() if part.isdigit()])
         return box, label
 
-    def draw_boxes(self, dot: graphviz.Digraph, graph: nx.MultiDiGraph, prefix: str) -> None:
+    def draw_boxes(self, dot: graphviz.Digraph, graph: "nx.MultiDiGraph", prefix: str) -> None:
         for layer, calls in self.calls_of(graph).items():
             data, box = graph.nodes[calls[0]], self.box(f"{prefix}{layer}")
             if self.expanded(data):
@@ -136,7 +138,7 @@ class Drawing:
                 head = f"{head}:in{self.pins[head, 'in'].index(head_pin)}:{comes}"
             dot.edge(tail, head)
 
-    def label(self, graph: nx.MultiDiGraph, layer: str, calls: list[str], box: str) -> str:
+    def label(self, graph: "nx.MultiDiGraph", layer: str, calls: list[str], box: str) -> str:
         """The box as an HTML-like table: a coloured head, the rows that the style asks for, pins on the sides where edges come in and go out."""
         rows = _rows(graph, layer, calls, self.style)
         table = _table("".join(f"<tr>{row}</tr>" for row in rows))
@@ -177,7 +179,7 @@ def shape_text(shapes: tuple[Any, ...]) -> str:
     return ",<br/>".join(", ".join(words[i:i + SHAPES_A_LINE]) for i in range(0, len(words), SHAPES_A_LINE))
 
 
-def _rows(graph: nx.MultiDiGraph, layer: str, calls: list[str], style: Style) -> list[str]:
+def _rows(graph: "nx.MultiDiGraph", layer: str, calls: list[str], style: Style) -> list[str]:
     data = graph.nodes[calls[0]]
     title = f"<b>{html.escape(data['class_name'])}</b>"
     if style.names:
