@@ -37,7 +37,7 @@ def blocks(contenders, rounds=12, seconds=0.08):
 
 def main():
     model = mlp()
-    print(f"{'MNIST MLP, microseconds':32}{'model(x)':>10}{'predict':>10}{'one thread':>12}{'onnxruntime':>13}")
+    print(f"{'MNIST MLP, microseconds':32}{'model(x)':>10}{'predict':>10}{'onnxruntime':>13}")
     session = None
     if len(sys.argv) > 1:
         import onnxruntime
@@ -53,11 +53,7 @@ def main():
         for call in contenders:
             call()
         medians = blocks(contenders)
-        with graphnet.settings(threads=1):
-            single = mlp()
-            single(x)
-            one, = blocks([lambda x=x, single=single: single(x)])
-        print(f"{f'batch {batch}':32}{medians[0]:10.2f}{medians[1]:10.2f}{one:12.2f}" + (f"{medians[2]:13.2f}" if session else f"{'-':>13}"))
+        print(f"{f'batch {batch}':32}{medians[0]:10.2f}{medians[1]:10.2f}" + (f"{medians[2]:13.2f}" if session else f"{'-':>13}"))
     print("bound: model(x) at batch 1 under 5")
 
 
