@@ -1,4 +1,6 @@
-"""A layer run in every way there is: on arrays, as a graph by the numpy backend, compiled; and against the real Keras, where that is installed."""
+"""A layer run in every way there is: on arrays, as a graph by the numpy backend, compiled; and against the real Keras, where that
+is installed.
+"""
 import os
 from typing import Any
 
@@ -34,8 +36,10 @@ def randomize(layer: Any) -> None:
     layer.set_weights([(0.5 * draw(*w.shape)) if w.dtype.startswith("float") else w.numpy() for w in layer.weights])
 
 
-def everywhere(layer: Any, *arrays: np.ndarray, known: bool = False, call: dict[str, Any] | None = None, tolerance: float = 1e-5) -> Any:
-    """layer(*arrays, **call) on arrays, checked against its graph, whose extents behind the batch axis are unknown unless `known`.
+def everywhere(layer: Any, *arrays: np.ndarray, known: bool = False, call: dict[str, Any] | None = None,
+               tolerance: float = 1e-5) -> Any:
+    """layer(*arrays, **call) on arrays, checked against its graph, whose extents behind the batch axis are unknown unless
+    `known`.
 
     Arrays in `call` become inputs as well.
     """

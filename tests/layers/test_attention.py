@@ -33,7 +33,8 @@ def heads(weights, query, value, key, mask=None):
 
 
 MASKS = [({}, None), ({"attention_mask": SEEN}, SEEN), ({"value_mask": VALUE_MASK}, VALUE_MASK[:, None]),
-         ({"attention_mask": SEEN, "value_mask": VALUE_MASK}, SEEN & VALUE_MASK[:, None]), ({"use_causal_mask": True}, np.tri(5, 6, dtype=bool)),
+         ({"attention_mask": SEEN, "value_mask": VALUE_MASK}, SEEN & VALUE_MASK[:, None]),
+         ({"use_causal_mask": True}, np.tri(5, 6, dtype=bool)),
          ({"use_causal_mask": True, "attention_mask": SEEN}, np.tri(5, 6, dtype=bool) & SEEN)]
 
 
@@ -53,8 +54,10 @@ def test_weights_have_keras_names_and_shapes():
     layer(Q, V, K)
     shapes = {w.path: w.shape for w in layer.weights}
     assert list(shapes.items()) == [
-        ("m/query/kernel", (4, 2, 3)), ("m/query/bias", (2, 3)), ("m/key/kernel", (3, 2, 3)), ("m/key/bias", (2, 3)), ("m/gate/kernel", (4, 2, 5)),
-        ("m/gate/bias", (2, 5)), ("m/value/kernel", (4, 2, 5)), ("m/value/bias", (2, 5)), ("m/attention_output/kernel", (2, 5, 4)),
+        ("m/query/kernel", (4, 2, 3)), ("m/query/bias", (2, 3)), ("m/key/kernel", (3, 2, 3)), ("m/key/bias", (2, 3)),
+        ("m/gate/kernel", (4, 2, 5)),
+        ("m/gate/bias", (2, 5)), ("m/value/kernel", (4, 2, 5)), ("m/value/bias", (2, 5)),
+        ("m/attention_output/kernel", (2, 5, 4)),
         ("m/attention_output/bias", (4,))]
     assert len(layers.MultiHeadAttention(2, 3, use_bias=False, output_shape=7)(Q, V).shape) == 3
     assert layers.MultiHeadAttention(2, 3, output_shape=(7, 2))(Q, V).shape == (2, 5, 7, 2)
@@ -151,8 +154,11 @@ def test_attention_says_what_it_expects():
         layers.GroupedQueryAttention(3, 4, 2)(Q, K)
 
 
-@pytest.mark.parametrize("layer, inputs", [(layers.MultiHeadAttention(2, 3, dropout=0.5), (Q, V)), (layers.GroupedQueryAttention(3, 4, 2, dropout=0.5), (Q, V)),
-                                           (layers.Attention(dropout=0.5), ([Q, V],)), (layers.AdditiveAttention(dropout=0.5), ([Q, V],))])
+@pytest.mark.parametrize("layer, inputs",
+                         [(layers.MultiHeadAttention(2, 3, dropout=0.5), (Q, V)),
+                          (layers.GroupedQueryAttention(3, 4, 2, dropout=0.5), (Q, V)),
+                                           (layers.Attention(dropout=0.5), ([Q, V],)),
+                          (layers.AdditiveAttention(dropout=0.5), ([Q, V],))])
 def test_dropout_acts_in_training_only(layer, inputs):
     y = layer(*inputs)
     np.testing.assert_array_equal(layer(*inputs), y)
@@ -164,8 +170,9 @@ def test_dropout_acts_in_training_only(layer, inputs):
     assert (by_reference(model, Q, V, training=True)[0] != y).any()
 
 
-@pytest.mark.parametrize("layer", [layers.MultiHeadAttention(2, 3, value_dim=4, attention_axes=(1,), output_shape=5, use_gate=True, sliding_window=3),
-                                   layers.GroupedQueryAttention(3, 4, 2, dropout=0.1), layers.Attention(True, "concat"), layers.AdditiveAttention(False)])
+@pytest.mark.parametrize("layer", [
+    layers.MultiHeadAttention(2, 3, value_dim=4, attention_axes=(1,), output_shape=5, use_gate=True, sliding_window=3),
+    layers.GroupedQueryAttention(3, 4, 2, dropout=0.1), layers.Attention(True, "concat"), layers.AdditiveAttention(False)])
 def test_a_configuration_makes_an_equal_layer(layer):
     assert again(layer).get_config() == layer.get_config()
 

@@ -58,12 +58,14 @@ def test_lambda_runs_functions_but_is_never_loaded():
     with pytest.raises(UnsupportedError, match="lambda"):
         layers.serialize(layer)
     with pytest.raises(UnsupportedError, match="Lambda"):
-        layers.deserialize({"class_name": "Lambda", "config": {"function": {"class_name": "__lambda__", "config": {"code": "4w"}}}})
+        layers.deserialize({"class_name": "Lambda",
+                            "config": {"function": {"class_name": "__lambda__", "config": {"code": "4w"}}}})
     with pytest.raises(TypeError, match="expects a function"):
         layers.Lambda("x")
 
 
-EQUATIONS = [("abc,cd->abd", (None, 6), "d"), ("abc,cde->abde", (None, 3, 2), "de"), ("...x,xy->...y", 6, "y"), ("abc,cd->adb", (6, None), "d"),
+EQUATIONS = [("abc,cd->abd", (None, 6), "d"), ("abc,cde->abde", (None, 3, 2), "de"), ("...x,xy->...y", 6, "y"),
+             ("abc,cd->adb", (6, None), "d"),
              ("abc,cbd->abd", (5, 3), "bd"), ("ab...,bc->ac...", (3,), "c")]
 
 
@@ -102,8 +104,10 @@ def test_wrapper_holds_a_layer():
 
 
 @pytest.mark.parametrize("layer, function", [
-    (layers.ReLU(), lambda x: np.maximum(x, 0)), (layers.ReLU(0.5, 0.1, 0.2), lambda x: np.where(x > 0.2, np.minimum(x, 0.5), 0.1 * (x - 0.2))),
-    (layers.LeakyReLU(0.3), lambda x: np.where(x > 0, x, 0.3 * x)), (layers.ELU(0.7), lambda x: np.where(x > 0, x, 0.7 * np.expm1(x))),
+    (layers.ReLU(), lambda x: np.maximum(x, 0)),
+    (layers.ReLU(0.5, 0.1, 0.2), lambda x: np.where(x > 0.2, np.minimum(x, 0.5), 0.1 * (x - 0.2))),
+    (layers.LeakyReLU(0.3), lambda x: np.where(x > 0, x, 0.3 * x)),
+    (layers.ELU(0.7), lambda x: np.where(x > 0, x, 0.7 * np.expm1(x))),
     (layers.Softmax(1), lambda x: np.exp(x) / np.exp(x).sum(1, keepdims=True)),
     (layers.Softmax([1, 2]), lambda x: np.exp(x) / np.exp(x).sum((1, 2), keepdims=True)),
 ], ids=lambda v: getattr(v, "name", ""))
@@ -142,7 +146,8 @@ def test_softmax_with_a_mask_shares_among_what_counts():
         layers.Softmax()(X, mask=np.ones((2, 5), bool))
 
 
-NOISES = [layers.Dropout(0.4, seed=1), layers.Dropout(0.4, noise_shape=(None, 1, None), seed=1), layers.SpatialDropout1D(0.4, seed=1),
+NOISES = [layers.Dropout(0.4, seed=1), layers.Dropout(0.4, noise_shape=(None, 1, None), seed=1),
+          layers.SpatialDropout1D(0.4, seed=1),
           layers.GaussianNoise(0.4, seed=1), layers.GaussianDropout(0.2, seed=1), layers.AlphaDropout(0.2, seed=1)]
 
 
@@ -188,7 +193,8 @@ def test_activity_regularization_is_the_identity():
 
 @pytest.mark.parametrize("make, x", [
     (lambda L: L.Embedding(7, 3, mask_zero=True), IDS), (lambda L: L.Masking(), X), (lambda L: L.PReLU(shared_axes=[1]), X),
-    (lambda L: L.EinsumDense("abc,cde->abde", (None, 3, 2), bias_axes="de", activation="gelu"), X), (lambda L: L.Softmax(axis=(1, 2)), X),
+    (lambda L: L.EinsumDense("abc,cde->abde", (None, 3, 2), bias_axes="de", activation="gelu"), X),
+    (lambda L: L.Softmax(axis=(1, 2)), X),
     (lambda L: L.ReLU(1.0, 0.2, 0.3), X), (lambda L: L.ELU(0.3), X), (lambda L: L.LeakyReLU(), X), (lambda L: L.Dropout(0.2), X),
     (lambda L: L.SpatialDropout1D(0.2), X), (lambda L: L.GaussianNoise(0.1), X), (lambda L: L.AlphaDropout(0.1), X),
     (lambda L: L.ActivityRegularization(0.1), X), (lambda L: L.Activation("silu"), X), (lambda L: L.Identity(), X),

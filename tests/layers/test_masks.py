@@ -38,13 +38,17 @@ def run(model, *data):
     return outputs
 
 
-PASSING = [lambda: layers.Dense(4), lambda: layers.Activation("tanh"), lambda: layers.Dropout(0.2), lambda: layers.LayerNormalization(),
-           lambda: layers.TimeDistributed(layers.Dense(3)), lambda: layers.LSTM(4, return_sequences=True), lambda: layers.Identity(),
-           lambda: layers.Bidirectional(layers.GRU(2, return_sequences=True)), lambda: layers.ReLU(), lambda: layers.SpatialDropout1D(0.1)]
+PASSING = [lambda: layers.Dense(4), lambda: layers.Activation("tanh"), lambda: layers.Dropout(0.2),
+           lambda: layers.LayerNormalization(),
+           lambda: layers.TimeDistributed(layers.Dense(3)), lambda: layers.LSTM(4, return_sequences=True),
+           lambda: layers.Identity(),
+           lambda: layers.Bidirectional(layers.GRU(2, return_sequences=True)), lambda: layers.ReLU(),
+           lambda: layers.SpatialDropout1D(0.1)]
 
 
 @pytest.mark.parametrize("make", PASSING)
-@pytest.mark.parametrize("last", [lambda: layers.LSTM(3), lambda: layers.Bidirectional(layers.GRU(3)), lambda: layers.GlobalAveragePooling1D()])
+@pytest.mark.parametrize("last", [lambda: layers.LSTM(3), lambda: layers.Bidirectional(layers.GRU(3)),
+                                  lambda: layers.GlobalAveragePooling1D()])
 def test_padding_changes_nothing_behind_layers_that_pass_masks(make, last):
     """The result for padded rows is that for the rows alone."""
     inputs = tokens((None,))
@@ -62,10 +66,12 @@ def test_masking_layer_masks_steps():
     model = model_of(inputs, layers.GRU(3)(layers.Masking(7.0)(inputs)))
     padded, = run(model, x)
     for row, length in enumerate(LENGTHS):
-        np.testing.assert_allclose(padded[row], run(model, np.ascontiguousarray(x[row:row + 1, :length]))[0][0], rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(padded[row], run(model, np.ascontiguousarray(x[row:row + 1, :length]))[0][0], rtol=1e-5,
+                                   atol=1e-6)
 
 
-DROPPING = [lambda: layers.Conv1D(4, 2, padding="same"), lambda: layers.Flatten(), lambda: layers.Reshape((4, 5)), lambda: layers.Permute((2, 1)),
+DROPPING = [lambda: layers.Conv1D(4, 2, padding="same"), lambda: layers.Flatten(), lambda: layers.Reshape((4, 5)),
+            lambda: layers.Permute((2, 1)),
             lambda: layers.GlobalMaxPooling1D(), lambda: layers.Lambda(lambda x: x * 2), lambda: layers.Lambda(lambda x: x),
             lambda: layers.EinsumDense("abc,cd->abd", (None, 3)), lambda: layers.RMSNormalization()]
 
@@ -160,7 +166,8 @@ def test_merging_masked_inputs_masks_what_no_input_has(name):
     m, n = (IDS != 0)[..., None], (OTHER != 0)[..., None]
     np.testing.assert_array_equal(mask, (IDS != 0) | (OTHER != 0))
     both = {"Add": u + v, "Subtract": u - v, "Average": (u + v) / 2, "Multiply": np.where(m, u, 1) * np.where(n, v, 1) * (m | n),
-            "Maximum": np.where(m & n, np.maximum(u, v), np.where(m, u, v)), "Minimum": np.where(m & n, np.minimum(u, v), np.where(m, u, v))}[name]
+            "Maximum": np.where(m & n, np.maximum(u, v), np.where(m, u, v)),
+            "Minimum": np.where(m & n, np.minimum(u, v), np.where(m, u, v))}[name]
     where = mask if name in ("Maximum", "Minimum") else np.ones_like(mask)
     np.testing.assert_allclose(joined[where], both[where], rtol=1e-6, atol=1e-6)
 
@@ -214,7 +221,8 @@ def test_attention_uses_the_masks_that_its_operands_carry():
     assert z.mask is not None
     model = model_of([a, b], [x, y, z])
     u, v, w = run(model, IDS, OTHER)
-    np.testing.assert_allclose(w, layer(u, v, attention_mask=(IDS != 0)[:, :, None] & (OTHER != 0)[:, None]), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(w, layer(u, v, attention_mask=(IDS != 0)[:, :, None] & (OTHER != 0)[:, None]), rtol=1e-5,
+                               atol=1e-5)
     assert layers.Attention()([x, y]).mask is not None
 
 
@@ -297,7 +305,8 @@ def chains(backend):
         return Model([a, b], L.LSTM(3, return_sequences=True)(table()(b), initial_state=[h, c]))
     return {
         "recurrent": (lambda: row(L.LSTM(3, return_sequences=True), L.Bidirectional(L.GRU(2))), 1),
-        "dropped": (lambda: row(L.Conv1D(3, 2, padding="same"), L.LSTM(3)), 1), "transformer": (transformer, 1), "translation": (translation, 2),
+        "dropped": (lambda: row(L.Conv1D(3, 2, padding="same"), L.LSTM(3)), 1), "transformer": (transformer, 1),
+        "translation": (translation, 2),
         **{name: (lambda name=name: pair(lambda x, y: getattr(L, name)()([x, y])), 2)
            for name in ("Add", "Multiply", "Maximum", "Concatenate", "Attention")},
         "heads": (lambda: pair(lambda x, y: L.MultiHeadAttention(2, 3)(x, y, key=y, use_causal_mask=True)), 2),

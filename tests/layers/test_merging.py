@@ -8,8 +8,10 @@ from graphnet import layers
 from graphnet.errors import ShapeError
 
 X, Y, ROW = draw(2, 5, 4), draw(2, 5, 4), draw(2, 1, 4)
-FUNCTIONS = {"Add": sum, "Multiply": lambda v: np.prod(np.stack(np.broadcast_arrays(*v)), 0), "Average": lambda v: sum(v) / len(v),
-             "Maximum": lambda v: np.max(np.stack(np.broadcast_arrays(*v)), 0), "Minimum": lambda v: np.min(np.stack(np.broadcast_arrays(*v)), 0)}
+FUNCTIONS = {"Add": sum, "Multiply": lambda v: np.prod(np.stack(np.broadcast_arrays(*v)), 0),
+             "Average": lambda v: sum(v) / len(v),
+             "Maximum": lambda v: np.max(np.stack(np.broadcast_arrays(*v)), 0),
+             "Minimum": lambda v: np.min(np.stack(np.broadcast_arrays(*v)), 0)}
 
 
 @pytest.mark.parametrize("name", FUNCTIONS)
@@ -24,7 +26,8 @@ def test_merging_is_numpy_with_broadcasting(name, inputs):
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_inputs_of_fewer_axes_get_them_behind_the_batch_axis(name):
     flat = draw(2, 4)
-    np.testing.assert_allclose(everywhere(getattr(layers, name)(), [X, flat], known=True), FUNCTIONS[name]([X, flat[:, None]]), rtol=1e-6)
+    np.testing.assert_allclose(everywhere(getattr(layers, name)(), [X, flat], known=True), FUNCTIONS[name]([X, flat[:, None]]),
+                               rtol=1e-6)
 
 
 def test_subtract_takes_two():
@@ -42,8 +45,10 @@ def test_concatenate_is_numpy(axis):
     assert again(layers.Concatenate(axis)).axis == axis
 
 
-DOTS = [(1, (2, 4), (2, 4), "ab,ab->a"), ((1, 2), (2, 3, 5), (2, 6, 3), "abc,adb->acd"), (-1, (2, 3, 5), (2, 4, 5), "abc,adc->abd"),
-        ((2, 1), (2, 3, 5), (2, 5), "abc,ac->ab"), ((1, 1), (2, 5), (2, 5, 3), "ab,abc->ac"), ((3, 1), (2, 3, 4, 5), (2, 5, 6, 2), "abcd,adef->abcef")]
+DOTS = [(1, (2, 4), (2, 4), "ab,ab->a"), ((1, 2), (2, 3, 5), (2, 6, 3), "abc,adb->acd"),
+        (-1, (2, 3, 5), (2, 4, 5), "abc,adc->abd"),
+        ((2, 1), (2, 3, 5), (2, 5), "abc,ac->ab"), ((1, 1), (2, 5), (2, 5, 3), "ab,abc->ac"),
+        ((3, 1), (2, 3, 4, 5), (2, 5, 6, 2), "abcd,adef->abcef")]
 
 
 @pytest.mark.parametrize("axes, left, right, equation", DOTS)
@@ -82,7 +87,8 @@ def test_errors_name_the_shapes_and_the_extents_that_clash():
 
 @pytest.mark.parametrize("make, inputs", [
     *[(lambda L, name=name: getattr(L, name)(), [X, Y, ROW]) for name in FUNCTIONS], (lambda L: L.Subtract(), [X, ROW]),
-    (lambda L: L.Concatenate(axis=1), [X, ROW]), *[(lambda L, axes=axes: L.Dot(axes, normalize=True), [draw(*a), draw(*b)]) for axes, a, b, _ in DOTS],
+    (lambda L: L.Concatenate(axis=1), [X, ROW]),
+    *[(lambda L, axes=axes: L.Dot(axes, normalize=True), [draw(*a), draw(*b)]) for axes, a, b, _ in DOTS],
 ])
 def test_as_keras(make, inputs):
     like_keras(make, inputs)

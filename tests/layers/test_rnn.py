@@ -163,7 +163,8 @@ def test_a_cell_of_ones_own():
         layers.RNN(3)
 
 
-MERGES = {"concat": lambda a, b: np.concatenate([a, b], -1), "sum": lambda a, b: a + b, "mul": lambda a, b: a * b, "ave": lambda a, b: (a + b) / 2}
+MERGES = {"concat": lambda a, b: np.concatenate([a, b], -1), "sum": lambda a, b: a + b, "mul": lambda a, b: a * b,
+          "ave": lambda a, b: (a + b) / 2}
 
 
 @pytest.mark.parametrize("mode", [*MERGES, None])
@@ -188,8 +189,9 @@ def test_bidirectional_with_states_weights_and_a_layer_of_its_own():
     states = [draw(2, 3) for _ in range(4)]
     y = everywhere(layer, X, call={"initial_state": states})
     w = layer.get_weights()
-    parts = recurrence("LSTM", w[:3], X, None, states[:2])[0][:, -1], recurrence("LSTM", w[3:], X[:, ::-1], None, states[2:])[0][:, -1]
-    np.testing.assert_allclose(y, np.concatenate(parts, -1), rtol=1e-5, atol=1e-6)
+    forward = recurrence("LSTM", w[:3], X, None, states[:2])[0][:, -1]
+    back = recurrence("LSTM", w[3:], X[:, ::-1], None, states[2:])[0][:, -1]
+    np.testing.assert_allclose(y, np.concatenate([forward, back], -1), rtol=1e-5, atol=1e-6)
     np.testing.assert_array_equal(layer([X, *states]), y)
     copied = layers.Bidirectional(layers.LSTM(3), weights=w)
     np.testing.assert_array_equal(copied(X), layer(X))
@@ -198,19 +200,22 @@ def test_bidirectional_with_states_weights_and_a_layer_of_its_own():
     for make, text in ((lambda: layers.Bidirectional(layers.LSTM(3), backward_layer=layers.LSTM(3)), "different go_backwards"),
                        (lambda: layers.Bidirectional(layers.LSTM(3), merge_mode="max"), "merge_mode"),
                        (lambda: layers.Bidirectional(layers.Dense(3)), "recurrent layers"),
-                       (lambda: layers.Bidirectional(layers.LSTM(3), backward_layer=layers.LSTM(3, go_backwards=True, return_sequences=True)),
+                       (lambda: layers.Bidirectional(layers.LSTM(3),
+                                                     backward_layer=layers.LSTM(3, go_backwards=True, return_sequences=True)),
                         "same return_sequences")):
         with pytest.raises(ValueError, match=text):
             make()
 
 
-@pytest.mark.parametrize("make", [lambda: layers.Dense(3), lambda: layers.Conv1D(2, 3), lambda: layers.LSTM(3), lambda: layers.Bidirectional(layers.GRU(2)),
+@pytest.mark.parametrize("make", [lambda: layers.Dense(3), lambda: layers.Conv1D(2, 3), lambda: layers.LSTM(3),
+                                  lambda: layers.Bidirectional(layers.GRU(2)),
                                   lambda: graphnet.Sequential([graphnet.Input((6, 4)), layers.LSTM(3), layers.Dense(2)])])
 def test_time_distributed_is_the_layer_at_each_step(make):
     x = draw(2, 5, 6, 4)
     layer = layers.TimeDistributed(make())
     y = everywhere(layer, x, known=True)
-    np.testing.assert_allclose(y, np.stack([layer.layer(np.ascontiguousarray(x[:, t])) for t in range(5)], 1), rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(y, np.stack([layer.layer(np.ascontiguousarray(x[:, t])) for t in range(5)], 1), rtol=1e-5,
+                               atol=1e-5)
     symbolic = layer(graphnet.Input((None, 6, 4)))
     assert symbolic.shape[:2] == (None, None)
     everywhere(layer, x, known=True, call={"mask": MASK})
@@ -226,7 +231,8 @@ def test_time_distributed_checks_and_hands_on_masks():
     layer = layers.TimeDistributed(layers.LSTM(3))
     y = everywhere(layer, x, known=True, call={"mask": inner})
     for t in range(5):
-        np.testing.assert_allclose(y[:, t], recurrence("LSTM", layer.get_weights(), x[:, t], inner[:, t])[0][:, -1], rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(y[:, t], recurrence("LSTM", layer.get_weights(), x[:, t], inner[:, t])[0][:, -1], rtol=1e-5,
+                                   atol=1e-6)
 
 
 def test_stateful_layers_go_on_where_they_stopped():
@@ -260,14 +266,17 @@ CONV = [(1, "valid", 1, 1), (1, "same", 2, 1), (2, "valid", 1, 1), (2, "same", 1
 def test_conv_lstm_is_an_lstm_of_convolutions(rank, padding, strides, dilation, data_format):
     spatial = (7, 6, 5)[:rank]
     x = draw(2, 3, *spatial, 2)
-    layer = getattr(layers, f"ConvLSTM{rank}D")(2, 3, strides, padding, data_format, dilation, return_sequences=True, return_state=True)
+    layer = getattr(layers, f"ConvLSTM{rank}D")(2, 3, strides, padding, data_format, dilation, return_sequences=True,
+                                                return_state=True)
     given = x if data_format == "channels_last" else np.ascontiguousarray(np.moveaxis(x, -1, 2))
     y, h, c = everywhere(layer, given, known=True)
-    y, h, c = (y, h, c) if data_format == "channels_last" else (np.moveaxis(y, 2, -1), np.moveaxis(h, 1, -1), np.moveaxis(c, 1, -1))
+    if data_format == "channels_first":
+        y, h, c = np.moveaxis(y, 2, -1), np.moveaxis(h, 1, -1), np.moveaxis(c, 1, -1)
     kernel, recurrent, bias = layer.get_weights()
     state = carry = np.zeros(h.shape, "float32")
     for t in range(3):
-        sums = ops.conv(x[:, t], kernel, strides, padding, "channels_last", dilation) + ops.conv(state, recurrent, 1, "same", "channels_last") + bias
+        sums = ops.conv(x[:, t], kernel, strides, padding, "channels_last", dilation) + bias
+        sums = sums + ops.conv(state, recurrent, 1, "same", "channels_last")
         i, f, g, o = np.split(sums, 4, -1)
         carry = sigmoid(f) * carry + sigmoid(i) * np.tanh(g)
         state = sigmoid(o) * np.tanh(carry)
@@ -290,8 +299,10 @@ def test_conv_lstm_with_masks_states_and_activations_of_ones_own():
         layers.ConvLSTM2D(2, 3, strides=2, dilation_rate=2)
 
 
-DROPPING = [lambda **k: layers.LSTM(16, **k), lambda **k: layers.GRU(16, reset_after=False, **k), lambda **k: layers.SimpleRNN(16, **k),
-            lambda **k: layers.RNN([layers.LSTMCell(8, **k), layers.GRUCell(8)]), lambda **k: layers.Bidirectional(layers.GRU(8, **k))]
+DROPPING = [lambda **k: layers.LSTM(16, **k), lambda **k: layers.GRU(16, reset_after=False, **k),
+            lambda **k: layers.SimpleRNN(16, **k),
+            lambda **k: layers.RNN([layers.LSTMCell(8, **k), layers.GRUCell(8)]),
+            lambda **k: layers.Bidirectional(layers.GRU(8, **k))]
 
 
 @pytest.mark.parametrize("make", DROPPING)
@@ -308,7 +319,8 @@ def test_dropout_acts_in_training_only(make, rates):
 
 
 def test_dropout_drops_the_same_features_at_each_step():
-    layer = layers.SimpleRNN(64, activation="linear", dropout=0.5, return_sequences=True, recurrent_initializer="zeros", kernel_initializer="identity")
+    layer = layers.SimpleRNN(64, activation="linear", dropout=0.5, return_sequences=True, recurrent_initializer="zeros",
+                             kernel_initializer="identity")
     y = layer(np.ones((1, 6, 64), "float32"), training=True)
     assert set(np.unique(y)) == {0.0, 2.0}
     np.testing.assert_array_equal(y, np.broadcast_to(y[:, :1], y.shape))
@@ -323,10 +335,13 @@ def test_recurrent_dropout_over_unknown_steps_says_what_to_do():
 
 
 @pytest.mark.parametrize("layer", [
-    layers.LSTM(3, "relu", "hard_sigmoid", unit_forget_bias=False, return_state=True), layers.GRU(3, reset_after=False, dropout=0.2),
-    layers.SimpleRNN(2, go_backwards=True), layers.ConvLSTM2D(2, (3, 1), padding="same", return_sequences=True), layers.Bidirectional(layers.LSTM(2), "sum"),
+    layers.LSTM(3, "relu", "hard_sigmoid", unit_forget_bias=False, return_state=True),
+    layers.GRU(3, reset_after=False, dropout=0.2),
+    layers.SimpleRNN(2, go_backwards=True), layers.ConvLSTM2D(2, (3, 1), padding="same", return_sequences=True),
+    layers.Bidirectional(layers.LSTM(2), "sum"),
     layers.Bidirectional(layers.GRU(2), backward_layer=layers.GRU(3, go_backwards=True)), layers.TimeDistributed(layers.Dense(2)),
-    layers.RNN([layers.LSTMCell(3), layers.GRUCell(2)], return_sequences=True), layers.RNN(layers.SimpleRNNCell(2)), layers.LSTMCell(2),
+    layers.RNN([layers.LSTMCell(3), layers.GRUCell(2)], return_sequences=True), layers.RNN(layers.SimpleRNNCell(2)),
+    layers.LSTMCell(2),
 ], ids=lambda v: v.name)
 def test_a_configuration_makes_an_equal_layer(layer):
     assert again(layer).get_config() == layer.get_config()
@@ -347,9 +362,12 @@ def test_the_forget_gate_begins_open():
 
 
 @pytest.mark.parametrize("make, call", [
-    *[(lambda L, k=kind: getattr(L, k)(3, return_sequences=True, return_state=True, go_backwards=True), {"mask": MASK}) for kind in KINDS],
-    *[(lambda L, k=kind: L.Bidirectional(getattr(L, k)(3, return_sequences=True), merge_mode="sum"), {"mask": MASK}) for kind in KINDS],
-    *[(lambda L, k=kind: L.RNN(getattr(L, k + "Cell")(3, activation="softmax"), return_sequences=True), {"mask": MASK}) for kind in KINDS],
+    *[(lambda L, k=kind: getattr(L, k)(3, return_sequences=True, return_state=True, go_backwards=True), {"mask": MASK})
+      for kind in KINDS],
+    *[(lambda L, k=kind: L.Bidirectional(getattr(L, k)(3, return_sequences=True), merge_mode="sum"), {"mask": MASK})
+      for kind in KINDS],
+    *[(lambda L, k=kind: L.RNN(getattr(L, k + "Cell")(3, activation="softmax"), return_sequences=True), {"mask": MASK})
+      for kind in KINDS],
     (lambda L: L.GRU(3, "relu", "hard_sigmoid", reset_after=False), {}), (lambda L: L.RNN([L.LSTMCell(3), L.GRUCell(2)]), {}),
     (lambda L: L.TimeDistributed(L.Dense(2)), {"mask": MASK}), (lambda L: L.LSTM(3, dropout=0.5, recurrent_dropout=0.5), {}),
 ])
@@ -359,6 +377,7 @@ def test_as_keras(make, call):
 
 @pytest.mark.parametrize("data_format", ["channels_last", "channels_first"])
 def test_conv_lstm_as_keras(data_format):
-    like_keras(lambda L: L.ConvLSTM2D(2, 3, strides=2, padding="same", data_format=data_format, return_state=True), draw(2, 3, 6, 6, 6))
+    like_keras(lambda L: L.ConvLSTM2D(2, 3, strides=2, padding="same", data_format=data_format, return_state=True),
+               draw(2, 3, 6, 6, 6))
 
 

@@ -50,7 +50,7 @@ class GroupedQueryAttention(Projecting):
         self.sliding_window = sliding_window
         self._take_options(options, "kernel", "bias")
 
-    def build(self, query_shape: Any, value_shape: Any, key_shape: Any = None) -> None:
+    def build(self, query_shape: Any, value_shape: Any, key_shape: Any = None) -> None:  # type: ignore[override]
         key_shape = value_shape if key_shape is None else key_shape
         if query_shape[-1] != value_shape[-1] or tuple(value_shape[1:-1]) != tuple(key_shape[1:-1]):
             raise ShapeError(f"Layer {self.name!r} (GroupedQueryAttention) expects query and value with equal features, value "

@@ -100,7 +100,7 @@ class MultiHeadAttention(Projecting):
         self.attention_axes = None if attention_axes is None else numbers(attention_axes)
         self._take_options(options, "kernel", "bias")
 
-    def build(self, query_shape: Any, value_shape: Any, key_shape: Any = None) -> None:
+    def build(self, query_shape: Any, value_shape: Any, key_shape: Any = None) -> None:  # type: ignore[override]
         key_shape = value_shape if key_shape is None else key_shape
         if tuple(value_shape[1:-1]) != tuple(key_shape[1:-1]):
             raise ShapeError(f"Layer {self.name!r} (MultiHeadAttention) expects value and key to have the same steps; received "

@@ -68,6 +68,10 @@ class EinsumDense(WeightOptions):
         (None, 32, 64)
     """
 
+    kernel_initializer: Any
+    kernel_regularizer: Any
+    kernel_constraint: Any
+
     def __init__(self, equation: str, output_shape: Any, activation: Any = None, bias_axes: str | None = None,
                  kernel_initializer: Any = "glorot_uniform", bias_initializer: Any = "zeros", kernel_regularizer: Any = None,
                  bias_regularizer: Any = None, kernel_constraint: Any = None, bias_constraint: Any = None,

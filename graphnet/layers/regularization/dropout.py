@@ -14,6 +14,9 @@ class Noise(Layer):
     """Base: ``disturb(inputs)`` in training, the inputs themselves in inference; `seed` makes the draws repeatable."""
 
     supports_masking = True
+    rate: float
+    stddev: float
+    seed_generator: Any
     strength = "rate"  # the name of the argument that says how much is disturbed; at 0 nothing is
 
     def __init__(self, amount: float, seed: int | None = None, **kwargs: Any) -> None:
@@ -68,9 +71,9 @@ class Dropout(Noise):
         self.noise_shape = noise_extents(noise_shape, "Dropout")
 
     def disturb(self, inputs: Any) -> Any:
-        if self.rate == 1:  # type: ignore[attr-defined]
+        if self.rate == 1:
             return multiply(inputs, 0.0)
-        return random.dropout(inputs, self.rate, self.fates(inputs), self.seed_generator)  # type: ignore[attr-defined]
+        return random.dropout(inputs, self.rate, self.fates(inputs), self.seed_generator)
 
     def fates(self, inputs: Any) -> Any:
         """The shape of what is drawn; None for one fate an element."""
@@ -100,7 +103,7 @@ class GaussianNoise(Noise):
 
     def disturb(self, inputs: Any) -> Any:
         return add(inputs, random.normal(shape(inputs), 0.0, self.stddev, self.dtype,
-                                         self.seed_generator))  # type: ignore[attr-defined]
+                                         self.seed_generator))
 
 
 @builtin("layers")
@@ -120,7 +123,7 @@ class GaussianDropout(Noise):
         super().__init__(rate, seed, **kwargs)
 
     def disturb(self, inputs: Any) -> Any:
-        rate = self.rate  # type: ignore[attr-defined]
+        rate = self.rate
         if rate == 1:
             raise ValueError("GaussianDropout in training expects a rate below 1; received rate=1, whose noise has no finite "
                              "deviation.")
@@ -152,7 +155,7 @@ class AlphaDropout(Noise):
         self.noise_shape = noise_extents(noise_shape, "AlphaDropout")
 
     def disturb(self, inputs: Any) -> Any:
-        rate = self.rate  # type: ignore[attr-defined]
+        rate = self.rate
         if rate == 1:
             raise ValueError("AlphaDropout in training expects a rate below 1; received rate=1, which leaves nothing to scale.")
         fates = self.noise_shape or (None,) * inputs.ndim

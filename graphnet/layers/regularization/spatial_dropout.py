@@ -22,7 +22,7 @@ class _SpatialDropout(Dropout):
         return (None, *ones, None) if self.data_format == "channels_last" else (None, None, *ones)
 
     def get_config(self) -> dict[str, Any]:
-        return {"rate": self.rate, "seed": self.seed, "name": self.name, "dtype": self.dtype}  # type: ignore[attr-defined]
+        return {"rate": self.rate, "seed": self.seed, "name": self.name, "dtype": self.dtype}
 
 
 class _ImageDropout(_SpatialDropout):

@@ -33,6 +33,11 @@ class RecurrentCell(WeightOptions):
     functions: ClassVar[tuple[str, ...]] = ("activation",)  # names of the arguments that are activations
     op_kind: ClassVar[type[Recurrence]]
     state_count: ClassVar[int] = 1
+    activation: Any
+    recurrent_activation: Any
+    bias_initializer: Any
+    bias_regularizer: Any
+    bias_constraint: Any
 
     def _take(self, options: dict[str, Any]) -> None:
         """Sets the attributes that the cells have in common, from the constructor's arguments."""
@@ -57,7 +62,7 @@ class RecurrentCell(WeightOptions):
 
     def _bias_start(self) -> Any:
         """The initializer of the bias."""
-        return self.bias_initializer  # type: ignore[attr-defined]
+        return self.bias_initializer
 
     def build(self, input_shape: Any) -> None:
         columns = self.op_kind.gates * self.units  # type: ignore[attr-defined]
@@ -66,7 +71,7 @@ class RecurrentCell(WeightOptions):
         if self.use_bias:
             self.bias = self.add_weight(self.bias_shape(columns), self._bias_start(), name="bias",
                                         regularizer=self.bias_regularizer,
-                                        constraint=self.bias_constraint)  # type: ignore[attr-defined]
+                                        constraint=self.bias_constraint)
 
     def get_initial_state(self, batch_size: Any = None) -> list[Any]:
         """Zeros, for that many samples."""

@@ -66,7 +66,7 @@ class ConvLSTMCell(RecurrentCell):
             self.bias = self.add_weight((4 * self.filters,), forget_ones(start, self.filters) if self.unit_forget_bias else start,
                                         name="bias",
                                         regularizer=self.bias_regularizer,
-                                        constraint=self.bias_constraint)  # type: ignore[attr-defined]
+                                        constraint=self.bias_constraint)
 
     def get_initial_state(self, batch_size: Any = None) -> list[Any]:
         if None in self._spatial:
@@ -94,7 +94,7 @@ class ConvLSTMCell(RecurrentCell):
         x = Conv(self.strides, self.padding, self.dilation_rate)(self._last(times(inputs, noise[0])), self.kernel)
         sums = add(x, Conv(ones, "same", ones)(self._last(times(states[0], noise[1])), self.recurrent_kernel))
         i, f, g, o = split(sums if self.bias is None else add(sums, self.bias), 4, axis=-1)
-        gate, activation = self.recurrent_activation, self.activation  # type: ignore[attr-defined]
+        gate, activation = self.recurrent_activation, self.activation
         c = add(multiply(gate(f), self._last(states[1])), multiply(gate(i), activation(g)))
         h, c = self._back(multiply(gate(o), activation(c))), self._back(c)
         return h, [h, c]

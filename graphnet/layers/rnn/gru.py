@@ -59,13 +59,13 @@ class GRUCell(RecurrentCell):
             inner = inner if self.bias is None else add(inner, self.bias[1])
         else:
             inner = matmul(state, self.recurrent_kernel[:, :2 * units])
-        z = self.recurrent_activation(add(x_z, inner[:, :units]))  # type: ignore[attr-defined]
-        r = self.recurrent_activation(add(x_r, inner[:, units:2 * units]))  # type: ignore[attr-defined]
+        z = self.recurrent_activation(add(x_z, inner[:, :units]))
+        r = self.recurrent_activation(add(x_r, inner[:, units:2 * units]))
         if self.reset_after:
             share = multiply(r, inner[:, 2 * units:])
         else:
             share = matmul(multiply(r, state), self.recurrent_kernel[:, 2 * units:])
-        candidate = self.activation(add(x_h, share))  # type: ignore[attr-defined]
+        candidate = self.activation(add(x_h, share))
         h = add(multiply(z, old), multiply(subtract(1, z), candidate))
         return h, [h]
 

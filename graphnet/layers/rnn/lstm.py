@@ -59,7 +59,7 @@ class LSTMCell(RecurrentCell):
     def step(self, inputs: Any, states: Sequence[Any], noise: Any) -> tuple[Any, list[Any]]:
         sums = add(matmul(times(inputs, noise[0]), self.kernel), matmul(times(states[0], noise[1]), self.recurrent_kernel))
         i, f, g, o = split(sums if self.bias is None else add(sums, self.bias), 4, axis=-1)
-        gate, activation = self.recurrent_activation, self.activation  # type: ignore[attr-defined]
+        gate, activation = self.recurrent_activation, self.activation
         c = add(multiply(gate(f), states[1]), multiply(gate(i), activation(g)))
         h = multiply(gate(o), activation(c))
         return h, [h, c]

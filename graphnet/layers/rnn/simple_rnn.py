@@ -40,7 +40,7 @@ class SimpleRNNCell(RecurrentCell):
         x = matmul(times(inputs, noise[0]), self.kernel)
         if self.bias is not None:
             x = add(x, self.bias)
-        h = self.activation(add(x, matmul(times(states[0], noise[1]), self.recurrent_kernel)))  # type: ignore[attr-defined]
+        h = self.activation(add(x, matmul(times(states[0], noise[1]), self.recurrent_kernel)))
         return h, [h]
 
 

@@ -29,7 +29,7 @@ class TimeDistributed(Wrapper):
 
     supports_masking = True
 
-    def build(self, input_shape: Any) -> None:
+    def build(self, input_shape: Any = None) -> None:
         self._check(input_shape)
         super().build((None, *input_shape[2:]))
 
