@@ -38,19 +38,19 @@ class Executable:
             found = self._runners.get(shapes)
             if found is None:
                 found = Runner(lower_graph(self.optimized, shapes, allowed_threads()))
-                if len(self._runners) >= PLANS:
-                    self._drop_one()
+                self._make_room()
                 self._runners[shapes] = found
         return found
 
-    def _drop_one(self) -> None:
-        """Drops a plan that no call has used since the last time one was dropped, else the oldest."""
-        victim = next((key for key, r in self._runners.items() if not r.used), next(iter(self._runners)))
-        for r in self._runners.values():
-            r.used = False
-        dropped = self._runners.pop(victim)
-        if self._fast is not None:
-            self._fast.drop(dropped)
+    def _make_room(self) -> None:
+        """Orders the plans by when they were last used, as near as the marks since the last plan was made tell; drops the first if they are many."""
+        for shapes, runner in [item for item in self._runners.items() if item[1].used]:
+            self._runners[shapes] = self._runners.pop(shapes)
+            runner.used = False
+        if len(self._runners) >= PLANS:
+            dropped = self._runners.pop(next(iter(self._runners)))
+            if self._fast is not None:
+                self._fast.drop(dropped)
 
     def __call__(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
         """The outputs for arrays of the due dtypes, C-contiguous and aligned; variables are updated."""

@@ -48,24 +48,24 @@ def fold_normalization(graph: Graph) -> Graph:
     uses = Counter(t.key for n in graph.nodes for t in n.inputs)
     uses.update(t.key for t in graph.roots)
     single = {n: all(uses[n, i] == 1 for i in range(len(n.specs))) for n in graph.nodes}
+    single_new: dict[Node, bool] = {}
 
     def change(node: Node, inputs: tuple[Tensor, ...]) -> list[Tensor] | None:
+        single_new.update((new.node, single.get(old.node, False)) for new, old in zip(inputs, node.inputs, strict=True))
         if not isinstance(node.op, (Multiply, Add)):
             return None
-        for (x, fixed), old in ((inputs, node.inputs[0]), (inputs[::-1], node.inputs[1])):
-            if not _by_channel(fixed, x.spec.shape[-1] if x.spec.shape else None) or x.spec != node.specs[0] or not single.get(old.node, False):
-                continue
-            found = _merged(node, x, fixed)
-            if found is not None:
-                single[found.node] = True
-                return [found]
+        for x, fixed in (inputs, inputs[::-1]):
+            if _by_channel(fixed, x.spec.shape[-1] if x.spec.shape else None) and x.spec == node.specs[0] and single_new[x.node]:
+                found = _merged(node, x, fixed, single_new)
+                if found is not None:
+                    return [found]
         return None
 
     return graph.rewrite(change)
 
 
-def _merged(node: Node, x: Tensor, fixed: Tensor) -> Tensor | None:
-    """`x * fixed` or `x + fixed` with the fixed operand moved into the contraction, or the shift, that x is."""
+def _merged(node: Node, x: Tensor, fixed: Tensor, single: dict[Node, bool]) -> Tensor | None:
+    """`x * fixed` or `x + fixed` with the fixed operand moved into the contraction, or the shift, that x is; `single`: what has one reader."""
     shift: Tensor | None = None
     product = x
     if isinstance(x.node.op, Add):
@@ -82,7 +82,7 @@ def _merged(node: Node, x: Tensor, fixed: Tensor) -> Tensor | None:
         total = folded(_computed(Add(), (shift, fixed), node))
         return Tensor(Node(Add(), (product, total), node.specs, "add", node.scope))
     source, kernel = product.node.inputs
-    if not is_fixed(kernel):
+    if not is_fixed(kernel) or not single[product.node]:
         return None
     new_kernel = _scaled(kernel, contraction, fixed, node)
     if new_kernel is None:
@@ -90,4 +90,5 @@ def _merged(node: Node, x: Tensor, fixed: Tensor) -> Tensor | None:
     y = Tensor(Node(contraction, (source, new_kernel), product.node.specs, product.node.name, product.node.scope))
     if shift is None:
         return y
+    single[y.node] = True
     return Tensor(Node(Add(), (y, folded(_computed(Multiply(), (shift, fixed), node))), node.specs, "add", node.scope))

@@ -86,11 +86,11 @@ def cast(node: Node, inputs: tuple[Tensor, ...]) -> Tensor | None:
 @rule(Reshape)
 def reshape(node: Node, inputs: tuple[Tensor, ...]) -> Tensor | None:
     x, = inputs
+    if isinstance(x.node.op, Reshape):
+        x, = x.node.inputs
     if x.spec.shape == node.specs[0].shape:
         return x
-    if isinstance(x.node.op, Reshape):
-        return made(Reshape(node.specs[0].shape), x.node.inputs, node)
-    return None
+    return None if x is inputs[0] else made(Reshape(node.specs[0].shape), (x,), node)
 
 
 @rule(Transpose)
