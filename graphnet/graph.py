@@ -45,7 +45,6 @@ class Tensor:
     """
 
     __slots__ = ("__weakref__", "index", "mask", "name", "node", "spec")
-    __array_ufunc__ = None  # numpy leaves `array + tensor` to us
 
     def __init__(self, node: "Node", index: int = 0, name: str | None = None) -> None:
         self.node, self.index, self.spec = node, index, node.specs[index]
@@ -113,8 +112,6 @@ class Variable:
         array([3., 4.], dtype=float32)
     """
 
-    __array_ufunc__ = None
-
     def __init__(self, initializer: Any, shape: Sequence[int] | None = None, dtype: Any = None, trainable: bool = True,
                  name: str | None = None, path: str | None = None) -> None:
         if callable(initializer):
@@ -160,7 +157,9 @@ class Variable:
         self._trainable = bool(value)
 
     def assign(self, value: Any) -> "Variable":
-        """Copies the value in; shape and kind of number must fit."""
+        """Copies the value in; shape and kind of number must fit. A tensor, in a layer's call, is the value once the model has run."""
+        if type(value) is Tensor:
+            return self._assign_tensor(value)
         array = value.value if isinstance(value, Variable) else dtypes.as_array(value)
         if array.shape != self.value.shape:
             raise ShapeError(f"Variable {self.path!r} expects a value of shape {self.value.shape}; received shape {array.shape}.")
@@ -170,6 +169,14 @@ class Variable:
         self.version += 1
         changes[0] += 1
         return self
+
+    def assign_add(self, value: Any) -> "Variable":
+        """Adds to the value."""
+        return self.assign(self + value)
+
+    def assign_sub(self, value: Any) -> "Variable":
+        """Subtracts from the value."""
+        return self.assign(self - value)
 
     def numpy(self) -> np.ndarray:
         """The value, read-only: change it by `assign`."""

@@ -3,6 +3,7 @@ object.
 
 Activations, initializers, regularizers and constraints (the kinds) are all named, read and written in this one way.
 """
+import difflib
 import inspect
 import re
 from typing import Any
@@ -21,6 +22,12 @@ def named(kind: str, name: str, custom_objects: Any = None) -> Any:
     return registry.find_builtin(kind, name) if found is None else found
 
 
+def did_you_mean(name: str, known: Any) -> str:
+    """" Did you mean ...?" for a name that is nearly one of those known, else nothing."""
+    near = difflib.get_close_matches(name, list(known), 2)
+    return f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+
+
 def get(kind: str, identifier: Any) -> Any:
     """The object that an identifier means; a class or its name means an instance without arguments; None stays None.
 
@@ -34,8 +41,10 @@ def get(kind: str, identifier: Any) -> Any:
     if isinstance(found, type):
         found = found()
     if not callable(found):
-        raise ValueError(f"Expected the name of one of the {kind}, its config or a callable; received {identifier!r}. "
-                         f"Names: {', '.join(registry.names_of(kind))}.")
+        names = registry.names_of(kind)
+        near = did_you_mean(identifier, names) if isinstance(identifier, str) else ""
+        raise ValueError(f"Expected the name of one of the {kind}, its config or a callable; received {identifier!r}.{near} "
+                         f"Names: {', '.join(names)}.")
     return found
 
 

@@ -16,8 +16,8 @@ import numpy as np
 
 from graphnet import dtypes, tree
 from graphnet.dims import Dim, maximum
-from graphnet.errors import ShapeError
-from graphnet.graph import Node, Spec, Tensor, Variable
+from graphnet.errors import GraphError, ShapeError
+from graphnet.graph import Node, Spec, Tensor, Variable, made_at
 from graphnet.masking import warn_of_op
 from graphnet.tracing import Trace, current, has_tensor, placeholder, record, restore, tracing, user_line
 
@@ -226,10 +226,14 @@ def symbolic_call(operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any],
             stand_in.mask = placeholder(t.mask.spec, t.name + "_mask")
         inner.append(stand_in)
     trace = Trace()
-    with tracing(trace):
-        inner_args, inner_kwargs = restore(arguments, inner)
-        result = (run or operation)(*inner_args, **inner_kwargs)
-        leaves = [trace.lift(leaf) if leaf is not None else None for leaf in tree.flatten(result)]
+    try:
+        with tracing(trace):
+            inner_args, inner_kwargs = restore(arguments, inner)
+            result = (run or operation)(*inner_args, **inner_kwargs)
+            leaves = [trace.lift(leaf) if leaf is not None else None for leaf in tree.flatten(result)]
+    except (GraphError, TypeError, IndexError) as error:
+        _locate(error, operation, tensors)
+        raise
     found = [t for t in leaves if t is not None]
     specs = [t.spec for t in found]
     carriers: list[int] = []
@@ -243,6 +247,16 @@ def symbolic_call(operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any],
     fill = iter(range(len(found)))
     node.structure = (tree.pack_sequence_as(result, [None if t is None else next(fill) for t in leaves]), tuple(carriers))
     return outputs_of(node)
+
+
+def _locate(error: Exception, operation: Any, tensors: tuple[Tensor, ...]) -> None:
+    """Adds to an error's text the call that failed, and where its operands were made; the innermost call on tensors of the user's says it."""
+    if getattr(error, "graphnet_located", False) or len(error.args) != 1:
+        return
+    what = "operation" if isinstance(operation, FunctionCall) else "layer"
+    made = "; ".join(f"{t.name!r} {t.shape} {made_at(t)}" for t in tensors)
+    error.args = (f"{error}\n  in the call of {what} {operation.name!r} ({getattr(operation, 'class_name', type(operation).__name__)}) on {made}",)
+    error.graphnet_located = True  # type: ignore[attr-defined]
 
 
 def outputs_of(node: Node) -> Any:

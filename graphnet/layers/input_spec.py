@@ -1,9 +1,10 @@
 """InputSpec: what a layer expects of an input; checked before the layer runs."""
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
 from graphnet import tree
-from graphnet.errors import ShapeError
+from graphnet.errors import GraphError, ShapeError
 from graphnet.ops.shape import shape as shape_of
 from graphnet.ops.shape import shown
 
@@ -65,6 +66,23 @@ def _mend_axis(extents: Any, axis: int, wanted: int) -> str:
         if size == wanted:
             return " Flattened, it would have that many: a Flatten layer seems to be missing before it."
     return " A layer has one set of weights: to take another extent, make a new layer."
+
+
+def check_arguments(call: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], who: str) -> None:
+    """Checks that the arguments are those of `call`, and that the first is a tensor; training and masks may still come."""
+    parameters = list(inspect.signature(call).parameters.values())[1:]
+    takes = f"Its call takes ({', '.join(str(p) for p in parameters)})."
+    try:
+        given = inspect.Signature([p.replace(annotation=p.empty) for p in parameters]).bind_partial(*args, **kwargs).arguments
+    except TypeError as error:
+        raise TypeError(f"{who}: {error}. {takes}") from None
+    for p in parameters:
+        needed = p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+        if needed and p.name not in given and p.name not in ("training", "mask") and not p.name.endswith("_mask"):
+            raise TypeError(f"{who} expects the argument {p.name!r}; it was not given. {takes}")
+    first = parameters[0] if parameters else None
+    if args and (isinstance(args[0], str) or (args[0] is None and first is not None and first.default is first.empty)):
+        raise GraphError(f"{who} expects a tensor or an array; received {args[0]!r}.")
 
 
 def check_inputs(specs: Any, inputs: Any, who: str) -> None:

@@ -9,8 +9,9 @@ import numpy as np
 
 from graphnet import constraints, dtypes, initializers, regularizers, tree
 from graphnet.errors import GraphError
-from graphnet.graph import CallList, Node, Tensor, Variable, made_at
-from graphnet.layers.input_spec import InputSpec, check_inputs
+from graphnet.graph import CallList, Node, Tensor, Variable
+from graphnet.identifiers import did_you_mean
+from graphnet.layers.input_spec import InputSpec, check_arguments, check_inputs
 from graphnet.masking import drops, get_mask, set_mask, warn_dropped, without_masks
 from graphnet.module import Module
 from graphnet.op import NAMES, outputs_of, symbolic_call
@@ -21,6 +22,8 @@ from graphnet.tracing import current, has_tensor, restore
 
 _training: contextvars.ContextVar[bool | None] = contextvars.ContextVar("graphnet_training", default=None)
 _path: contextvars.ContextVar[tuple[str, ...]] = contextvars.ContextVar("graphnet_path", default=())
+_MADE_BY_INIT = {"autocast", "built", "dtype", "input_spec", "name", "_trainable", "_untracked_executables", "_weights"}
+edits = [0]  # rises with every attribute that is set on a built layer; a model compares this before it looks at its layers
 
 
 class Signature(NamedTuple):
@@ -34,8 +37,8 @@ class Signature(NamedTuple):
 
 @functools.cache
 def signature_of(function: Any) -> Signature:
-    parameters = inspect.signature(function).parameters
-    names = tuple(n for n, p in parameters.items() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY) and n != "self")
+    parameters = dict(list(inspect.signature(function).parameters.items())[1:])  # without self, whatever its name
+    names = tuple(n for n, p in parameters.items() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY))
     masks = tuple(n for n in names if n == "mask" or n.endswith("_mask"))
     return Signature(names, "training" in names, masks, any(p.kind is p.VAR_KEYWORD for p in parameters.values()))
 
@@ -76,6 +79,8 @@ class Layer(Module):
     _auto_config: dict[str, Any]
 
     def __new__(cls, *args: Any, **kwargs: Any) -> "Layer":
+        if args and type(args[0]) is Tensor and cls.__module__.startswith("graphnet.layers."):
+            raise TypeError(f"{cls.__name__}(...) makes a layer, which is then called on the tensor {args[0].name!r}: {cls.__name__}()(x).")
         layer = super().__new__(cls)
         try:
             bound = inspect.signature(cls.__init__).bind(layer, *args, **kwargs)
@@ -101,7 +106,8 @@ class Layer(Module):
             (batch, *input_shape) if input_shape is not None else None)
         kwargs.pop("weights", None)
         if kwargs:
-            raise TypeError(f"{type(self).__name__} does not take the argument(s) {', '.join(map(repr, kwargs))}; see help({type(self).__name__}).")
+            near = did_you_mean(next(iter(kwargs)), inspect.signature(type(self).__init__).parameters)
+            raise TypeError(f"{type(self).__name__} does not take the argument(s) {', '.join(map(repr, kwargs))}.{near} See help({type(self).__name__}).")
         if name is not None and not isinstance(name, str):
             raise TypeError(f"{type(self).__name__} expects name to be a string; received name={name!r}.")
         self.name = name or NAMES.unique(snake_case(type(self).__name__))
@@ -116,14 +122,29 @@ class Layer(Module):
         self._untracked_path = self.name
         self._untracked_mask_warned = False
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+        state = self.__dict__
+        if state.get("built") and not name.startswith("_untracked"):  # models compiled with the layer as it was are traced anew
+            state["_untracked_version"] = state.get("_untracked_version", 0) + 1
+            edits[0] += 1
+
+    def __getattr__(self, name: str) -> Any:
+        if name in _MADE_BY_INIT and "_untracked_calls" not in self.__dict__:
+            raise RuntimeError(f"{type(self).__name__}.__init__ does not call super().__init__(); put that call on its first line.")
+        return object.__getattribute__(self, name)  # again the error that led here, with its own text
+
     # ---- variables
 
     def add_weight(self, shape: Sequence[int] | None = None, initializer: Any = None, dtype: Any = None, trainable: bool = True,
                    autocast: bool = True, regularizer: Any = None, constraint: Any = None, aggregation: str = "none",
                    overwrite_with_gradient: bool = False, name: str | None = None) -> Variable:
         """Makes a variable of this layer: ``glorot_uniform`` for floats unless another ``initializer`` is given, zeros for other dtypes."""
+        if isinstance(shape, str):
+            raise ValueError(f"Layer {self.name!r} ({type(self).__name__}): add_weight expects a shape first; received {shape!r}. "
+                             f"Write add_weight(shape=..., name={shape!r}).")
         dtype = dtypes.standardize_dtype(dtype or self.dtype)
-        shape = () if shape is None else tuple(shape)
+        shape = () if shape is None else (shape,) if isinstance(shape, int) else tuple(shape)
         if any(s is None for s in shape):
             raise GraphError(f"Layer {self.name!r} ({type(self).__name__}) makes a weight of shape {shape}, which has an unknown extent. "
                              "Give that extent in Input(shape=...).")
@@ -250,16 +271,12 @@ class Layer(Module):
         return self._run(*args, **kwargs)
 
     def _make_node(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        try:
-            result = symbolic_call(self, args, kwargs, self._run)
-        except (GraphError, TypeError) as error:
-            if getattr(error, "graphnet_located", False):
-                raise
-            made = "; ".join(f"{t.name!r} {t.shape} {made_at(t)}" for t in tree.flatten([args, list(kwargs.values())]) if type(t) is Tensor)
-            told = type(error)(f"{error}\n  in the call of layer {self.name!r} ({type(self).__name__}) on {made}")
-            told.graphnet_located = True  # type: ignore[attr-defined]
-            raise told from None
-        node = next(t for t in tree.flatten(result) if type(t) is Tensor).node
+        result = symbolic_call(self, args, kwargs, self._run)
+        outputs = [t for t in tree.flatten(result) if type(t) is Tensor]
+        if not outputs:
+            raise GraphError(f"Layer {self.name!r} ({type(self).__name__}) expects its call to return tensors; it returned {result!r}. "
+                             "Is a `return` missing?")
+        node = outputs[0].node
         number = self._untracked_calls.add(node)
         node.name = f"{self.name}:{number}" if number else self.name
         return result
@@ -269,11 +286,12 @@ class Layer(Module):
         takes = signature_of(type(self).call)
         if not args and takes.names and takes.names[0] in kwargs:
             args = (kwargs.pop(takes.names[0]),)
-        inputs = args[0] if args else None
         trace = current()
         args = self._cast(args)
         inputs = args[0] if args else None
         who = f"layer {self.name!r} ({type(self).__name__})"
+        if not self.built or inputs is None or type(inputs) is str:
+            check_arguments(type(self).call, args, {k: v for k, v in kwargs.items() if k != "training"}, who)
         check_inputs(self.input_spec, inputs, who)
         if trace is not None:
             trace.scope.append(self.name)
@@ -391,7 +409,8 @@ class Layer(Module):
         if len(calls) == 1:
             return calls[0]
         if not calls:
-            raise AttributeError(f"Layer {self.name!r} was never called on symbolic tensors, so it has no {what}. Call it on an Input first.")
+            raise AttributeError(f"Layer {self.name!r} was not called on symbolic tensors, or none of the results is in use, so it has no {what}. "
+                                 "Call it on an Input first.")
         listed = "; ".join(f"{n.name!r} {shown(n.specs[0].shape)} at {n.source[0]}:{n.source[1]}" if n.source else repr(n.name) for n in calls)
         raise AttributeError(f"Layer {self.name!r} was called {len(calls)} times, so it has no single {what}. Its calls: {listed}. "
                              f"Choose one: model.extract({calls[-1].name!r}), or layer.calls[i].")

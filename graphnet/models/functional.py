@@ -11,7 +11,7 @@ from graphnet.dims import renamed
 from graphnet.errors import GraphError
 from graphnet.graph import Node, Tensor
 from graphnet.layers.core.input_layer import InputLayer
-from graphnet.layers.layer import Layer
+from graphnet.layers.layer import Layer, _training, edits
 from graphnet.masking import get_mask, set_mask
 from graphnet.models import data
 from graphnet.models.extraction import extract
@@ -184,27 +184,29 @@ class Functional(Model):
 
     def executable(self, training: bool = False) -> tuple[Executable, Any]:
         """What runs the model on arrays, and the structure of its results (leaves are positions)."""
+        self._settle()
         entry = self._untracked_executables.get(training)
         if entry is None:
             from graphnet.tracing import placeholder
             stand_ins = [placeholder(t.spec, t.name) for t in self._input_tensors]
             graph, structure = self._trace(stand_ins, lambda values: values, training)
             entry = self._untracked_executables[training] = (Executable(graph), structure)
+            self._untracked_seen = edits[0], self._marks()  # what the trace itself has set needs no other
         return entry
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if len(args) == 1 and not kwargs:
             x = args[0]
-            if type(x) is np.ndarray and self._untracked_fast is not None and current() is None:
+            if type(x) is np.ndarray and self._untracked_fast is not None and self._untracked_seen[0] == edits[0] and current() is None \
+                    and not _training.get():
                 return self._untracked_fast(x)
             if current() is None and _all_arrays(x):
                 return self._compiled(x, False)
-        elif current() is None and args and _all_arrays(args[0]) and set(kwargs) <= {"training"}:
+        elif current() is None and len(args) == 1 and _all_arrays(args[0]) and set(kwargs) <= {"training"}:
             return self._compiled(args[0], bool(kwargs["training"]))
         return super().__call__(*args, **kwargs)
 
     def _compiled(self, x: Any, training: bool) -> Any:
-        from graphnet.layers.layer import _training
         training = bool(_training.get()) or training
         executable, structure = self.executable(training)
         who = f"model {self.name!r}"

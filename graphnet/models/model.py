@@ -9,7 +9,7 @@ from graphnet.compiler import Executable, plain
 from graphnet.errors import GraphError
 from graphnet.graph import Tensor
 from graphnet.layers.core.input_layer import Input
-from graphnet.layers.layer import Layer, _path
+from graphnet.layers.layer import Layer, _path, edits
 from graphnet.models import data
 from graphnet.registry import builtin
 from graphnet.tracing import current, fresh_spec, has_tensor, placeholder, trace_function, tracing
@@ -40,6 +40,8 @@ class Model(Layer):
         >>> model(np.ones((4, 3), "float32")).shape
         (4, 2)
     """
+
+    _untracked_seen: tuple[int, list[int]] = (-1, [])
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         if cls is Model and _functional_arguments(args, kwargs):
@@ -121,6 +123,18 @@ class Model(Layer):
             return self._run(pack(list(values)), training=training)
         return trace_function(body, tensors, training, self.name, outer=1)
 
+    def _settle(self) -> None:
+        """Forgets what was compiled if an attribute of a layer was set since: `trainable`, an activation, a rate."""
+        if self._untracked_seen[0] != edits[0]:
+            marks = self._marks()
+            if self._untracked_executables and marks != self._untracked_seen[1]:
+                self.drop_executables()
+            self._untracked_seen = edits[0], marks
+
+    def _marks(self) -> list[int]:
+        """How often attributes were set, of each layer."""
+        return [m.__dict__.get("_untracked_version", 0) for m in (self, *self.submodules)]
+
     def drop_executables(self) -> None:
         """Forgets what was compiled: the next call traces the model anew, with its layers as they then are."""
         self._untracked_executables.clear()
@@ -130,6 +144,7 @@ class Model(Layer):
         leaves = [plain(np.asarray(leaf)) for leaf in tree.flatten(x)]
         leaves = [leaf.astype(self.dtype) if leaf.dtype == np.float64 else leaf for leaf in leaves]
         key = (training, str(tree.map_structure(lambda _: 0, x)), tuple((leaf.shape[1:], leaf.dtype.name) for leaf in leaves))
+        self._settle()
         entry = self._untracked_executables.get(key)
         if entry is None:
             if not self.built:
@@ -137,6 +152,7 @@ class Model(Layer):
             tensors = [placeholder(fresh_spec((None, *leaf.shape[1:]), leaf.dtype.name, f"input_{i}"), f"input_{i}") for i, leaf in enumerate(leaves)]
             graph, structure = self._trace(tensors, lambda values: tree.pack_sequence_as(x, values), training)
             entry = self._untracked_executables[key] = (Executable(graph), structure)
+            self._untracked_seen = edits[0], self._marks()  # what the trace itself has set needs no other
         executable, structure = entry
         results = executable(leaves)
         return tree.map_structure(lambda i: None if i is None else results[i], structure)

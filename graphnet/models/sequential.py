@@ -35,6 +35,8 @@ class Sequential(Model):
         self._chain: list[Layer] = []
         self._functional: Functional | None = None
         self.autocast = False
+        if isinstance(layers, Layer):
+            raise TypeError(f"Sequential {self.name!r} expects a list of layers; received the layer {layers.name!r}. Put brackets around them: [...].")
         for layer in layers or ():
             self.add(layer, rebuild=False)
         self._rebuild()
@@ -68,6 +70,8 @@ class Sequential(Model):
 
     def pop(self, rebuild: bool = True) -> Layer:
         """Takes the last layer off."""
+        if not self.layers:
+            raise ValueError(f"Sequential {self.name!r} has no layer to take off.")
         layer = self._chain.pop()
         if rebuild:
             self._rebuild()
@@ -88,6 +92,8 @@ class Sequential(Model):
         """Builds for inputs of that shape (with the batch axis)."""
         if self._functional is not None or input_shape is None:
             return
+        if not self.layers:
+            raise GraphError(f"Sequential {self.name!r} expects at least one layer before it is built or called; it has none. Use add(layer).")
         if isinstance(input_shape, (list, dict)) or (input_shape and isinstance(input_shape[0], (tuple, list))):
             raise GraphError(f"Sequential {self.name!r} takes one input; received input_shape={input_shape}. Use Model(inputs, outputs).")
         dtype = "int32" if type(self._chain[0]).__name__ == "Embedding" else None

@@ -1,10 +1,16 @@
 """Gives Tensor and Variable Python's operators, in terms of the public ops."""
 from typing import Any
 
+import numpy as np
+
+from graphnet.errors import SymbolicTensorError
 from graphnet.graph import Tensor, Variable
 from graphnet.ops import elementwise as e
 from graphnet.ops.contraction import matmul
+from graphnet.ops.convert import assign_in_trace
 from graphnet.ops.indexing import get_item
+from graphnet.ops.shape import reshape, squeeze
+from graphnet.tracing import current
 
 _BINARY = {
     "add": e.add, "sub": e.subtract, "mul": e.multiply, "truediv": e.divide, "floordiv": e.floor_divide, "mod": e.mod,
@@ -29,4 +35,54 @@ for _kind in (Tensor, Variable):
         _install(_kind, f"__{_name}__", lambda self, op=_op: op(self))
     _install(_kind, "__getitem__", lambda self, key: get_item(self, key))
     _kind.__hash__ = object.__hash__  # type: ignore[method-assign]
+
+# numpy asks the operand when `array + tensor` is written, and also for np.exp(tensor)
+_UFUNCS: dict[Any, Any] = {
+    np.add: e.add, np.subtract: e.subtract, np.multiply: e.multiply, np.true_divide: e.divide, np.floor_divide: e.floor_divide,
+    np.remainder: e.mod, np.power: e.power, np.matmul: matmul, np.bitwise_and: e.logical_and, np.bitwise_or: e.logical_or,
+    np.bitwise_xor: e.logical_xor, np.equal: e.equal, np.not_equal: e.not_equal, np.less: e.less, np.less_equal: e.less_equal,
+    np.greater: e.greater, np.greater_equal: e.greater_equal,
+}
+
+
+def _tensor_ufunc(self: Tensor, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+    if ufunc in _UFUNCS and method == "__call__" and not kwargs:
+        return _UFUNCS[ufunc](*inputs)
+    return self._refuse(f"np.{ufunc.__name__} cannot compute it", f"Use graphnet.ops.{ufunc.__name__} in place of numpy's function.")
+
+
+def _variable_ufunc(self: Variable, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
+    if ufunc in _UFUNCS and method == "__call__" and not kwargs:
+        return _UFUNCS[ufunc](*inputs)
+    if current() is not None:
+        raise SymbolicTensorError(f"np.{ufunc.__name__} would fix the value that variable {self.path!r} has while the graph is built. "
+                                  f"Use graphnet.ops.{ufunc.__name__} in place of numpy's function.")
+    return getattr(ufunc, method)(*[x.value if isinstance(x, Variable) else x for x in inputs], **kwargs)
+
+
+def _tensor_attribute(self: Tensor, name: str) -> Any:
+    if name.startswith("_"):
+        raise AttributeError(name)
+    raise AttributeError(f"a symbolic tensor has no attribute {name!r}: it gets its numbers when a model runs. "
+                         f"Functions of tensors are in graphnet.ops, as in ops.sum(x).")
+
+
+def _tensor_assignment(self: Tensor, key: Any, value: Any) -> None:
+    self._refuse("its elements cannot be assigned", "Use graphnet.ops.where, slice_update or scatter_update, which give a new tensor.")
+
+
+def _assign_tensor(self: Variable, value: Tensor) -> Variable:
+    if current() is None:
+        value._refuse(f"it cannot be assigned to variable {self.path!r}", "Assign within the call of a layer.")
+    assign_in_trace(self, value)
+    return self
+
+
+_install(Variable, "_assign_tensor", _assign_tensor)
+_install(Tensor, "__array_ufunc__", _tensor_ufunc)
+_install(Variable, "__array_ufunc__", _variable_ufunc)
+_install(Tensor, "__getattr__", _tensor_attribute)
+_install(Tensor, "__setitem__", _tensor_assignment)
+_install(Tensor, "reshape", lambda self, newshape: reshape(self, newshape))
+_install(Tensor, "squeeze", lambda self, axis=None: squeeze(self, axis))
 _: Any = None

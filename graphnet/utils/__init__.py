@@ -1,5 +1,10 @@
 """Helpers that users know from Keras."""
+import random
+
+import numpy as np
+
 from graphnet.op import NAMES
+from graphnet.random import set_global_seed
 from graphnet.registry import CustomObjectScope as CustomObjectScope
 from graphnet.registry import custom_object_scope as custom_object_scope
 from graphnet.registry import get_custom_objects as get_custom_objects
@@ -8,6 +13,18 @@ from graphnet.registry import get_registered_object as get_registered_object
 from graphnet.registry import register_keras_serializable as register_keras_serializable
 from graphnet.utils.plotting import model_to_dot as model_to_dot
 from graphnet.utils.plotting import plot_model as plot_model
+
+
+def set_random_seed(seed: int) -> None:
+    """Seeds Python's and numpy's generators and graphnet's own: weights and draws that follow are the same in every run.
+
+    Source: https://keras.io/api/utils/python_utils/#setrandomseed-function
+    """
+    if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**32:
+        raise ValueError(f"set_random_seed expects a whole number from 0 to 2**32 - 1; received {seed!r}.")
+    set_global_seed(seed)
+    random.seed(seed)
+    np.random.seed(seed)
 
 
 def clear_session() -> None:
