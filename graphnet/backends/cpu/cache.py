@@ -53,7 +53,8 @@ IMPORTS = re.compile(r"^(?:from (graphnet\.backends\.cpu[\w.]*) import (?:\(([^)
 @functools.cache
 def _read(path: pathlib.Path) -> tuple[bytes, tuple[pathlib.Path, ...]]:
     """A file's text, and the files of this backend that it imports for its machine code."""
-    text, modules = path.read_bytes(), set()
+    text = path.read_bytes()
+    modules: set[str] = set()
     for module, listed, line, plain in IMPORTS.findall(text.decode("utf-8")):
         names = [name.split(" as ")[0].strip() for name in (listed or line.split("#")[0]).split(",")]
         modules |= {plain} if plain else {module} | {f"{module}.{name}" for name in names if name}

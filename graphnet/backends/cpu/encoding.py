@@ -55,7 +55,8 @@ def _small(x: Operand) -> bool:
     """Whether x surely holds whole numbers that are exact in float32."""
     if x.dtype in ("bool", "uint8"):
         return True
-    return x.buffer.kind == "constant" and x.dtype == "int32" and (x.size == 0 or int(np.abs(x.constant).max()) < EXACT)
+    known = x.constant if x.buffer.kind == "constant" and x.dtype == "int32" else None
+    return known is not None and int(np.abs(known).max(initial=0)) < EXACT
 
 
 def _accepts(op: Any, dtypes: list[str], small: list[bool]) -> bool:
@@ -145,7 +146,7 @@ def _table(slots: Slots, found: list[Block], records: list[list[Word]], reads: S
         with np.errstate(over="ignore"):
             words += np.full(LANES, value, np.float32).view(np.int64).tolist()
     for made, row in zip(found, slots.instructions, strict=True):
-        words += [made.kernel, *row] + [0] * (tape.INSTRUCTION - 1 - len(row))
+        words += [made.kernel, *row, *[0] * (tape.INSTRUCTION - 1 - len(row))]
     scratch = blocks_at + tape.BLOCK_BYTES * (len(records) + slots.temporaries)
     return Encoded(builder.table(words), scratch, tuple(reads))
 
@@ -206,7 +207,7 @@ def add_tape(program: Program, inputs: Sequence[Operand], output: Operand, build
         tasks *= extent
     work = output.size * (MOVED + sum(made.work for made in found))
     extents = [extent for extent, _ in axes]
-    words = [encoded.table, len(axes), rows, tall, columns, wide, across, across * down, *extents]
+    words: list[Word] = [encoded.table, len(axes), rows, tall, columns, wide, across, across * down, *extents]
     builder.step(tape.tape_rows, words, tasks, work, encoded.reads, [output], scratch=encoded.scratch)
     return True
 

@@ -77,6 +77,8 @@ class Derived:
         self._lock = threading.RLock()
         self._seen, self._checked = self._versions(), changes[0]
         self._value: np.ndarray | None = None
+        self.shape: tuple[int, ...]
+        self.dtype: str
         self.shape, self.dtype = spec if spec is not None else (self.value.shape, self.value.dtype.name)
 
     @property

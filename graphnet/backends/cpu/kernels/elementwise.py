@@ -74,7 +74,7 @@ class Writer(ast.NodeTransformer):
         return self.variable(int(node.id[1:]) if node.id.startswith("_") else node.id)
 
     def visit_Constant(self, node: ast.Constant) -> ast.expr:
-        return ast.parse(f"f({float(node.value)!r})", mode="eval").body  # type: ignore[arg-type]
+        return ast.Call(ast.Name("f", ast.Load()), [ast.Constant(float(node.value))], [])  # type: ignore[arg-type]
 
     def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.expr:
         if not isinstance(node.op, ast.USub):
