@@ -59,15 +59,25 @@ def get_registered_name(thing: Any) -> str:
 
 def get_registered_object(name: str, custom_objects: Mapping[str, Any] | None = None, module_objects: Mapping[str, Any] | None = None) -> Any:
     """What files mean by a name: looked up in the scope, the given objects, and what was registered; None where it is unknown."""
-    for table in (_scope.get(), custom_objects or {}, _custom, module_objects or {}):
-        if name in table:
-            return table[name]
+    found = lookup(name, custom_objects, module_objects)
+    if found is not None:
+        return found
     short = name.split(">")[-1]
     for table in (_scope.get(), custom_objects or {}):
         if short in table:
             return table[short]
-    found = [thing for full, thing in _custom.items() if full.split(">")[-1] == short]
-    return found[0] if len(found) == 1 else None
+    if any(known == short for _, known in _builtin):  # "relu" is not what someone registered as "my_package>relu"
+        return None
+    named = [thing for full, thing in _custom.items() if full.split(">")[-1] == short]
+    return named[0] if len(named) == 1 else None
+
+
+def lookup(name: str, custom_objects: Mapping[str, Any] | None = None, module_objects: Mapping[str, Any] | None = None) -> Any:
+    """What stands under exactly that name among custom objects; None where there is none."""
+    for table in (_scope.get(), custom_objects or {}, _custom, module_objects or {}):
+        if name in table:
+            return table[name]
+    return None
 
 
 def get_custom_objects() -> dict[str, Any]:

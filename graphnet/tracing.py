@@ -59,7 +59,7 @@ def current() -> Trace | None:
 
 
 @contextmanager
-def tracing(trace: Trace) -> Iterator[Trace]:
+def tracing(trace: Trace | None) -> Iterator[Trace | None]:
     token = _current.set(trace)
     try:
         yield trace

@@ -2,7 +2,8 @@
 import contextvars
 import functools
 import inspect
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -460,16 +461,23 @@ class Layer(Module):
         return f"<{type(self).__name__} name={self.name}, built={self.built}>"
 
 
+@contextmanager
+def within(name: str) -> Iterator[None]:
+    """Variables made in this context have that name in their paths, once."""
+    path = _path.get()
+    token = _path.set(path if path and path[-1] == name else (*path, name))
+    try:
+        yield
+    finally:
+        _path.reset(token)
+
+
 def _remember_build(build: Any) -> Any:
     @functools.wraps(build)
     def run(self: Layer, *args: Any, **kwargs: Any) -> None:
-        path = _path.get()  # a layer that builds the layers inside it does not call them: their names are still part of the path
-        token = _path.set(path if path and path[-1] == self.name else (*path, self.name))
-        self._untracked_path = "/".join(_path.get())
-        try:
+        with within(self.name):  # a layer that builds the layers inside it does not call them: its name is still part of the path
+            self._untracked_path = "/".join(_path.get())
             build(self, *args, **kwargs)
-        finally:
-            _path.reset(token)
         self.built = True
         self._untracked_build_shapes = (args, kwargs)
     return run

@@ -1,5 +1,7 @@
 """Layers and models as plain data, and back; only names in the registry, or given as custom objects, become code."""
-from collections.abc import Mapping
+import contextvars
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -7,16 +9,29 @@ import numpy as np
 from graphnet import registry
 from graphnet.errors import FileFormatError, UnsupportedError
 from graphnet.graph import Tensor
-from graphnet.op import CLASS_NAMES, NAMES, FunctionCall
+from graphnet.layers import legacy_ops
+from graphnet.layers.legacy_config import modern, modern_class
+from graphnet.layers.op_nodes import RecordedCall, is_op
 
-RENAMED = {"batch_input_shape": "batch_shape"}  # old names of constructor arguments
-DROPPED = ("time_major", "quantization_config", "implementation", "ragged", "cudnn", "lora_rank", "lora_alpha")  # say nothing for inference
+KERAS = ("keras", "tensorflow", "tf_keras", "graphnet")  # modules whose classes are those of graphnet
+PARTS = ("initializers", "regularizers", "constraints", "activations")
+
+
+_shared: contextvars.ContextVar[dict[Any, Any] | None] = contextvars.ContextVar("graphnet_shared", default=None)
+
+
+@contextmanager
+def sharing() -> Iterator[None]:
+    """Within this context, a layer that stands in several nested models is one object: configurations tell it by `shared_object_id`."""
+    token = _shared.set({})
+    try:
+        yield
+    finally:
+        _shared.reset(token)
 
 
 def serialize(layer: Any) -> dict[str, Any]:
-    """A layer, model or op call as a dict with Keras's keys: module, class_name, config, registered_name."""
-    if isinstance(layer, FunctionCall):
-        return {"module": "keras.ops", "class_name": layer.class_name, "config": {"name": layer.name}, "registered_name": layer.class_name}
+    """A layer or model as a dict with Keras's keys: module, class_name, config, registered_name."""
     kind = type(layer)
     builtin = registry.find_builtin("layers", kind.__name__) is kind
     name = kind.__name__ if builtin or kind.__name__ in ("Functional", "Sequential") else registry.get_registered_name(kind)
@@ -48,8 +63,7 @@ def plain_data(value: Any) -> Any:
     if isinstance(value, Tensor):
         raise UnsupportedError(f"A configuration cannot hold the symbolic tensor {value.name!r}.")
     if hasattr(value, "get_config"):
-        return serialize(value) if hasattr(value, "call") else {
-            "module": None, "class_name": type(value).__name__, "config": plain_data(value.get_config()), "registered_name": registry.get_registered_name(type(value))}
+        return serialize(value) if hasattr(value, "call") else _part(value)
     if callable(value):
         if value.__name__ == "<lambda>":
             raise UnsupportedError("A lambda has no name that a file could hold. Define a function with a name and register it by "
@@ -58,13 +72,22 @@ def plain_data(value: Any) -> Any:
     raise UnsupportedError(f"A configuration holds plain data; received {value!r} ({type(value).__name__}). Return plain data from get_config.")
 
 
+def _part(value: Any) -> dict[str, Any]:
+    """An initializer, regularizer or the like."""
+    kind = type(value)
+    room = next((r for r in PARTS if registry.find_builtin(r, kind.__name__) is kind), None)
+    return {"module": f"keras.{room}" if room else None, "class_name": kind.__name__, "config": plain_data(value.get_config()),
+            "registered_name": None if room else registry.get_registered_name(kind)}
+
+
 def special(value: Any) -> Any:
     """Keras's forms of slices, arrays and the like, as values; other data as it is."""
     if isinstance(value, list):
         return [special(v) for v in value]
     if not isinstance(value, dict):
         return value
-    name, config = value.get("class_name"), value.get("config")
+    name: Any = value.get("class_name")
+    config: Any = value.get("config")
     if name == "__slice__":
         return slice(*(special(config[k]) for k in ("start", "stop", "step")))
     if name == "__ellipsis__":
@@ -90,27 +113,53 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None, wh
     """
     if not isinstance(config, Mapping) or "class_name" not in config:
         raise FileFormatError(f"A layer's configuration is a dict with class_name and config; received {config!r}.")
-    name, inner = config["class_name"], dict(config.get("config") or {})
+    name, module = config["class_name"], str(config.get("module") or "")
+    if isinstance(config.get("config"), list):  # a Sequential before Keras 2.2.3
+        return registry.find_builtin("models", "Sequential").from_config(config["config"], custom_objects)
+    inner = dict(config.get("config") or {})
     place = f"{where}/{inner.get('name', name)}" if where else str(inner.get("name", name))
-    module = str(config.get("module") or "")
-    if ".ops." in module or module == "keras.ops":
-        return _op_call(name, inner, place)
-    registered = config.get("registered_name") or name
-    kind = registry.get_registered_object(registered, custom_objects) or registry.get_registered_object(name, custom_objects)
-    if kind is None and not (module and not module.startswith(("keras", "tensorflow", "tf_keras", "graphnet")) and module != "None"):
-        kind = registry.find_builtin("layers", name) or registry.find_builtin("models", name)
+    if is_op(name, module, inner):
+        return RecordedCall(name, {k: special(v) for k, v in inner.items()})
+    if name in legacy_ops.CLASSES:
+        return legacy_ops.from_config(inner, place)
+    today = modern_class(name)
+    builtin = registry.find_builtin("layers", today) or registry.find_builtin("models", today)
+    if module not in ("", "None") and module.split(".")[0] not in KERAS:
+        builtin = None
+    kind = registry.lookup(config.get("registered_name") or name, custom_objects) or registry.lookup(name, custom_objects) or builtin
+    kind = kind or registry.get_registered_object(config.get("registered_name") or name, custom_objects)
     if kind is None:
         raise UnsupportedError(_unknown(name, place, module))
     if name == "Lambda":
         raise UnsupportedError(f"Layer {place!r} is a Lambda: its function is stored as Python bytecode, which graphnet never runs. Write it as a Layer "
                                "subclass with call(self, inputs), or with graphnet.ops, register it and rebuild the model; weights load by name.")
-    if registry.find_builtin("models", name) is kind:
+    return _once(config, lambda: _make(kind, name, inner, custom_objects, place))
+
+
+def _once(config: Mapping[str, Any], make: Callable[[], Any]) -> Any:
+    """The object of this configuration's `shared_object_id`, made the first time."""
+    shared, number = _shared.get(), config.get("shared_object_id")
+    if shared is None or number is None:
+        return make()
+    if number not in shared:
+        shared[number] = make()
+    return shared[number]
+
+
+def _make(kind: Any, name: str, inner: dict[str, Any], custom_objects: Mapping[str, Any] | None, place: str) -> Any:
+    if registry.find_builtin("models", modern_class(name)) is kind:
         return kind.from_config(inner, custom_objects)
-    layer = _from_config(kind, cleaned(inner), custom_objects, place)
-    build = config.get("build_config")
-    if build and not layer.built and build.get("input_shape") is not None and registry.find_builtin("layers", name) is kind:
-        layer._untracked_recorded_shape = build["input_shape"]
-    return layer
+    inner = {k: _policy(v) for k, v in inner.items()}
+    if registry.find_builtin("layers", modern_class(name)) is kind:
+        inner = modern(name, kind, inner, place)
+    return _from_config(kind, inner, custom_objects, place)
+
+
+def _policy(value: Any) -> Any:
+    """A dtype policy by its name; a mixed one's variables are float32, and so are graphnet's results."""
+    if isinstance(value, Mapping) and value.get("class_name") in ("DTypePolicy", "Policy", "FloatDTypePolicy"):
+        value = value["config"]["name"]
+    return "float32" if isinstance(value, str) and value.startswith("mixed_") else value
 
 
 def _unknown(name: str, place: str, module: str) -> str:
@@ -119,18 +168,6 @@ def _unknown(name: str, place: str, module: str) -> str:
     return (f"Layer {place!r} is of class {name!r} (module {module or 'unknown'}), which graphnet does not know. If it is your own, pass "
             f"custom_objects={{{name!r}: {name}}}, or register it by graphnet.saving.register_keras_serializable()."
             + (f" graphnet has {' and '.join(near)}." if near else ""))
-
-
-def cleaned(config: dict[str, Any]) -> dict[str, Any]:
-    """A configuration under today's names: dtype policies by name, arguments that no longer exist left out."""
-    out = {}
-    for key, value in config.items():
-        if key in DROPPED or (key == "sparse" and not value):
-            continue
-        if isinstance(value, dict) and value.get("class_name") in ("DTypePolicy", "Policy"):
-            value = value["config"]["name"]
-        out[RENAMED.get(key, key)] = value
-    return out
 
 
 def _from_config(kind: Any, config: dict[str, Any], custom_objects: Mapping[str, Any] | None, place: str) -> Any:
@@ -142,17 +179,3 @@ def _from_config(kind: Any, config: dict[str, Any], custom_objects: Mapping[str,
         except (TypeError, ValueError, KeyError) as error:
             raise FileFormatError(f"Layer {place!r} ({kind.__name__}) cannot be made from its configuration: {error}") from error
 
-
-def _op_call(name: str, config: dict[str, Any], place: str) -> FunctionCall:
-    function = CLASS_NAMES.get(name)
-    if function is None:
-        raise UnsupportedError(f"Node {place!r} is the op {name!r}, which graphnet does not know yet. Rebuild the model with graphnet.ops.")
-    prefix = function.prefix  # type: ignore[attr-defined]
-    own_name = config.pop("name", None) or NAMES.unique(prefix)
-    settings = {k: special(v) for k, v in config.items() if v is not None}
-
-    def run(*args: Any, **kwargs: Any) -> Any:
-        if name == "GetItem" and len(args) > 1 and isinstance(args[1], list):
-            args = (args[0], tuple(args[1]))
-        return function(*args, **{**settings, **kwargs})
-    return FunctionCall(run, prefix, own_name)

@@ -4,3 +4,4 @@ from graphnet.models.functional import Functional as Functional
 from graphnet.models.model import Model as Model
 from graphnet.models.sequential import Sequential as Sequential
 from graphnet.saving.reader import load_model as load_model
+from graphnet.saving.reader import model_from_json as model_from_json

@@ -1,4 +1,5 @@
 """Model: a layer that can be called on data, predicted with, summed up, drawn and cut."""
+import json
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from graphnet.errors import GraphError
 from graphnet.graph import Tensor
 from graphnet.layers.core.input_layer import Input
 from graphnet.layers.layer import Layer, _path, edits
+from graphnet.layers.serialization import serialize
 from graphnet.models import data
 from graphnet.registry import builtin
 from graphnet.tracing import current, fresh_spec, has_tensor, placeholder, trace_function, tracing
@@ -211,11 +213,27 @@ class Model(Layer):
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Any:
         """A model with that configuration and new weights; a functional one from its graph of layers."""
-        from graphnet.models.functional import Functional
-        if {"layers", "input_layers", "output_layers"} <= set(config) and cls in (Model, Functional):
-            from graphnet.models.config import functional_from_config
-            return functional_from_config(config, custom_objects)
+        if {"layers", "input_layers", "output_layers"} <= set(config) and (cls.__init__ is Model.__init__ or issubclass(cls, _functional())):
+            from graphnet.models.rebuild import functional_from_config
+            return functional_from_config(cls, config, custom_objects)
         return super().from_config(config)
+
+    def to_json(self, **kwargs: Any) -> str:
+        """The architecture as JSON text, without weights: `graphnet.models.model_from_json` reads it. Arguments as for `json.dumps`.
+
+        Example:
+
+            >>> import graphnet
+            >>> model = graphnet.Sequential([graphnet.Input((4,)), graphnet.layers.Dense(3)])
+            >>> graphnet.models.model_from_json(model.to_json()).count_params()
+            15
+        """
+        return json.dumps(serialize(self), **kwargs)
+
+
+def _functional() -> Any:
+    from graphnet.models.functional import Functional
+    return Functional
 
 
 _mixes: dict[Any, type] = {}

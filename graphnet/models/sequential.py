@@ -191,7 +191,7 @@ class Sequential(Model):
 
     @classmethod
     def from_config(cls, config: Any, custom_objects: dict[str, Any] | None = None) -> Any:
-        from graphnet.models.config import sequential_from_config
+        from graphnet.models.rebuild import sequential_from_config
         return sequential_from_config(cls, config, custom_objects)
 
 

@@ -1,46 +1,64 @@
-"""Assignments: pairs of a variable and an array of a file, all checked before the first variable is changed."""
+"""What each variable is to be given from a file: all of it checked and read before the first variable is changed."""
 import warnings
 from collections.abc import Sequence
 from typing import Any
 
+import h5py
 import numpy as np
 
 from graphnet.errors import FileFormatError
 from graphnet.graph import Variable
-
-Assignment = tuple[Variable, np.ndarray, str]  # the variable, its array, and where in the file that lies
-
-
-def match(variables: Sequence[Variable], arrays: Sequence[np.ndarray], place: str) -> list[Assignment]:
-    """Pairs in order; FileFormatError where the numbers differ."""
-    if len(variables) != len(arrays):
-        raise FileFormatError(f"{place}: the model has {len(variables)} weights there ({', '.join(v.name for v in variables) or 'none'}), the file has "
-                              f"{len(arrays)} of shapes {[tuple(a.shape) for a in arrays]}. The file is of another architecture.")
-    return [(v, a, place) for v, a in zip(variables, arrays, strict=True)]
+from graphnet.tracing import user_line
 
 
-def fitted(variable: Variable, array: np.ndarray) -> np.ndarray:
-    """The array in the variable's shape, where old files hold the same numbers in another one."""
-    if array.shape != variable.shape and array.size == variable.size and array.squeeze().shape == tuple(s for s in variable.shape if s != 1):
-        return array.reshape(variable.shape)
-    return array
+class Assignments:
+    """Pairs of a variable and an array of the file. What does not fit is an error, or left out with one warning where `skip` is asked for."""
+
+    def __init__(self, source: str, skip: bool = False) -> None:
+        self.source, self.skip = source, skip
+        self.pairs: dict[Variable, tuple[Any, str]] = {}
+        self.skipped: list[str] = []
+
+    def problem(self, text: str) -> None:
+        """Something that does not fit: raises FileFormatError, or notes what is left out."""
+        if not self.skip:
+            raise FileFormatError(f"{self.source}: {text} Nothing was changed. Build the model as it was saved, or pass skip_mismatch=True.")
+        self.skipped.append(text)
+
+    def add(self, variables: Sequence[Variable], arrays: Sequence[Any], place: str) -> None:
+        """Pairs variables and arrays in order."""
+        if len(variables) != len(arrays):
+            self.problem(f"{place}: the model has {len(variables)} weights there ({', '.join(v.name for v in variables) or 'none'}), the file has "
+                         f"{len(arrays)} of shapes {[tuple(a.shape) for a in arrays]}: it is of another architecture.")
+            return
+        for variable, array in zip(variables, arrays, strict=True):
+            if array.dtype.kind not in "fiub":
+                raise FileFormatError(f"{self.source}: {place} holds {array.dtype}, not numbers. Nothing was changed.")
+            if fits(variable, array):
+                self.pairs[variable] = array, place
+            else:
+                self.problem(f"weight {variable.path!r} expects shape {variable.shape}; the file's, at {place}, has shape {tuple(array.shape)}.")
+
+    def apply(self) -> None:
+        """Reads all arrays, then assigns them."""
+        values = [(variable, np.asarray(array).reshape(variable.shape).astype(variable.dtype)) for variable, (array, _) in self.pairs.items()]
+        for variable, value in values:
+            variable.assign(value)
+        if self.skipped:
+            file, line = user_line() or (__file__, 0)
+            text = f"{self.source}: {len(self.skipped)} thing(s) in the file do not fit and were left out. {' '.join(self.skipped)}"
+            warnings.warn_explicit(text, UserWarning, file, line)
 
 
-def apply(assignments: Sequence[Assignment], source: str, skip_mismatch: bool = False) -> None:
-    """Assigns all, or raises FileFormatError and assigns none; with skip_mismatch, leaves out what does not fit, with a warning."""
-    ready = []
-    for variable, array, place in assignments:
-        array = fitted(variable, array)
-        if array.shape != variable.shape:
-            text = (f"{source}: weight {variable.path!r} expects shape {variable.shape}; the file's, at {place}, has shape {tuple(array.shape)}.")
-            if not skip_mismatch:
-                raise FileFormatError(text + " Nothing was changed. Build the model as it was saved, or pass skip_mismatch=True.")
-            warnings.warn(text + " It is left as it is.", stacklevel=3)
-            continue
-        if array.dtype.kind not in "fiub":
-            raise FileFormatError(f"{source}: {place} holds {array.dtype}, not numbers. Nothing was changed.")
-        ready.append((variable, array))
-    for variable, array in ready:
-        variable.assign(array.astype(variable.dtype))
+def fits(variable: Variable, array: Any) -> bool:
+    """Whether the array has the variable's shape; old files hold the same numbers with further axes of extent 1."""
+    shape = tuple(array.shape)
+    return shape == variable.shape or [s for s in shape if s != 1] == [s for s in variable.shape if s != 1]
 
 
+def dataset(group: h5py.Group, name: str) -> h5py.Dataset:
+    """The array of that name, unread; FileFormatError where it is none, or lies in another file that this one points to."""
+    found = group[name] if isinstance(group.get(name, getlink=True), h5py.HardLink) else None
+    if not isinstance(found, h5py.Dataset) or found.external is not None or found.is_virtual:
+        raise FileFormatError(f"{group.name}/{name} is not an array of this file. Nothing was changed.")
+    return found

@@ -1,5 +1,5 @@
 """HDF5 files before Keras 3: weights by layer name in the attributes "layer_names" and "weight_names", matched by order or by name."""
-import warnings
+import itertools
 from typing import Any
 
 import h5py
@@ -8,78 +8,85 @@ import numpy as np
 from graphnet.errors import FileFormatError
 from graphnet.graph import Variable
 from graphnet.layers.layer import Layer
-from graphnet.saving.assignment import Assignment, match
+from graphnet.saving.assignment import Assignments, dataset, fits
 
 
 def is_legacy_file(file: h5py.File) -> bool:
+    """Whether an HDF5 file has this layout."""
     return "layer_names" in file.attrs or "layer_names0" in file.attrs or "model_weights" in file
 
 
 def attribute(group: h5py.Group, name: str) -> list[str]:
     """A list of names; long ones are cut into name0, name1, ..."""
-    values: list[Any] = []
-    if name in group.attrs:
-        values = list(group.attrs[name])
-    else:
-        part = 0
-        while f"{name}{part}" in group.attrs:
-            values += list(group.attrs[f"{name}{part}"])
-            part += 1
+    values: list[Any] = list(group.attrs.get(name, ()))
+    for part in itertools.count():
+        if f"{name}{part}" not in group.attrs:
+            break
+        values += list(group.attrs[f"{name}{part}"])
     return [v.decode("utf-8") if isinstance(v, bytes) else str(v) for v in values]
 
 
-def layer_weights(layer: Layer) -> list[Variable]:
-    """A layer's variables in the order of these files: all trainable ones, then the others."""
-    weights = layer.weights
-    return [v for v in weights if getattr(v, "starts_trainable", v.trainable)] + [v for v in weights if not getattr(v, "starts_trainable", v.trainable)]
-
-
-def _arrays(group: h5py.Group) -> list[np.ndarray]:
-    return [np.asarray(group[name]) for name in attribute(group, "weight_names")]
-
-
-def assignments(root: h5py.Group, model: Any, by_name: bool = False, skip_mismatch: bool = False) -> list[Assignment]:
-    """What each variable of the model is to be given."""
+def collect(root: h5py.Group, model: Any, found: Assignments, by_name: bool = False) -> None:
+    """Finds what each variable of the model is to be given."""
     group = root["model_weights"] if "model_weights" in root else root
-    saved = {name: _arrays(group[name]) for name in attribute(group, "layer_names")}
-    if by_name:
-        return _by_name(saved, model, skip_mismatch)
+    saved = {name: [dataset(group[name], weight) for weight in attribute(group[name], "weight_names")] for name in attribute(group, "layer_names")}
     named = [(name, arrays) for name, arrays in saved.items() if arrays]
     layers = [layer for layer in model.layers if layer.weights]
-    if len(named) != len(layers):
-        raise FileFormatError(f"The file has weights for {len(named)} layers ({', '.join(n for n, _ in named[:6])}, ...), the model has {len(layers)} layers with "
-                              "weights. Nothing was changed; load_weights(..., by_name=True) takes those whose names agree.")
-    found: list[Assignment] = []
+    if by_name:
+        named = [(layer.name, saved[layer.name]) for layer in layers if saved.get(layer.name)]
+        layers = [layer for layer in layers if saved.get(layer.name)]
+        if not layers:
+            raise FileFormatError(f"no layer of the model has the name of one in the file: {', '.join(list(saved)[:8])}. Nothing was changed.")
+    elif {name for name, _ in named} == {layer.name for layer in layers}:
+        named = [(layer.name, saved[layer.name]) for layer in layers]  # Keras 2 listed the layers of a graph in another order
+    elif len(named) != len(layers):
+        raise FileFormatError(f"the file has weights for {len(named)} layers ({', '.join(n for n, _ in named[:6])}{', ...' if len(named) > 6 else ''}), the model has "
+                              f"{len(layers)} layers with weights. Nothing was changed; load_weights(..., by_name=True) takes those whose names agree.")
     for layer, (name, arrays) in zip(layers, named, strict=True):
-        variables = layer_weights(layer)
-        found += match(variables, converted(layer, variables, arrays), f"layer {layer.name!r} from {name!r}")
-    return found
+        variables, arrays = matched(layer, arrays)
+        found.add(variables, arrays, f"layer {layer.name!r} from {name!r}")
 
 
-def _by_name(saved: dict[str, list[np.ndarray]], model: Any, skip_mismatch: bool) -> list[Assignment]:
-    found: list[Assignment] = []
-    for layer in model.layers:
-        arrays = saved.get(layer.name)
-        if not arrays:
-            continue
-        variables = layer_weights(layer)
-        if len(variables) != len(arrays) and skip_mismatch:
-            warnings.warn(f"Layer {layer.name!r} has {len(variables)} weights, the file {len(arrays)}: it is left as it is.", stacklevel=4)
-            continue
-        found += match(variables, converted(layer, variables, arrays), f"layer {layer.name!r}")
-    if not found:
-        raise FileFormatError(f"No layer of the model has the name of one in the file: {', '.join(list(saved)[:8])}. Nothing was changed.")
-    return found
+def orders(layer: Layer) -> list[list[Variable]]:
+    """In which a layer's variables may stand: trainable ones first, with the flags as they are or as they were before layers were frozen, or as they come."""
+    weights = layer.weights
+    before = sorted(weights, key=lambda v: not getattr(v, "starts_trainable", v.trainable))  # a stable sort
+    return [[*layer.trainable_weights, *layer.non_trainable_weights], before, weights]
 
 
-def converted(layer: Layer, variables: list[Variable], arrays: list[np.ndarray]) -> list[np.ndarray]:
+def matched(layer: Layer, arrays: list[Any]) -> tuple[list[Variable], list[Any]]:
+    """The variables in the order of the arrays, and the arrays as today's layers hold them."""
+    arrays = converted(layer, arrays)
+    for variables in orders(layer):
+        if len(variables) == len(arrays) and all(map(fits, variables, arrays)):
+            return variables, arrays
+    return orders(layer)[0], arrays
+
+
+def converted(layer: Any, arrays: list[Any]) -> list[Any]:
     """Arrays of old files as today's layers hold them."""
     kind = type(layer).__name__
-    if kind == "LSTM" and len(arrays) == 12:  # Keras 1: four gates apart, in the order i, c, f, o
-        i, c, f, o = (arrays[k:k + 3] for k in (0, 3, 6, 9))
-        return [np.concatenate([i[k], f[k], c[k], o[k]], axis=-1) for k in range(3)]
-    if kind == "LSTM" and len(arrays) == 3 and arrays[2].size == 2 * variables[2].size:  # CuDNNLSTM: two biases that add
-        return [arrays[0], arrays[1], arrays[2][:arrays[2].size // 2] + arrays[2][arrays[2].size // 2:]]
-    if kind == "GRU" and len(arrays) == 3 and len(variables) == 3 and arrays[2].size == variables[2].size:
-        return [arrays[0], arrays[1], arrays[2].reshape(variables[2].shape)]
+    if kind == "Bidirectional":
+        half = len(arrays) // 2
+        return converted(layer.forward_layer, arrays[:half]) + converted(layer.backward_layer, arrays[half:])
+    if kind == "TimeDistributed":
+        return converted(layer.layer, arrays)
+    if kind in ("LSTM", "GRU"):
+        return _recurrent(kind, layer, [np.asarray(a) for a in arrays])
+    if kind.startswith("Conv") and arrays and len(arrays[0].shape) == 4:
+        kernel = layer.weights[0]
+        if tuple(arrays[0].shape) != kernel.shape and tuple(arrays[0].shape[k] for k in (2, 3, 1, 0)) == kernel.shape:
+            return [np.asarray(arrays[0]).transpose(2, 3, 1, 0), *arrays[1:]]  # Keras 1, channels first
+    return arrays
+
+
+def _recurrent(kind: str, layer: Any, arrays: list[np.ndarray]) -> list[np.ndarray]:
+    gates = 4 if kind == "LSTM" else 3
+    if len(arrays) == 3 * gates:  # Keras 1: gates apart; of LSTM in the order i, c, f, o
+        order = (0, 2, 1, 3) if kind == "LSTM" else (0, 1, 2)
+        return [np.concatenate([arrays[3 * gate + part] for gate in order], axis=-1) for part in range(3)]
+    if len(arrays) == 3 and arrays[2].ndim == 1 and arrays[2].size == 2 * gates * layer.units:  # the layers that ran on cuDNN alone
+        kernel = np.concatenate([k.reshape(k.shape[::-1]).T for k in np.split(arrays[0], gates, axis=1)], axis=1)
+        recurrent = np.concatenate([k.T for k in np.split(arrays[1], gates, axis=1)], axis=1)
+        return [kernel, recurrent, arrays[2].reshape(2, -1).sum(axis=0) if kind == "LSTM" else arrays[2].reshape(2, -1)]
     return arrays

@@ -1,24 +1,24 @@
-"""load_model and load_weights: which kind of file it is, then its configuration and its weights."""
+"""load_model, load_weights and model_from_json: which kind of file it is, then its configuration and its weights."""
 import io
 import json
 import pathlib
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import h5py
 
-from graphnet import registry
-from graphnet.errors import FileFormatError
-from graphnet.layers.serialization import deserialize
+from graphnet.errors import FileFormatError, UnsupportedError
+from graphnet.layers.serialization import deserialize, sharing
 from graphnet.saving import legacy_h5, weights_h5
-from graphnet.saving.assignment import apply
+from graphnet.saving.assignment import Assignments
 
 NEWEST = 3  # major version of Keras whose files are known
 
 
 def load_model(filepath: Any, custom_objects: Mapping[str, Any] | None = None, compile: bool = True, safe_mode: bool = True) -> Any:
-    """A model from a `.keras` file, or an HDF5 file of Keras 2 or 3.
+    """A model from a `.keras` file, or an HDF5 file of Keras 1, 2 or 3.
 
     Arguments: ``filepath``; ``custom_objects`` maps names in the file to your classes and functions; ``compile`` keeps the training configuration as
     ``model.compile_config``; ``safe_mode`` is always in force: nothing in a file is executed, a Lambda is refused by name.
@@ -26,29 +26,48 @@ def load_model(filepath: Any, custom_objects: Mapping[str, Any] | None = None, c
     Source: https://keras.io/api/models/model_saving_apis/model_saving_and_loading/
     """
     path = _existing(filepath)
-    if zipfile.is_zipfile(path):
-        config, training, file = _read_archive(path)
-    else:
-        config, training, file = _read_hdf5(path)
+    config, training, file = _read_archive(path) if zipfile.is_zipfile(path) else _read_hdf5(path)
     with file:
-        model = deserialize(config, custom_objects)
-        if not isinstance(model, registry.find_builtin("models", "Model")):
-            raise FileFormatError(f"{path}: the file holds a {type(model).__name__}, not a model.")
-        _build(model, config)
+        with _configuration(str(path)), sharing():
+            model = deserialize(config, custom_objects)
+            if not hasattr(model, "predict"):
+                raise FileFormatError(f"it holds a {type(model).__name__}, not a model")
+            _build(model, config)
         _apply(file, model, str(path))
     model.compile_config = training if compile else None
     return model
 
 
+def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None = None) -> Any:
+    """A model of the architecture that `Model.to_json`, graphnet's or that of a Keras of any era, wrote; its weights are new.
+
+    Arguments: ``json_string``; ``custom_objects`` maps names in it to your classes and functions. Raises FileFormatError, UnsupportedError.
+    Source: https://keras.io/api/models/model_saving_apis/model_config_serialization/
+
+    Example:
+
+        >>> import graphnet
+        >>> model = graphnet.Sequential([graphnet.Input((4,)), graphnet.layers.Dense(3)])
+        >>> graphnet.models.model_from_json(model.to_json()).output_shape
+        (None, 3)
+    """
+    with _configuration("model_from_json"), sharing():
+        config = json.loads(json_string)
+        model = deserialize(config, custom_objects)
+        _build(model, config)
+    return model
+
+
 def load_weights(model: Any, filepath: Any, by_name: bool = False, skip_mismatch: bool = False) -> None:
-    """Gives a model the weights of a `.weights.h5`, `.keras` or legacy `.h5` file; nothing is changed where they do not fit."""
+    """Gives a model the weights of a `.weights.h5`, `.keras` or legacy `.h5` file; nothing is changed where they do not fit.
+
+    Arguments: ``by_name`` takes, from a legacy file, the layers whose names agree; ``skip_mismatch`` leaves out what does not fit, with a warning.
+    Raises FileNotFoundError, FileFormatError. Source: https://keras.io/api/models/model_saving_apis/weights_saving_and_loading/
+    """
     path = _existing(filepath)
     if not model.built:
         raise ValueError(f"Model {model.name!r} has no weights yet: call it on data, or build(input_shape), before load_weights.")
-    if zipfile.is_zipfile(path):
-        _, _, file = _read_archive(path)
-    else:
-        file = _open(path)
+    file = _read_archive(path)[2] if zipfile.is_zipfile(path) else _open(path)
     with file:
         _apply(file, model, str(path), by_name, skip_mismatch)
 
@@ -56,7 +75,7 @@ def load_weights(model: Any, filepath: Any, by_name: bool = False, skip_mismatch
 def _existing(filepath: Any) -> pathlib.Path:
     path = pathlib.Path(filepath).expanduser()
     if not path.exists():
-        near = sorted(p.name for p in path.parent.glob(f"{path.stem}*"))[:3] if path.parent.is_dir() else []
+        near = sorted(p.name for p in path.parent.glob("*") if p.name.startswith(path.name.split(".")[0]))[:3] if path.parent.is_dir() else []
         raise FileNotFoundError(f"There is no file {str(path)!r}." + (f" In that folder there are {', '.join(near)}." if near else ""))
     if path.is_dir():
         raise FileFormatError(f"{str(path)!r} is a folder. A model file ends in .keras, .h5 or .hdf5; folders of TensorFlow's SavedModel are not read.")
@@ -67,15 +86,18 @@ def _read_archive(path: pathlib.Path) -> tuple[Any, Any, h5py.File]:
     try:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
-            if "config.json" not in names:
-                raise FileFormatError(f"{path}: expected a .keras archive with config.json; it holds {', '.join(names[:5])}.")
+            if "config.json" not in names or "model.weights.h5" not in names:
+                raise FileFormatError(f"{path}: expected a .keras archive with config.json and model.weights.h5; it holds {', '.join(names[:5]) or 'nothing'}.")
             config = json.loads(archive.read("config.json"))
             version = json.loads(archive.read("metadata.json")).get("keras_version", "3") if "metadata.json" in names else "3"
-            if "model.weights.h5" not in names:
-                raise FileFormatError(f"{path}: the archive holds no model.weights.h5; it holds {', '.join(names)}.")
             weights = archive.read("model.weights.h5")
-    except (zipfile.BadZipFile, json.JSONDecodeError, UnicodeDecodeError, EOFError, OSError) as error:
+    except FileFormatError:
+        raise
+    except (zipfile.BadZipFile, zipfile.LargeZipFile, ValueError, AttributeError, EOFError, OSError, NotImplementedError, RuntimeError, RecursionError,
+            zipfile.zlib.error) as error:  # type: ignore[attr-defined]
         raise FileFormatError(f"{path}: the archive is damaged ({error}). Copy or save it again.") from error
+    if not isinstance(config, dict):
+        raise FileFormatError(f"{path}: config.json is not a model's configuration but {str(config)[:60]!r}.")
     _check_version(version, path)
     return config, config.get("compile_config"), _open(io.BytesIO(weights), f"{path}: model.weights.h5")
 
@@ -104,37 +126,49 @@ def _read_hdf5(path: pathlib.Path) -> tuple[Any, Any, h5py.File]:
             _check_version(_text(file.attrs["keras_version"]), path)
         if "model_config" not in file.attrs:
             raise FileFormatError(f"{path}: the file holds weights alone, no model configuration. Build the model and call model.load_weights({path.name!r}).")
-        try:
-            config = json.loads(_text(file.attrs["model_config"]))
-            training = json.loads(_text(file.attrs["training_config"])) if "training_config" in file.attrs else None
-        except ValueError as error:
-            raise FileFormatError(f"{path}: its configuration is damaged ({error}).") from error
-    except BaseException:
+        config = json.loads(_text(file.attrs["model_config"]))
+        training = json.loads(_text(file.attrs["training_config"])) if "training_config" in file.attrs else None
+    except BaseException as error:
         file.close()
-        raise
+        if isinstance(error, FileFormatError) or not isinstance(error, (ValueError, OSError, RuntimeError, KeyError)):
+            raise
+        raise FileFormatError(f"{path}: its configuration is damaged ({error}).") from error
     return config, training, file
 
 
-def _build(model: Any, config: Any) -> None:
+@contextmanager
+def _configuration(source: str) -> Iterator[None]:
+    """Whatever is wrong in a configuration becomes one FileFormatError that names the file."""
+    try:
+        yield
+    except UnsupportedError:
+        raise
+    except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError, OverflowError) as error:
+        what = f"{error}" if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
+        raise FileFormatError(f"{source}: no model can be built from its configuration: {what}") from error
+
+
+def _build(model: Any, config: Mapping[str, Any]) -> None:
     """Builds a model that does not know its shapes from its graph, by those that the file recorded."""
     build = config.get("build_config") or {}
     shape = build.get("input_shape") or (build.get("shapes_dict") or {}).get("input_shape")
     if not model.built and shape:
-        model.build_from_config({"input_shape": tuple(shape)})
+        model.build_from_config({"input_shape": shape if isinstance(shape, dict) or isinstance(shape[0], (list, tuple)) else tuple(shape)})
 
 
 def _apply(file: h5py.File, model: Any, source: str, by_name: bool = False, skip_mismatch: bool = False) -> None:
+    found = Assignments(source, skip_mismatch)
     try:
         if legacy_h5.is_legacy_file(file):
-            found = legacy_h5.assignments(file, model, by_name, skip_mismatch)
+            legacy_h5.collect(file, model, found, by_name)
+        elif by_name:
+            raise ValueError(f"{source}: by_name=True is for legacy .h5 files; Keras 3's files are matched by the model's structure.")
         elif weights_h5.is_weights_file(file):
-            if by_name:
-                raise ValueError("by_name=True is for legacy .h5 files; Keras 3's files are matched by the model's structure.")
-            found = weights_h5.assignments(file, model)
-        else:
+            weights_h5.collect(file, model, found)
+        elif model.weights:
             raise FileFormatError(f"holds neither Keras 3's weights nor older ones; its groups are {list(file)[:5]}.")
-        apply(found, source, skip_mismatch)
-    except (KeyError, OSError) as error:
+        found.apply()
+    except (KeyError, OSError, RuntimeError, TypeError, UnicodeDecodeError) as error:
         raise FileFormatError(f"{source}: the file is damaged or incomplete ({error}). Nothing was changed.") from error
     except FileFormatError as error:
         if str(error).startswith(source):

@@ -130,7 +130,7 @@ class Drawing:
                 dot.node(box, label=self.label(graph, layer, calls, box))
 
     def draw_edges(self, dot: graphviz.Digraph) -> None:
-        comes, goes = DIRECTIONS[self.style.rankdir]
+        comes, goes = tuple(DIRECTIONS[self.style.rankdir])
         for (tail, tail_pin), (head, head_pin) in self.edges:
             if tail_pin:
                 tail = f"{tail}:out{self.pins[tail, 'out'].index(tail_pin)}:{goes}"

@@ -61,8 +61,8 @@ def summary_text(name: str, rows: Sequence[Row], totals: Totals, line_length: in
         cells.append(line)
     table = render(header, cells, shares(line_length or (98 if connections else 79), weights, least), align)
     lines = [f'Model: "{name}"', table]
-    for label, params, nbytes in zip(("Total", "Trainable", "Non-trainable"), totals.params, totals.nbytes, strict=True):
-        lines.append(f" {label} params: {params:,} ({readable(nbytes)})")
+    for label, count, nbytes in zip(("Total", "Trainable", "Non-trainable"), totals.params, totals.nbytes, strict=True):
+        lines.append(f" {label} params: {count:,} ({readable(nbytes)})")
     return "\n".join(lines)
 
 

@@ -1,0 +1,95 @@
+"""Calls of ops between layers as plain data, and back: in Keras's files some arguments stand with the op, the others with its call."""
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from graphnet import registry, tree
+from graphnet.errors import FileFormatError, UnsupportedError
+from graphnet.graph import Tensor
+from graphnet.op import CLASS_NAMES, NAMES, FunctionCall
+
+# Keras 3's module of each op's class; the others are in "numpy"
+MODULES = {name: module for module, names in {
+    "core": "AssociativeScan Cast Cond ConvertToTensor ForiLoop Map SaturateCast Scan Scatter ScatterUpdate Slice SliceUpdate StopGradient Switch Unstack "
+            "VectorizedMap WhileLoop",
+    "image": "AffineTransform CropImages ExtractPatches GaussianBlur HSVToRGB MapCoordinates PadImages RGBToGrayscale RGBToHSV Resize",
+    "linalg": "Cholesky CholeskyInverse Det Eig Eigh Inv Lstsq LuFactor Norm Pinv Qr SVD Solve SolveTriangular",
+    "math": "CDist Erf Erfc Erfinv InTopK Logdet Logsumexp Rsqrt SegmentMax SegmentMin SegmentProd SegmentSum TopK",
+    "nn": "AveragePool BatchNorm BinaryCrossentropy CategoricalCrossentropy Celu Conv ConvTranspose DepthToSpace DepthwiseConv DotProductAttention Elu Gelu Glu "
+          "HardShrink HardSigmoid HardSilu HardTanh LayerNorm LeakyRelu LogSigmoid LogSoftmax MaxPool Moments MultiHot Normalize OneHot PSNR RMSNorm Relu Relu6 "
+          "Selu SeparableConv Sigmoid Silu SoftShrink Softmax Softplus Softsign SpaceToDepth SparseCategoricalCrossentropy SparsePlus SparseSigmoid Sparsemax "
+          "Squareplus TanhShrink Threshold"}.items() for name in names.split()}
+# arguments that Keras hands to the op's call although they may be plain data; others that hold no tensor are the op's own
+OPERANDS = frozenset("x x1 x2 y key condition condlist choicelist default indices updates start_indices inputs xs values constant_values q start stop "
+                     "sorted_sequence segment_ids rtol atol operands arrays".split())
+
+
+def is_op(name: str, module: str, config: Mapping[str, Any]) -> bool:
+    """Whether a configuration is that of an op; old files do not say its module, and ops share names (Add) with layers, which have more in them."""
+    if module:
+        return (".ops." in module or ".activations." in module or module == "keras.ops") and name in CLASS_NAMES
+    return name in CLASS_NAMES and "trainable" not in config and (registry.find_builtin("layers", name) is None or "dtype" not in config)
+
+
+class RecordedCall(FunctionCall):
+    """An op from a file, with those of its arguments that the file keeps with the op."""
+
+    def __init__(self, name: str, config: Mapping[str, Any]) -> None:
+        function = CLASS_NAMES[name]
+        prefix = function.prefix  # type: ignore[attr-defined]
+        super().__init__(function, prefix, config.get("name") or NAMES.unique(prefix))
+        self.settings = {k: v for k, v in config.items() if k != "name"}
+
+    def merged(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """All arguments of the call, those kept with the op in their places."""
+        parameters = inspect.signature(self.function).parameters
+        given = {**self.settings, **kwargs}
+        for odd in [k for k in given if k not in parameters]:
+            value = given.pop(odd)
+            if value is not None and value is not False:
+                raise UnsupportedError(f"Node {self.name!r} is the op {self.class_name!r} with {odd}={value!r}, which graphnet does not know. "
+                                       "Rebuild the model without it.")
+        rest, gap = list(args), False
+        positional: list[Any] = []
+        named: dict[str, Any] = {}
+        for name, parameter in parameters.items():
+            if parameter.kind is parameter.VAR_POSITIONAL:
+                positional, rest = positional + rest, []
+            elif name not in given and rest and not gap and parameter.kind is not parameter.KEYWORD_ONLY:
+                positional.append(rest.pop(0))
+            elif name in given and not gap and parameter.kind is not parameter.KEYWORD_ONLY:
+                positional.append(given[name])
+            elif name in given:
+                named[name] = given[name]
+            else:
+                gap = True
+        if rest:
+            raise FileFormatError(f"Node {self.name!r} ({self.class_name}) has {len(args)} operands; it takes fewer.")
+        if self.class_name == "GetItem" and isinstance(positional[1], list):
+            positional[1] = tuple(positional[1])
+        return tuple(positional), named
+
+
+def split(operation: FunctionCall, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[list[Any], dict[str, Any]]]:
+    """The arguments of an op's call as Keras keeps them: with the op, and with its call."""
+    parameters = inspect.signature(operation.function).parameters
+    bound = inspect.signature(operation.function).bind(*args, **kwargs).arguments
+    own: dict[str, Any] = {}
+    positional: list[Any] = []
+    named: dict[str, Any] = {}
+    for name, value in bound.items():
+        if parameters[name].kind is inspect.Parameter.VAR_POSITIONAL:
+            positional += value
+        elif name not in OPERANDS and not any(type(leaf) is Tensor for leaf in tree.iterate(value)):
+            own[name] = value
+        elif parameters[name].default is inspect.Parameter.empty:
+            positional.append(value)
+        else:
+            named[name] = value
+    return own, (positional, named)
+
+
+def op_config(operation: FunctionCall, own: Mapping[str, Any]) -> dict[str, Any]:
+    """The configuration of an op, with Keras's keys."""
+    name = operation.class_name
+    return {"module": f"keras.src.ops.{MODULES.get(name, 'numpy')}", "class_name": name, "config": {"name": operation.name, **own}, "registered_name": name}
