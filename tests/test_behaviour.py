@@ -163,3 +163,44 @@ def test_arrays_of_any_layout(order):
     expected = data.astype("float64") @ model.weights[0].numpy().astype("float64")
     np.testing.assert_allclose(model(given), expected, rtol=1e-5, atol=1e-4)
     np.testing.assert_allclose(model.predict(given, verbose=0), expected, rtol=1e-5, atol=1e-4)
+
+
+def dense_model():
+    x = graphnet.Input((3,), name="a")
+    return graphnet.Model(x, layers.Dense(2)(x), name="one")
+
+
+class Table:
+    """Like a pandas table: it iterates over names of columns, and is an array when asked."""
+
+    def __init__(self, values):
+        self.values = values
+
+    def __array__(self, dtype=None, copy=None):
+        return np.asarray(self.values, dtype)
+
+    def __iter__(self):
+        return iter("abc")
+
+    def __len__(self):
+        return len(self.values)
+
+
+@pytest.mark.parametrize("n", [3, 40])
+def test_predict_takes_tables_lists_and_dicts_of_them(n):
+    model = dense_model()
+    expected = model(rows(n))
+    for given in (Table(rows(n)), rows(n).tolist(), {"a": Table(rows(n))}, [Table(rows(n))], {"a": rows(n).tolist()}):
+        np.testing.assert_allclose(model.predict(given, verbose=0), expected, rtol=1e-6)
+
+
+def test_steps_cut_the_rows_evenly_as_in_keras():
+    model = dense_model()
+    assert model.predict(rows(100), steps=2, verbose=0).shape == (100, 2)
+    assert model.predict(rows(100), steps=2, batch_size=10, verbose=0).shape == (20, 2)
+    assert model.predict((rows(4) for _ in range(3)), steps=2, verbose=0).shape == (8, 2)
+
+
+def test_predict_takes_batches_of_the_size_that_the_input_fixes():
+    x = graphnet.Input(batch_shape=(4, 3))
+    assert graphnet.Model(x, layers.Dense(2)(x)).predict(rows(8), verbose=0).shape == (8, 2)

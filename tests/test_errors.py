@@ -6,7 +6,7 @@ import pytest
 
 import graphnet
 from graphnet import layers, ops
-from graphnet.errors import GraphError, ShapeError, SymbolicTensorError
+from graphnet.errors import DataError, GraphError, ShapeError, SymbolicTensorError
 
 Input = graphnet.Input
 
@@ -30,6 +30,15 @@ class NumpyOfWeight(layers.Layer):
 
     def call(self, x):
         return x * np.exp(self.kernel)
+
+
+def dense_model(**shape):
+    x = graphnet.Input(name="a", **(shape or {"shape": (3,)}))
+    return graphnet.Model(x, layers.Dense(2)(x), name="one")
+
+
+def predict(x, **shape):
+    return dense_model(**shape).predict(x, verbose=0)
 
 
 CASES = [
@@ -57,6 +66,16 @@ CASES = [
     (lambda: graphnet.Sequential()(np.ones((2, 3), "float32")), GraphError, r"at least one layer.*add\(layer\)"),
     (lambda: graphnet.Sequential().pop(), ValueError, r"no layer to take off"),
     (lambda: graphnet.utils.set_random_seed(-1), ValueError, r"received -1"),
+    (lambda: predict(None), DataError, r"'one' expects an array, .*received None"),
+    (lambda: predict("abc"), DataError, r"received 'abc'"),
+    (lambda: predict(3.0), DataError, r"received 3.0"),
+    (lambda: predict(np.float32(3)), DataError, r"first axis"),
+    (lambda: predict(lambda: iter([])), DataError, r"Call it: predict\(generator\(\)\)"),
+    (lambda: predict([[1, 2, 3], [1, 2]]), DataError, r"padded first"),
+    (lambda: predict([[[1, 2], [3]]]), DataError, r"Pad the shorter ones"),
+    (lambda: predict(np.zeros((2, 12), "float32"), shape=(2, 2, 3)), DataError, r"x.reshape\(-1, 2, 2, 3\)"),
+    (lambda: predict(np.zeros((2, 3, 2, 2), "float32"), shape=(2, 2, 3)), DataError, r"channels_first"),
+    (lambda: dense_model(batch_shape=(4, 3))(np.zeros((5, 3), "float32")), DataError, r"batches of 4"),
     (lambda: layers.Dense(2).output, AttributeError, r"'dense\S*' was not called on symbolic tensors.*Input"),
     (lambda: layers.Dense(2).outputt, AttributeError, r"no attribute 'outputt'"),
 ]

@@ -1,4 +1,5 @@
 """Data for a model's inputs: matched by position or name, checked and converted before anything runs."""
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -67,6 +68,10 @@ def check_shape(array: np.ndarray, spec: Spec, name: str, who: str) -> None:
             mend = " The batch axis seems to be missing: pass x[None]."
     elif len(wanted) == 4 and array.ndim == 4 and wanted[-1] == array.shape[1]:
         mend = " The data looks channels_first: pass x.transpose(0, 2, 3, 1)."
+    elif array.ndim == len(wanted) and array.shape[1:] == wanted[1:]:
+        mend = f" Its Input fixes the batch: give batches of {wanted[0]}, or make it with shape= in place of batch_shape=."
+    elif array.ndim and None not in wanted[1:] and array.shape[1:] != wanted[1:] and math.prod(array.shape[1:]) == math.prod(wanted[1:]):
+        mend = f" It holds as many numbers as that: x.reshape{(-1, *wanted[1:])} may be meant."
     axes = [i for i, (w, g) in enumerate(zip(wanted, array.shape, strict=False)) if w is not None and w != g] if array.ndim == len(wanted) else []
     where = f" (ndim={len(wanted)} expected, ndim={array.ndim} received)"
     if axes:
