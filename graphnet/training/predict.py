@@ -66,11 +66,7 @@ def _iterates(x: Any, name: str) -> bool:
 def _rows(x: Any, name: str) -> int:
     if type(x) is np.ndarray and x.ndim:
         return x.shape[0]
-    try:
-        counts = [np.shape(leaf)[0] if np.ndim(leaf) else None for leaf in ([x] if type(x) is np.ndarray else map(np.asarray, _parts(x)))]
-    except ValueError as error:
-        raise DataError(f"predict of model {name!r} expects arrays, or lists whose rows have one length; received lists that make no array "
-                        f"({error}). Pad the shorter ones.") from None
+    counts = [np.shape(leaf)[0] if np.ndim(leaf) else None for leaf in ([x] if type(x) is np.ndarray else map(np.asarray, _parts(x)))]
     if None in counts or len(set(counts)) > 1:
         raise DataError(f"predict of model {name!r} expects arrays that agree on their first axis (rows); received {counts}. "
                         "Are these rows of one array? Those of several lengths are padded first.")
