@@ -38,3 +38,7 @@ def standardize_data_format(data_format: str | None) -> str:
 def backend() -> str:
     """The name of the backend that runs models."""
     return "numba"
+
+__all__ = [
+    "backend", "epsilon", "floatx", "image_data_format", "set_epsilon", "set_floatx", "set_image_data_format", "standardize_data_format",
+]

@@ -35,3 +35,8 @@ class UnsupportedError(ValueError, NotImplementedError):
 
 class MaskDroppedWarning(UserWarning):
     """A mask reached a layer that does not take one, and was dropped, as Keras drops it."""
+
+__all__ = [
+    "DTypeError", "DataError", "FileFormatError", "GraphError", "MaskDroppedWarning", "OutOfRangeError", "ShapeError", "SymbolicTensorError",
+    "UnsupportedError",
+]

@@ -64,3 +64,7 @@ def pack_sequence_as(structure: Any, leaves: Any) -> Any:
         return next(remaining)
 
     return rebuild(structure)
+
+__all__ = [
+    "flatten", "iterate", "map_structure", "pack_sequence_as",
+]

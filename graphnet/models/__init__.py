@@ -5,3 +5,7 @@ from graphnet.models.model import Model as Model
 from graphnet.models.sequential import Sequential as Sequential
 from graphnet.saving.reader import load_model as load_model
 from graphnet.saving.reader import model_from_json as model_from_json
+
+__all__ = [
+    "Functional", "Model", "Sequential", "clone_model", "load_model", "model_from_json",
+]

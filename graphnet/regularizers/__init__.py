@@ -173,5 +173,5 @@ def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> An
     return identifiers.deserialize(_KIND, config, custom_objects)
 
 
-__all__ = ["L1", "L2", "L1L2", "OrthogonalRegularizer", "Regularizer", "deserialize", "get", "l1", "l1_l2", "l2",
+__all__ = ["L1", "L1L2", "L2", "OrthogonalRegularizer", "Regularizer", "deserialize", "get", "l1", "l1_l2", "l2",
            "orthogonal_regularizer", "serialize"]

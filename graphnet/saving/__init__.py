@@ -7,3 +7,8 @@ from graphnet.registry import get_registered_object as get_registered_object
 from graphnet.registry import register_keras_serializable as register_keras_serializable
 from graphnet.saving.reader import load_model as load_model
 from graphnet.saving.reader import load_weights as load_weights
+
+__all__ = [
+    "CustomObjectScope", "custom_object_scope", "get_custom_objects", "get_registered_name", "get_registered_object", "load_model",
+    "load_weights", "register_keras_serializable",
+]

@@ -30,3 +30,8 @@ def set_random_seed(seed: int) -> None:
 def clear_session() -> None:
     """Begins automatic names anew: the next Dense is called "dense"."""
     NAMES.reset()
+
+__all__ = [
+    "CustomObjectScope", "clear_session", "custom_object_scope", "get_custom_objects", "get_registered_name", "get_registered_object",
+    "model_to_dot", "plot_model", "register_keras_serializable", "set_random_seed",
+]
