@@ -1,4 +1,7 @@
 """What an experienced user expects of layers and models, each on the smallest graph that shows it."""
+import copy
+import pickle
+
 import numpy as np
 import pytest
 
@@ -204,3 +207,56 @@ def test_steps_cut_the_rows_evenly_as_in_keras():
 def test_predict_takes_batches_of_the_size_that_the_input_fixes():
     x = graphnet.Input(batch_shape=(4, 3))
     assert graphnet.Model(x, layers.Dense(2)(x)).predict(rows(8), verbose=0).shape == (8, 2)
+
+
+class Scaled(layers.Layer):
+    def build(self, shape):
+        self.scale = self.add_weight((shape[-1],), "ones")
+
+    def call(self, x):
+        return x * self.scale
+
+
+class Own(graphnet.Model):
+    def __init__(self):
+        super().__init__()
+        self.parts = {"dense": layers.Dense(2), "scaled": [Scaled()]}
+
+    def call(self, x):
+        return self.parts["scaled"][0](self.parts["dense"](x))
+
+
+class OwnFunctional(graphnet.Model):
+    """A subclass that is given inputs and outputs."""
+
+
+def functional():
+    x = graphnet.Input((3,))
+    return graphnet.Model(x, Scaled()(layers.Dense(2)(x)))
+
+
+def own_functional():
+    x = graphnet.Input((3,))
+    return OwnFunctional(x, layers.BatchNormalization()(x))
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))], ids=["deepcopy", "pickle"])
+@pytest.mark.parametrize("make", [functional, own_functional, lambda: graphnet.Sequential([layers.Dense(2), Scaled()]), Own],
+                         ids=["functional", "own functional", "sequential", "own"])
+def test_copies_compute_the_same_and_share_nothing(make, copied):
+    model = make()
+    model.predict(rows(4), verbose=0)
+    model.set_weights([w + 0.5 for w in model.get_weights()])
+    expected = np.array(model.predict(rows(4), verbose=0))
+    other = copied(model)
+    assert type(other) is type(model) and not {id(w) for w in other.weights} & {id(w) for w in model.weights}
+    np.testing.assert_array_equal(other.predict(rows(4), verbose=0), expected)
+    other.set_weights([0 * w for w in other.get_weights()])
+    np.testing.assert_array_equal(model.predict(rows(4), verbose=0), expected)
+
+
+def test_a_copied_layer_has_no_calls():
+    dense = layers.Dense(2)
+    y = dense(graphnet.Input((3,)))
+    assert dense.output.key == y.key
+    assert copy.deepcopy(dense).calls == [] == pickle.loads(pickle.dumps(dense)).calls

@@ -130,6 +130,13 @@ class Layer(Module):
             state["_untracked_version"] = state.get("_untracked_version", 0) + 1
             edits[0] += 1
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, **self._of_this_object()}
+
+    def _of_this_object(self) -> dict[str, Any]:
+        """What a copy begins anew: calls, and what was compiled."""
+        return {"_untracked_calls": CallList()}
+
     def __getattr__(self, name: str) -> Any:
         if name in _MADE_BY_INIT and "_untracked_calls" not in self.__dict__:
             raise RuntimeError(f"{type(self).__name__}.__init__ does not call super().__init__(); put that call on its first line.")

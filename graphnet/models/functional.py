@@ -14,6 +14,7 @@ from graphnet.layers.core.input_layer import InputLayer
 from graphnet.layers.layer import Layer, _training, edits
 from graphnet.masking import get_mask, set_mask
 from graphnet.models import data
+from graphnet.models.copying import reduced
 from graphnet.models.extraction import extract
 from graphnet.models.model import Model
 from graphnet.models.networkx_graph import to_networkx
@@ -227,6 +228,9 @@ class Functional(Model):
         self._untracked_fast = None
 
     # ---- configuration
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return reduced(self)
 
     def get_config(self) -> dict[str, Any]:
         """The graph of layers as plain data, in Keras's form."""

@@ -62,6 +62,13 @@ class Model(Layer):
         super().__init__(**kwargs)
         self._untracked_executables: dict[Any, Any] = {}
 
+    def _of_this_object(self) -> dict[str, Any]:
+        return {**super()._of_this_object(), "_untracked_executables": {}, "_untracked_seen": (-1, [])}
+
+    def _own_class(self) -> type:
+        """The user's class, which can be found by its name."""
+        return next((kind for kind, mixed in _mixes.items() if mixed is type(self)), type(self))
+
     # ---- parts
 
     @property

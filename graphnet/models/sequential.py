@@ -6,6 +6,7 @@ from graphnet.errors import GraphError
 from graphnet.graph import Tensor
 from graphnet.layers.core.input_layer import Input, InputLayer
 from graphnet.layers.layer import Layer, within
+from graphnet.models.copying import reduced
 from graphnet.models.functional import Functional, _all_arrays
 from graphnet.models.model import Model
 from graphnet.registry import builtin
@@ -184,6 +185,9 @@ class Sequential(Model):
         super().drop_executables()
         if self._functional is not None:
             self._functional.drop_executables()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return reduced(self)
 
     def get_config(self) -> dict[str, Any]:
         from graphnet.models.config import sequential_config
