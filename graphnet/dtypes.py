@@ -12,12 +12,28 @@ _floatx = ["float32"]
 
 
 def floatx() -> str:
-    """The default float type: ``"float32"`` unless `set_floatx` says otherwise."""
+    """The default float type: ``"float32"`` unless `set_floatx` says otherwise.
+
+    Example:
+
+        >>> import graphnet
+        >>> graphnet.config.floatx()
+        'float32'
+    """
     return _floatx[0]
 
 
 def set_floatx(value: str) -> None:
-    """Sets the default float type of new variables and inputs to "float16", "float32" or "float64"."""
+    """Sets the default float type of new variables and inputs to "float16", "float32" or "float64".
+
+    Example:
+
+        >>> import graphnet
+        >>> graphnet.config.set_floatx("float64")
+        >>> graphnet.Variable(lambda shape, dtype: 0, ()).dtype
+        'float64'
+        >>> graphnet.config.set_floatx("float32")
+    """
     if value not in FLOATS:
         raise DTypeError(f"set_floatx expects one of {', '.join(FLOATS)}; received {value!r}.")
     _floatx[0] = value

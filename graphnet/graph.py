@@ -42,6 +42,13 @@ class Tensor:
 
     Attributes: ``shape`` (None for an unknown extent), ``dtype``, ``ndim``, ``name``, ``mask`` (a boolean Tensor or None).
     Operators and `graphnet.ops` build further tensors from it.
+
+    Example:
+
+        >>> import graphnet
+        >>> x = graphnet.Input((3,), name="x")
+        >>> isinstance(x, graphnet.KerasTensor), (x[:, :2] + 1).shape
+        (True, (None, 2))
     """
 
     __slots__ = ("__weakref__", "index", "mask", "name", "node", "spec")

@@ -18,7 +18,17 @@ def members(value: Any, kind: Any) -> Iterator[Any]:
 
 
 class Module:
-    """Base of everything that holds variables: attributes are searched through lists, tuples and dicts."""
+    """Base of everything that holds variables: attributes are searched through lists, tuples and dicts.
+
+    Example:
+
+        >>> import graphnet
+        >>> class Line(graphnet.Module):
+        ...     def __init__(self):
+        ...         self.slope, self.rest = graphnet.Variable(2.0), [graphnet.Variable(1.0, trainable=False)]
+        >>> len(Line().variables), len(Line().trainable_variables)
+        (2, 1)
+    """
 
     def _attributes(self) -> Iterator[Any]:
         """The attributes that are searched, in order."""
@@ -51,10 +61,12 @@ class Module:
 
     @property
     def trainable_variables(self) -> list[Variable]:
+        """Those of `variables` that training changes."""
         return [v for v in self.variables if v.trainable]
 
     @property
     def non_trainable_variables(self) -> list[Variable]:
+        """Those of `variables` that training leaves to the layers."""
         return [v for v in self.variables if not v.trainable]
 
 

@@ -8,7 +8,14 @@ def _is_namedtuple(value: Any) -> bool:
 
 
 def iterate(structure: Any) -> Iterator[Any]:
-    """The leaves, in order."""
+    """The leaves, in order.
+
+    Example:
+
+        >>> import graphnet
+        >>> [2 * leaf for leaf in graphnet.tree.iterate([1, (2, 3)])]
+        [2, 4, 6]
+    """
     if isinstance(structure, dict):
         for key in sorted(structure):
             yield from iterate(structure[key])
@@ -50,7 +57,14 @@ def map_structure(function: Callable[..., Any], structure: Any, *others: Any) ->
 
 
 def pack_sequence_as(structure: Any, leaves: Any) -> Any:
-    """The structure with its leaves replaced, in the order of `flatten`."""
+    """The structure with its leaves replaced, in the order of `flatten`.
+
+    Example:
+
+        >>> import graphnet
+        >>> graphnet.tree.pack_sequence_as({"a": 0, "b": (0, 0)}, [1, 2, 3])
+        {'a': 1, 'b': (2, 3)}
+    """
     remaining = iter(leaves)
 
     def rebuild(part: Any) -> Any:

@@ -36,6 +36,7 @@ class Initializer:
         return cls(**config)
 
     def clone(self) -> "Initializer":
+        """An initializer of the same configuration."""
         return type(self).from_config(self.get_config())
 
 

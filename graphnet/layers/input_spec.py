@@ -13,6 +13,15 @@ class InputSpec:
     """Expected dtype, shape, number of axes (`ndim`, `min_ndim`, `max_ndim`) and extents (`axes`: axis -> extent) of an input.
 
     Source: https://keras.io/api/layers/base_layer/
+
+    Example:
+
+        >>> import graphnet
+        >>> layer = graphnet.layers.Identity()
+        >>> layer.input_spec = graphnet.InputSpec(ndim=2, axes={-1: 2})
+        >>> layer(graphnet.Input((3,)))  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        graphnet.errors.ShapeError: Input 0 of ...: expected axis -1 to have extent 2, received extent 3 ...
     """
 
     def __init__(self, dtype: str | None = None, shape: tuple[Any, ...] | None = None, ndim: int | None = None, max_ndim: int | None = None,

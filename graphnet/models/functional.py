@@ -28,7 +28,16 @@ if TYPE_CHECKING:
 
 @builtin("models", "Model")
 class Functional(Model):
-    """A model whose graph is known: it can be drawn, cut anywhere, and runs as one plan. Made by ``Model(inputs, outputs)``."""
+    """A model whose graph is known: it can be drawn, cut anywhere, and runs as one plan. Made by ``Model(inputs, outputs)``.
+
+    Example:
+
+        >>> import graphnet
+        >>> x = graphnet.Input((3,))
+        >>> model = graphnet.Model(x, graphnet.layers.Dense(2)(x))
+        >>> isinstance(model, graphnet.Functional), model.output_shape
+        (True, (None, 2))
+    """
 
     supports_masking = True
 

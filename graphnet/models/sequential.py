@@ -155,6 +155,7 @@ class Sequential(Model):
         return self._graph_model().graph
 
     def extract(self, *names: str) -> Model:
+        """A model that gives intermediate features by name; as `Functional.extract`."""
         return self._graph_model().extract(*names)
 
     def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:

@@ -78,11 +78,21 @@ def _assign_tensor(self: Variable, value: Tensor) -> Variable:
     return self
 
 
+def _tensor_reshape(self: Any, newshape: Any) -> Any:
+    """`graphnet.ops.reshape` of the tensor."""
+    return reshape(self, newshape)
+
+
+def _tensor_squeeze(self: Any, axis: Any = None) -> Any:
+    """`graphnet.ops.squeeze` of the tensor."""
+    return squeeze(self, axis)
+
+
 _install(Variable, "_assign_tensor", _assign_tensor)
 _install(Tensor, "__array_ufunc__", _tensor_ufunc)
 _install(Variable, "__array_ufunc__", _variable_ufunc)
 _install(Tensor, "__getattr__", _tensor_attribute)
 _install(Tensor, "__setitem__", _tensor_assignment)
-_install(Tensor, "reshape", lambda self, newshape: reshape(self, newshape))
-_install(Tensor, "squeeze", lambda self, axis=None: squeeze(self, axis))
+_install(Tensor, "reshape", _tensor_reshape)
+_install(Tensor, "squeeze", _tensor_squeeze)
 _: Any = None

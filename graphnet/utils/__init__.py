@@ -19,6 +19,15 @@ def set_random_seed(seed: int) -> None:
     """Seeds Python's and numpy's generators and graphnet's own: weights and draws that follow are the same in every run.
 
     Source: https://keras.io/api/utils/python_utils/#setrandomseed-function
+
+    Example:
+
+        >>> import graphnet
+        >>> graphnet.utils.set_random_seed(3)
+        >>> first = graphnet.random.normal((2,))
+        >>> graphnet.utils.set_random_seed(3)
+        >>> bool((graphnet.random.normal((2,)) == first).all())
+        True
     """
     if not isinstance(seed, int) or isinstance(seed, bool) or not 0 <= seed < 2**32:
         raise ValueError(f"set_random_seed expects a whole number from 0 to 2**32 - 1; received {seed!r}.")
@@ -28,7 +37,15 @@ def set_random_seed(seed: int) -> None:
 
 
 def clear_session() -> None:
-    """Begins automatic names anew: the next Dense is called "dense"."""
+    """Begins automatic names anew: the next Dense is called "dense".
+
+    Example:
+
+        >>> import graphnet
+        >>> graphnet.utils.clear_session()
+        >>> [graphnet.layers.Dense(1).name for _ in range(2)]
+        ['dense', 'dense_1']
+    """
     NAMES.reset()
 
 __all__ = [

@@ -12,7 +12,14 @@ from graphnet.tracing import fresh_spec, user_line
 
 @builtin("layers")
 class InputLayer(Layer):
-    """The layer behind an `Input`; it has no weights and gives what the model is called on. Source: https://keras.io/api/layers/core_layers/input/"""
+    """The layer behind an `Input`; it has no weights and gives what the model is called on. Source: https://keras.io/api/layers/core_layers/input/
+
+    Example:
+
+        >>> import graphnet
+        >>> graphnet.layers.InputLayer((4,), batch_size=2).output.shape
+        (2, 4)
+    """
 
     def __init__(self, shape: Sequence[int | None] | None = None, batch_size: int | None = None, dtype: Any = None, sparse: bool | None = None,
                  ragged: bool | None = None, batch_shape: Sequence[int | None] | None = None, input_tensor: Any = None, optional: bool = False,
