@@ -122,3 +122,21 @@ def test_dropped_graphs_are_freed_at_once():
         assert node() is None
     finally:
         gc.enable()
+
+
+def test_a_layer_that_leaves_its_name_out_of_its_configuration_is_rebuilt():
+    class Bare(layers.Layer):
+        def __init__(self, units):
+            super().__init__()
+            self.units = units
+
+        def call(self, inputs):
+            return inputs * self.units
+
+        def get_config(self):
+            return {"units": self.units}
+
+    x = graphnet.Input((4,))
+    model = graphnet.Model(x, Bare(3)(x))
+    again = graphnet.Model.from_config(model.get_config(), custom_objects={"Bare": Bare})
+    assert [layer.name for layer in again.layers] == [layer.name for layer in model.layers]

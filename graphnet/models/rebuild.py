@@ -3,10 +3,11 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from graphnet import tree
+from graphnet import registry, tree
 from graphnet.errors import FileFormatError
 from graphnet.graph import Tensor
 from graphnet.layers.core.input_layer import InputLayer
+from graphnet.layers.layer import Layer
 from graphnet.layers.op_nodes import RecordedCall
 from graphnet.layers.serialization import deserialize, special
 from graphnet.op import symbolic_call
@@ -18,7 +19,7 @@ def sequential_from_config(cls: Any, config: Any, custom_objects: Mapping[str, A
     """A Sequential from its configuration; in old files that is the bare list of layers."""
     listed = config if isinstance(config, list) else config["layers"]
     name = None if isinstance(config, list) else config.get("name")
-    layers = [deserialize(item, custom_objects, name or "sequential") for item in listed]
+    layers = [deserialize(_any_batch(item, listed), custom_objects, name or "sequential") for item in listed]
     model = cls(layers, name=name)
     shape = None if isinstance(config, list) else config.get("build_input_shape")
     if shape and not model.built and layers:
@@ -26,6 +27,14 @@ def sequential_from_config(cls: Any, config: Any, custom_objects: Mapping[str, A
     if not isinstance(config, list) and config.get("trainable") is False:
         model.trainable = False
     return model
+
+
+def _any_batch(item: Mapping[str, Any], listed: list[Any]) -> Mapping[str, Any]:
+    """An InputLayer that takes any number of rows: Keras records the batch that a Sequential was built on, and does not hold to it."""
+    shape = item["config"].get("batch_shape") if item["class_name"] == "InputLayer" else None
+    if not shape or any(other["config"].get("stateful") for other in listed if isinstance(other["config"], Mapping)):
+        return item
+    return {**item, "config": {**item["config"], "batch_shape": [None, *shape[1:]]}}
 
 
 def functional_from_config(cls: Any, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Any:
@@ -85,9 +94,11 @@ class _Rebuild:
         name = item.get("name") or (inner.get("name") if isinstance(inner, Mapping) else None)
         if not isinstance(name, str) or name in self.layers:
             raise FileFormatError(f"Model {self.name!r}: each layer expects a name of its own; the file has {name!r}.")
-        if isinstance(inner, Mapping):
+        if isinstance(inner, Mapping) and registry.find_builtin("layers", str(item.get("class_name"))) is not None:
             item = {**item, "config": {**inner, "name": name}}
         layer = self.layers[name] = deserialize(item, custom_objects, self.name)
+        if isinstance(layer, Layer):
+            layer.name = name  # a class of the user's may leave it out of its configuration
         calls = item.get("inbound_nodes") or []
         self.counts[name] = len(calls)
         if isinstance(layer, InputLayer):
