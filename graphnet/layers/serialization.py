@@ -31,7 +31,15 @@ def sharing() -> Iterator[None]:
 
 
 def serialize(layer: Any) -> dict[str, Any]:
-    """A layer or model as a dict with Keras's keys: module, class_name, config, registered_name."""
+    """A layer or model as a dict with Keras's keys: module, class_name, config, registered_name.
+
+    Example:
+
+        >>> import graphnet
+        >>> made = graphnet.layers.serialize(graphnet.layers.Dense(3))
+        >>> made["module"], made["class_name"], made["config"]["units"]
+        ('keras.layers', 'Dense', 3)
+    """
     kind = type(layer)
     builtin = registry.find_builtin("layers", kind.__name__) is kind
     name = kind.__name__ if builtin or kind.__name__ in ("Functional", "Sequential") else registry.get_registered_name(kind)
@@ -110,6 +118,12 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None, wh
     """The layer, model or op call that a dict of `serialize` (or of a Keras file of any era) describes.
 
     Raises UnsupportedError for a layer that graphnet does not know, naming it and its place, and for a Lambda.
+
+    Example:
+
+        >>> import graphnet
+        >>> graphnet.layers.deserialize({"module": "keras.layers", "class_name": "Flatten", "config": {"name": "flat"}}).name
+        'flat'
     """
     if not isinstance(config, Mapping) or "class_name" not in config:
         raise FileFormatError(f"A layer's configuration is a dict with class_name and config; received {config!r}.")
