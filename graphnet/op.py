@@ -204,7 +204,10 @@ def public(function: Callable[..., Any], class_name: str | None = None) -> Calla
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
         if current() is None and (has_tensor(args) or (kwargs and has_tensor(kwargs.values()))):
-            signature.bind(*args, **kwargs)
+            try:
+                signature.bind(*args, **kwargs)
+            except TypeError as error:
+                raise TypeError(f"{prefix}: {error}. It takes ({', '.join(signature.parameters)}).") from None
             return symbolic_call(FunctionCall(call, prefix), args, kwargs)
         return function(*args, **kwargs)
 

@@ -6,7 +6,7 @@ import pytest
 
 import graphnet
 from graphnet import layers, ops
-from graphnet.errors import DataError, GraphError, ShapeError, SymbolicTensorError
+from graphnet.errors import DataError, DTypeError, GraphError, ShapeError, SymbolicTensorError
 
 Input = graphnet.Input
 
@@ -75,6 +75,16 @@ CASES = [
     (lambda: predict(np.zeros((2, 12), "float32"), shape=(2, 2, 3)), DataError, r"x.reshape\(-1, 2, 2, 3\)"),
     (lambda: predict(np.zeros((2, 3, 2, 2), "float32"), shape=(2, 2, 3)), DataError, r"channels_first"),
     (lambda: dense_model(batch_shape=(4, 3))(np.zeros((5, 3), "float32")), DataError, r"batches of 4"),
+    (lambda: dense_model()(np.zeros((2, 3)), np.zeros((2, 3))), TypeError, r"'one'.*one argument.*brackets: \[a, b\]"),
+    (lambda: dense_model()([Input((3,)), Input((3,))]), DataError, r"'one' expects 1 inputs \['a'\]; received 2"),
+    (lambda: graphnet.Sequential([layers.Dense(2)])([np.zeros((2, 3))] * 2), DataError, r"one array; received a list of 2"),
+    (lambda: graphnet.Model(inputs=Input((3,)), ouputs=1), TypeError, r"inputs and outputs together.*received inputs=, ouputs="),
+    (lambda: layers.Conv2D(2, 3)([Input((8, 8, 3))]), ShapeError, r"one input; received a list of 1"),
+    (lambda: layers.Reshape(6), ValueError, r"a tuple of whole numbers.*received 6"),
+    (lambda: layers.Reshape("ab"), ValueError, r"received 'ab'"),
+    (lambda: ops.matmul(Input((3,))), TypeError, r"matmul: missing.*'x2'. It takes \(x1, x2\)"),
+    (lambda: Input((3,))[:, 0.5], DTypeError, r"received 0.5(?s:.*)made at"),
+    (lambda: Input((3,))[:, np.array([True, False, True])], DTypeError, r"whole numbers"),
     (lambda: layers.Dense(2).output, AttributeError, r"'dense\S*' was not called on symbolic tensors.*Input"),
     (lambda: layers.Dense(2).outputt, AttributeError, r"no attribute 'outputt'"),
 ]
@@ -94,3 +104,8 @@ def test_the_line_inside_a_layer_of_the_users_is_in_the_traceback():
     with pytest.raises(ShapeError, match="in the call of layer 'own") as caught:
         Own()(Input((3,)))
     assert any(entry.name == "call" and str(entry.path).endswith("test_errors.py") for entry in caught.traceback)
+
+
+def test_an_unknown_pass_to_leave_out_is_an_error():
+    with graphnet.settings(disable=frozenset({"fusion"})), pytest.raises(ValueError, match="cse.*fuse.*received fusion"):
+        dense_model()(np.zeros((2, 3), "float32"))

@@ -89,6 +89,9 @@ def check_arguments(call: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any],
         needed = p.default is p.empty and p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
         if needed and p.name not in given and p.name not in ("training", "mask") and not p.name.endswith("_mask"):
             raise TypeError(f"{who} expects the argument {p.name!r}; it was not given. {takes}")
+    if len(args) > 1 and hasattr(given.get("training"), "shape"):
+        raise TypeError(f"{who} expects its inputs as one argument, and training to be True or False; received a second tensor or array. "
+                        "Put several inputs in brackets: [a, b].")
     first = parameters[0] if parameters else None
     if args and (isinstance(args[0], str) or (args[0] is None and first is not None and first.default is first.empty)):
         raise GraphError(f"{who} expects a tensor or an array; received {args[0]!r}.")
@@ -105,6 +108,9 @@ def check_inputs(specs: Any, inputs: Any, who: str) -> None:
             raise ShapeError(f"{who} expects inputs named {names}; received {list(inputs)}.")
         specs, values = [specs[n] for n in names], [inputs[n] for n in names]
     else:
+        if isinstance(specs, InputSpec) and isinstance(inputs, (list, tuple)) and any(hasattr(x, "shape") for x in inputs):
+            raise ShapeError(f"{who} expects one input; received a {type(inputs).__name__} of {len(inputs)}. Pass it without brackets, "
+                             "or join several by Concatenate or Add first.")
         specs, values = tree.flatten(specs), tree.flatten(inputs)
     if len(specs) != len(values):
         raise ShapeError(f"{who} expects {len(specs)} input(s); received {len(values)}.")

@@ -298,7 +298,7 @@ class Layer(Module):
         args = self._cast(args)
         inputs = args[0] if args else None
         who = f"layer {self.name!r} ({type(self).__name__})"
-        if not self.built or inputs is None or type(inputs) is str:
+        if not self.built or inputs is None or type(inputs) is str or len(args) > 1:
             check_arguments(type(self).call, args, {k: v for k, v in kwargs.items() if k != "training"}, who)
         check_inputs(self.input_spec, inputs, who)
         if trace is not None:

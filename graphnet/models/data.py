@@ -25,7 +25,7 @@ def match(inputs: Sequence[Tensor], structure: Any, data: Any, who: str) -> list
         if len(data) == len(inputs) and (len(inputs) > 1 or hasattr(data[0], "shape") or not np.isscalar(data[0])):
             if not (len(inputs) == 1 and not hasattr(data[0], "shape") and isinstance(data[0], (int, float))):
                 return list(data) if len(inputs) > 1 or _is_array_like(data[0], inputs[0]) else [data]
-        if len(inputs) == 1:
+        if len(inputs) == 1 and not (len(data) > 1 and any(type(x) is Tensor for x in data)):
             return [data]
         raise DataError(f"{who} expects {len(inputs)} inputs {names}; received {len(data)}.")
     if len(inputs) != 1:

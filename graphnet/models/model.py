@@ -57,8 +57,9 @@ class Model(Layer):
             self.__class__ = _mixed(type(self), Functional)
             Functional.__init__(self, *args, **kwargs)  # type: ignore[arg-type]
             return
-        if args:
-            raise TypeError(f"{type(self).__name__} expects inputs and outputs together, or neither; received {len(args)} positional argument(s).")
+        if args or not set(_FUNCTIONAL).isdisjoint(kwargs):
+            received = [f"{len(args)} positional argument(s)"] * bool(args) + [f"{name}=" for name in kwargs]
+            raise TypeError(f"{type(self).__name__} expects inputs and outputs together, or neither; received {', '.join(received)}.")
         super().__init__(**kwargs)
         self._untracked_executables: dict[Any, Any] = {}
 

@@ -2,7 +2,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from graphnet.errors import GraphError
+from graphnet.errors import DataError, GraphError
 from graphnet.graph import Tensor
 from graphnet.layers.core.input_layer import Input, InputLayer
 from graphnet.layers.layer import Layer, within
@@ -202,4 +202,6 @@ class Sequential(Model):
 
 def _shape_of(x: Any) -> tuple[Any, ...]:
     import numpy as np
+    if isinstance(x, dict) or (isinstance(x, (list, tuple)) and len(x) > 1 and all(np.ndim(part) > 1 for part in x)):
+        raise DataError(f"A Sequential takes one array; received a {type(x).__name__} of {len(x)}. Use Model(inputs, outputs) for several inputs.")
     return (None, *np.shape(x)[1:])

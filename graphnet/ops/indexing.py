@@ -204,7 +204,10 @@ def get_item(x: Any, key: Any) -> Any:
     if any(k is Ellipsis for k in keys):
         at = next(i for i, k in enumerate(keys) if k is Ellipsis)
         keys[at:at + 1] = [slice(None)] * (x.ndim - sum(k is not None and k is not Ellipsis for k in keys))
-    gathered = [i for i, k in enumerate(keys) if not (k is None or isinstance(k, (int, np.integer, slice, Dim)))]
+    gathered = [i for i, k in enumerate(keys) if isinstance(k, bool) or not (k is None or isinstance(k, (int, np.integer, slice, Dim)))]
+    for i in gathered:
+        if not isinstance(keys[i], Tensor) and np.asarray(keys[i]).dtype.kind not in "iu":
+            raise DTypeError(f"Indexing takes whole numbers, slices, None, `...` and arrays of whole numbers; received {keys[i]!r}.")
     if gathered:
         if len(gathered) > 1 or any(k is None for k in keys):
             raise ShapeError(f"Indexing takes one array of indices; received {key!r}. Use graphnet.ops.take, one axis at a time.")

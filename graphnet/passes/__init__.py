@@ -15,6 +15,9 @@ PASSES: tuple[Callable[[Graph], Graph], ...] = (simplify, fold, cse, fold_normal
 
 def run_passes(graph: Graph, stop_before: str | None = None) -> Graph:
     """The graph after all passes but those that GRAPHNET_DISABLE names; dumped and verified as the settings say."""
+    names = {step.__name__ for step in PASSES}
+    if unknown := settings.disable - names:
+        raise ValueError(f"GRAPHNET_DISABLE expects names of passes, which are {', '.join(sorted(names))}; received {', '.join(sorted(unknown))}.")
     show(graph, 0, "inline")
     for number, step in enumerate(PASSES, 1):
         if step.__name__ == stop_before:

@@ -26,6 +26,9 @@ class Reshape(Layer):
 
     def __init__(self, target_shape: Sequence[int | None], **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        if not isinstance(target_shape, Sequence) or not all(s is None or hasattr(s, "__index__") for s in target_shape):
+            raise ValueError(f"Layer {self.name!r} (Reshape) expects target_shape to be a tuple of whole numbers, as in (6,) or (2, -1); "
+                             f"received {target_shape!r}.")
         self.target_shape = tuple(target_shape)
         if any(s is not None and s < -1 for s in self.target_shape) or self.target_shape.count(-1) + self.target_shape.count(None) > 1:
             raise ValueError(f"Layer {self.name!r} (Reshape) expects target_shape to have extents that are not negative, and at most one -1; received "
