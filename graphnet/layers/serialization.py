@@ -1,7 +1,5 @@
 """Layers and models as plain data, and back; only names in the registry, or given as custom objects, become code."""
-import contextvars
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -12,22 +10,11 @@ from graphnet.graph import Tensor
 from graphnet.layers import legacy_ops
 from graphnet.layers.legacy_config import modern, modern_class
 from graphnet.layers.op_nodes import RecordedCall, is_op
+from graphnet.layers.sharing import number_of, numbering, once
 
 KERAS = ("keras", "tensorflow", "tf_keras", "graphnet")  # modules whose classes are those of graphnet
+EXPORTED = {"GroupedQueryAttention": "GroupQueryAttention"}  # classes that Keras's files call otherwise
 PARTS = ("initializers", "regularizers", "constraints", "activations")
-
-
-_shared: contextvars.ContextVar[dict[Any, Any] | None] = contextvars.ContextVar("graphnet_shared", default=None)
-
-
-@contextmanager
-def sharing() -> Iterator[None]:
-    """Within this context, a layer that stands in several nested models is one object: configurations tell it by `shared_object_id`."""
-    token = _shared.set({})
-    try:
-        yield
-    finally:
-        _shared.reset(token)
 
 
 def serialize(layer: Any) -> dict[str, Any]:
@@ -41,14 +28,19 @@ def serialize(layer: Any) -> dict[str, Any]:
         ('keras.layers', 'Dense', 3)
     """
     kind = type(layer)
-    builtin = registry.find_builtin("layers", kind.__name__) is kind
-    name = kind.__name__ if builtin or kind.__name__ in ("Functional", "Sequential") else registry.get_registered_name(kind)
-    config = {"module": "keras.layers" if builtin else "keras" if kind.__name__ in ("Functional", "Sequential") else None,
-              "class_name": kind.__name__, "config": plain_data(layer.get_config()), "registered_name": None if builtin else name}
-    shapes = getattr(layer, "_untracked_build_shapes", None)
-    if shapes is not None:
-        args, kwargs = shapes
-        config["build_config"] = plain_data({"input_shape": args[0]} if args else kwargs)
+    name = kind.__name__
+    if registry.find_builtin("layers", name) is kind:
+        module, registered, name = "keras.layers", None, EXPORTED.get(name, name)
+    elif registry.find_builtin("models", name) is kind:
+        module, registered = ("keras.src.models.functional", name) if name == "Functional" else ("keras", None)
+    else:
+        module, registered = None, registry.get_registered_name(kind)
+    with numbering(layer):
+        config = {"module": module, "class_name": name, "config": plain_data(layer.get_config()), "registered_name": registered, **number_of(layer)}
+    if getattr(layer, "_untracked_build_shapes", None) is not None:
+        args, named = layer._untracked_build_shapes
+        shapes = [*args, *named.values()]
+        config["build_config"] = plain_data({"input_shape": shapes[0]} if len(shapes) == 1 else {"shapes_dict": named})
     return config
 
 
@@ -147,17 +139,7 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None, wh
     if name == "Lambda":
         raise UnsupportedError(f"Layer {place!r} is a Lambda: its function is stored as Python bytecode, which graphnet never runs. Write it as a Layer "
                                "subclass with call(self, inputs), or with graphnet.ops, register it and rebuild the model; weights load by name.")
-    return _once(config, lambda: _make(kind, name, inner, custom_objects, place))
-
-
-def _once(config: Mapping[str, Any], make: Callable[[], Any]) -> Any:
-    """The object of this configuration's `shared_object_id`, made the first time."""
-    shared, number = _shared.get(), config.get("shared_object_id")
-    if shared is None or number is None:
-        return make()
-    if number not in shared:
-        shared[number] = make()
-    return shared[number]
+    return once(config, lambda: _make(kind, name, inner, custom_objects, place))
 
 
 def _make(kind: Any, name: str, inner: dict[str, Any], custom_objects: Mapping[str, Any] | None, place: str) -> Any:

@@ -6,6 +6,7 @@ from graphnet.graph import Node, Tensor
 from graphnet.layers.core.input_layer import InputLayer
 from graphnet.layers.op_nodes import op_config, split
 from graphnet.layers.serialization import plain_data, serialize
+from graphnet.layers.sharing import numbering
 from graphnet.op import FunctionCall
 from graphnet.tracing import restore
 
@@ -22,6 +23,11 @@ def call_numbers(model: Any) -> dict[Node, int]:
 
 def functional_config(model: Any) -> dict[str, Any]:
     """The graph of layers: each with its configuration and its calls, whose operands are [layer, call, output]."""
+    with numbering(model):
+        return _functional_config(model)
+
+
+def _functional_config(model: Any) -> dict[str, Any]:
     writer = _Writer(model)
     layers = writer.stand_ins()
     for op in model._operations:
@@ -93,5 +99,7 @@ class _Writer:
 
 def sequential_config(model: Any) -> dict[str, Any]:
     """The layers in order, an InputLayer first where the shape is known."""
-    return {"name": model.name, "trainable": model.trainable, "layers": [serialize(layer) for layer in model._chain],
+    with numbering(model):
+        layers = [serialize(layer) for layer in model._chain]
+    return {"name": model.name, "trainable": model.trainable, "layers": layers,
             "build_input_shape": list(model.inputs[0].shape) if model._functional is not None else None}

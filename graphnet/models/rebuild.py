@@ -10,6 +10,7 @@ from graphnet.layers.core.input_layer import InputLayer
 from graphnet.layers.layer import Layer
 from graphnet.layers.op_nodes import RecordedCall
 from graphnet.layers.serialization import deserialize, special
+from graphnet.layers.sharing import sharing
 from graphnet.op import symbolic_call
 
 CONSTANT = "_CONSTANT_VALUE"  # in place of a layer's name: the operand is that number
@@ -19,7 +20,8 @@ def sequential_from_config(cls: Any, config: Any, custom_objects: Mapping[str, A
     """A Sequential from its configuration; in old files that is the bare list of layers."""
     listed = config if isinstance(config, list) else config["layers"]
     name = None if isinstance(config, list) else config.get("name")
-    layers = [deserialize(_any_batch(item, listed), custom_objects, name or "sequential") for item in listed]
+    with sharing():
+        layers = [deserialize(_any_batch(item, listed), custom_objects, name or "sequential") for item in listed]
     model = cls(layers, name=name)
     shape = None if isinstance(config, list) else config.get("build_input_shape")
     if shape and not model.built and layers:
@@ -40,8 +42,9 @@ def _any_batch(item: Mapping[str, Any], listed: list[Any]) -> Mapping[str, Any]:
 def functional_from_config(cls: Any, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None = None) -> Any:
     """A functional model from its configuration: layers are made, then called as soon as their operands are there."""
     rebuild = _Rebuild(config.get("name") or "model")
-    for item in config["layers"]:
-        rebuild.add_layer(item, custom_objects)
+    with sharing():
+        for item in config["layers"]:
+            rebuild.add_layer(item, custom_objects)
     rebuild.number_calls([*references(config["input_layers"]), *references(config["output_layers"])])
     rebuild.run_calls()
     inputs, outputs = (rebuild.ends(config[key]) for key in ("input_layers", "output_layers"))

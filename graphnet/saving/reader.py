@@ -10,7 +10,8 @@ from typing import Any
 import h5py
 
 from graphnet.errors import FileFormatError, UnsupportedError
-from graphnet.layers.serialization import deserialize, sharing
+from graphnet.layers.serialization import deserialize
+from graphnet.layers.sharing import sharing
 from graphnet.saving import legacy_h5, weights_h5
 from graphnet.saving.assignment import Assignments
 
