@@ -166,7 +166,7 @@ class Variable:
     def assign(self, value: Any) -> "Variable":
         """Copies the value in; shape and kind of number must fit. A tensor, in a layer's call, is the value once the model has run."""
         if type(value) is Tensor:
-            return self._assign_tensor(value)
+            return self._assign_tensor(value)  # type: ignore[attr-defined]  # set in ops.operators, above this room
         array = value.value if isinstance(value, Variable) else dtypes.as_array(value)
         if array.shape != self.value.shape:
             raise ShapeError(f"Variable {self.path!r} expects a value of shape {self.value.shape}; received shape {array.shape}.")

@@ -52,7 +52,7 @@ def register_keras_serializable(package: str = "Custom", name: str | None = None
     return register
 
 
-def get_registered_name(thing: Any) -> str:
+def get_registered_name(obj: Any) -> str:
     """The name under which files know it: ``package>name``, or its own name.
 
     Example:
@@ -61,7 +61,7 @@ def get_registered_name(thing: Any) -> str:
         >>> graphnet.saving.get_registered_name(graphnet.layers.Dense)
         'Dense'
     """
-    return _names.get(thing, thing.__name__)
+    return _names.get(obj, obj.__name__)
 
 
 def get_registered_object(name: str, custom_objects: Mapping[str, Any] | None = None, module_objects: Mapping[str, Any] | None = None) -> Any:

@@ -38,8 +38,8 @@ def flatten(structure: Any) -> list[Any]:
     return list(iterate(structure))
 
 
-def map_structure(function: Callable[..., Any], structure: Any, *others: Any) -> Any:
-    """The same structure, with function(leaf, leaves of the others...) in each place.
+def map_structure(func: Callable[..., Any], structure: Any, *others: Any) -> Any:
+    """The same structure, with func(leaf, leaves of the others...) in each place.
 
     Example:
 
@@ -48,15 +48,15 @@ def map_structure(function: Callable[..., Any], structure: Any, *others: Any) ->
         {'a': (2, 4)}
     """
     if isinstance(structure, dict):
-        return type(structure)((k, map_structure(function, v, *(o[k] for o in others))) for k, v in structure.items())
+        return type(structure)((k, map_structure(func, v, *(o[k] for o in others))) for k, v in structure.items())
     if _is_namedtuple(structure):
-        return type(structure)(*(map_structure(function, *parts) for parts in zip(structure, *others, strict=True)))
+        return type(structure)(*(map_structure(func, *parts) for parts in zip(structure, *others, strict=True)))
     if isinstance(structure, (list, tuple)):
-        return type(structure)(map_structure(function, *parts) for parts in zip(structure, *others, strict=True))
-    return function(structure, *others)
+        return type(structure)(map_structure(func, *parts) for parts in zip(structure, *others, strict=True))
+    return func(structure, *others)
 
 
-def pack_sequence_as(structure: Any, leaves: Any) -> Any:
+def pack_sequence_as(structure: Any, flat_sequence: Any) -> Any:
     """The structure with its leaves replaced, in the order of `flatten`.
 
     Example:
@@ -65,7 +65,7 @@ def pack_sequence_as(structure: Any, leaves: Any) -> Any:
         >>> graphnet.tree.pack_sequence_as({"a": 0, "b": (0, 0)}, [1, 2, 3])
         {'a': 1, 'b': (2, 3)}
     """
-    remaining = iter(leaves)
+    remaining = iter(flat_sequence)
 
     def rebuild(part: Any) -> Any:
         if isinstance(part, dict):

@@ -50,21 +50,19 @@ def flattened(model: Any) -> dict[str, Any]:
     """The outputs of every call by its path, those inside nested models too: each nested call is replayed on the outer tensors once."""
     out: dict[str, Any] = {}
     names = call_names(model._nodes)
-    values: dict[Any, Tensor] = {t.key: t for t in model.inputs}
     for node in model._nodes:
-        for path, result in _visit(node, names[node], values):
+        for path, result in _visit(node, names[node]):
             out[path] = result
     return out
 
 
-def _visit(node: Node, path: str, values: dict[Any, Tensor]) -> Iterator[tuple[str, Any]]:
+def _visit(node: Node, path: str) -> Iterator[tuple[str, Any]]:
     """Outer model: its own tensors as they are, and lazily those within nested models."""
     result = outputs_of(node)
     yield path, result
     inner = getattr(node.op, "_functional", None) or node.op
     if getattr(inner, "_nodes", None) is not None:
-        for name, nested in inner_tensors(inner, node, path):
-            yield name, nested
+        yield from inner_tensors(inner, node, path)
 
 
 def inner_tensors(inner: Any, node: Node, path: str) -> Iterator[tuple[str, Any]]:

@@ -46,7 +46,8 @@ def _rows(model: Any, expand: bool, depth: int) -> Any:
     for op in listed:
         weights = getattr(op, "weights", [])
         built = getattr(op, "built", True)
-        yield Row(op.name, op.class_name if not hasattr(op, "built") else type(op).__name__, shapes.get(op, "?"), sum(v.size for v in weights) if built else None,
+        kind = type(op).__name__ if hasattr(op, "built") else op.class_name
+        yield Row(op.name, kind, shapes.get(op, "?"), sum(v.size for v in weights) if built else None,
                   connected.get(op, ()), op.trainable if weights else None, depth)
         if expand and getattr(op, "layers", None):
             yield from _rows(op, expand, depth + 1)

@@ -80,7 +80,8 @@ def plot_model(model: Any, to_file: Any = "model.png", show_shapes: bool = False
     path = path if path.suffix else path.with_suffix(".png")
     if not path.parent.is_dir():
         raise FileNotFoundError(f"plot_model: there is no folder {str(path.parent)!r} to write {path.name!r} into.")
-    dot = model_to_dot(model, show_shapes, show_dtype, show_layer_names, rankdir, expand_nested, dpi, False, show_layer_activations, show_trainable, splines, **kwargs)
+    dot = model_to_dot(model, show_shapes, show_dtype, show_layer_names, rankdir, expand_nested, dpi, False, show_layer_activations,
+                       show_trainable, splines, **kwargs)
     data = render(dot, path.suffix)
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     beside.write_bytes(data)

@@ -27,7 +27,8 @@ def render(dot: graphviz.Digraph, kind: str) -> bytes:
     found = programs()
     program = found["dot"] or (found["graphviz-pure"] if kind in PURE else None)
     if program is None:
-        missing = "Graphviz (https://graphviz.org/download), so that `dot` is on the PATH" if kind not in PURE else "graphviz-pure (pip install graphviz-pure) or Graphviz"
+        missing = ("graphviz-pure (pip install graphviz-pure) or Graphviz" if kind in PURE
+                   else "Graphviz (https://graphviz.org/download), so that `dot` is on the PATH")
         raise RuntimeError(f"To write {kind}, install {missing}. png and svg need nothing more than graphviz-pure; dot source needs nothing.")
     done = subprocess.run([program, f"-T{kind}"], input=dot.source.encode("utf-8"), capture_output=True, check=False)
     if done.returncode or not done.stdout:

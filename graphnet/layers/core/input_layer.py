@@ -57,7 +57,8 @@ def _checked(shape: Any) -> tuple[int | None, ...]:
 
 
 def Input(shape: Sequence[int | None] | None = None, batch_size: int | None = None, dtype: Any = None, sparse: bool | None = None,
-          batch_shape: Sequence[int | None] | None = None, name: str | None = None, tensor: Any = None, optional: bool = False) -> Tensor:
+          ragged: bool | None = None, batch_shape: Sequence[int | None] | None = None, name: str | None = None, tensor: Any = None,
+          optional: bool = False) -> Tensor:
     """The symbolic tensor at which a functional model begins.
 
     Arguments: ``shape`` without the batch axis (None for extents that vary), ``batch_size``, ``dtype`` ("float32"), ``batch_shape`` (with the batch
@@ -71,5 +72,6 @@ def Input(shape: Sequence[int | None] | None = None, batch_size: int | None = No
     """
     if tensor is not None:
         raise UnsupportedError("Input(tensor=...) wraps another framework's tensor, which graphnet cannot. Give shape and dtype.")
-    layer = InputLayer(shape=shape, batch_size=batch_size, dtype=dtype, sparse=sparse, batch_shape=batch_shape, name=name, optional=optional)
+    layer = InputLayer(shape=shape, batch_size=batch_size, dtype=dtype, sparse=sparse, ragged=ragged, batch_shape=batch_shape, name=name,
+                       optional=optional)
     return Tensor(layer._node)
