@@ -13,7 +13,7 @@ from graphnet.ops.shape import reshape, squeeze
 from graphnet.tracing import current
 
 _BINARY = {
-    "add": e.add, "sub": e.subtract, "mul": e.multiply, "truediv": e.divide, "floordiv": e.floor_divide, "mod": e.mod,
+    "add": e.add, "sub": e.subtract, "mul": e.multiply, "truediv": e.true_divide, "floordiv": e.floor_divide, "mod": e.mod,
     "pow": e.power, "matmul": matmul, "and": e.logical_and, "or": e.logical_or, "xor": e.logical_xor,
 }
 _COMPARE = {"eq": e.equal, "ne": e.not_equal, "lt": e.less, "le": e.less_equal, "gt": e.greater, "ge": e.greater_equal}
