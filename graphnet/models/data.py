@@ -12,6 +12,10 @@ from graphnet.graph import Spec, Tensor
 
 def match(inputs: Sequence[Tensor], structure: Any, data: Any, who: str) -> list[Any]:
     """The data in the order of the inputs: an array, a list by position or a dict by name."""
+    if isinstance(structure, (list, tuple)) and any(isinstance(part, (list, tuple, Mapping)) for part in structure):
+        leaves = _by_structure(structure, data)
+        if leaves is not None:
+            return leaves
     names = [t.name for t in inputs]
     if isinstance(data, Mapping):
         keys = sorted(structure) if isinstance(structure, Mapping) else names
@@ -31,6 +35,19 @@ def match(inputs: Sequence[Tensor], structure: Any, data: Any, who: str) -> list
     if len(inputs) != 1:
         raise DataError(f"{who} expects {len(inputs)} inputs {names}; received one array. Pass a list in that order, or a dict by name.")
     return [data]
+
+
+def _by_structure(structure: Any, data: Any) -> list[Any] | None:
+    """The data of inputs in nested lists and dicts, in the inputs' order; None where its structure is another."""
+    if isinstance(structure, Mapping):
+        pairs = [(structure[k], data[k]) for k in sorted(structure)] if isinstance(data, Mapping) and set(structure) <= set(data) else None
+    elif isinstance(structure, (list, tuple)):
+        same = isinstance(data, (list, tuple)) and len(data) == len(structure)
+        pairs = list(zip(structure, data, strict=True)) if same else None
+    else:
+        return [data]
+    found = None if pairs is None else [_by_structure(part, value) for part, value in pairs]
+    return None if found is None or any(part is None for part in found) else [leaf for part in found for leaf in part or ()]
 
 
 def _is_array_like(value: Any, tensor: Tensor) -> bool:
