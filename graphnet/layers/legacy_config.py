@@ -6,14 +6,16 @@ from typing import Any
 
 from graphnet.errors import UnsupportedError
 
-CLASSES = {"Convolution1D": "Conv1D", "Convolution2D": "Conv2D", "Convolution3D": "Conv3D", "Deconvolution2D": "Conv2DTranspose", "AtrousConvolution2D": "Conv2D",
-           "AtrousConvolution1D": "Conv1D", "SeparableConvolution2D": "SeparableConv2D", "CuDNNLSTM": "LSTM", "CuDNNGRU": "GRU", "Container": "Functional",
-           "Network": "Functional", "BatchNormalizationV1": "BatchNormalization", "BatchNormalizationV2": "BatchNormalization",
+CLASSES = {"Convolution1D": "Conv1D", "Convolution2D": "Conv2D", "Convolution3D": "Conv3D", "Deconvolution2D": "Conv2DTranspose",
+           "AtrousConvolution2D": "Conv2D", "AtrousConvolution1D": "Conv1D", "SeparableConvolution2D": "SeparableConv2D", "CuDNNLSTM": "LSTM",
+           "CuDNNGRU": "GRU", "Container": "Functional", "Network": "Functional", "BatchNormalizationV1": "BatchNormalization",
+           "BatchNormalizationV2": "BatchNormalization",
            "SyncBatchNormalization": "BatchNormalization"}
 ARGUMENTS = {  # old name -> today's, where the class does not take the old one
-    "batch_input_shape": "batch_shape", "output_dim": "units", "nb_filter": "filters", "subsample": "strides", "subsample_length": "strides", "stride": "strides",
-    "border_mode": "padding", "filter_length": "kernel_size", "pool_length": "pool_size", "length": "size", "atrous_rate": "dilation_rate", "p": "rate",
-    "sigma": "stddev", "bias": "use_bias", "init": "kernel_initializer", "inner_init": "recurrent_initializer", "inner_activation": "recurrent_activation",
+    "batch_input_shape": "batch_shape", "output_dim": "units", "nb_filter": "filters", "subsample": "strides", "subsample_length": "strides",
+    "stride": "strides", "border_mode": "padding", "filter_length": "kernel_size", "pool_length": "pool_size", "length": "size",
+    "atrous_rate": "dilation_rate", "p": "rate", "sigma": "stddev", "bias": "use_bias", "init": "kernel_initializer",
+    "inner_init": "recurrent_initializer", "inner_activation": "recurrent_activation",
     "W_regularizer": "kernel_regularizer", "U_regularizer": "recurrent_regularizer", "b_regularizer": "bias_regularizer", "W_constraint": "kernel_constraint",
     "U_constraint": "recurrent_constraint", "b_constraint": "bias_constraint", "dropout_W": "dropout", "dropout_U": "recurrent_dropout",
     "gamma_init": "gamma_initializer", "beta_init": "beta_initializer", "dim_ordering": "data_format", "input_dtype": "dtype",
@@ -61,7 +63,8 @@ def modern(name: str, kind: type, config: Mapping[str, Any], place: str) -> dict
     for key in [k for k in out if k not in known]:
         value = out.pop(key)
         if value and key not in SILENT:
-            raise UnsupportedError(f"Layer {place!r} ({kind.__name__}) was saved with {key}={value!r}, which graphnet does not know. Rebuild the model without it.")
+            raise UnsupportedError(f"Layer {place!r} ({kind.__name__}) was saved with {key}={value!r}, which graphnet does not "
+                                   "know. Rebuild the model without it.")
     return out
 
 

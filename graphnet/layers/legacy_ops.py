@@ -38,18 +38,20 @@ IGNORED = ("name", "message", "validate_shape")
 
 # an op of TensorFlow's graph -> class of our op, and what its operands behind the first are; "*" takes all as one list
 NODES = {name: rule.split() for name, rule in {
-    **{f"{name}": f"{ours} x2" for name, ours in {"Add": "Add", "AddV2": "Add", "Sub": "Subtract", "Mul": "Multiply", "RealDiv": "TrueDivide", "Div": "TrueDivide",
-       "FloorDiv": "FloorDivide", "FloorMod": "Mod", "Pow": "Power", "Maximum": "Maximum", "Minimum": "Minimum", "Equal": "Equal", "NotEqual": "NotEqual",
-       "Greater": "Greater", "GreaterEqual": "GreaterEqual", "Less": "Less", "LessEqual": "LessEqual", "LogicalAnd": "LogicalAnd", "LogicalOr": "LogicalOr",
+    **{f"{name}": f"{ours} x2" for name, ours in {"Add": "Add", "AddV2": "Add", "Sub": "Subtract", "Mul": "Multiply", "RealDiv": "TrueDivide",
+       "Div": "TrueDivide", "FloorDiv": "FloorDivide", "FloorMod": "Mod", "Pow": "Power", "Maximum": "Maximum", "Minimum": "Minimum", "Equal": "Equal",
+       "NotEqual": "NotEqual", "Greater": "Greater", "GreaterEqual": "GreaterEqual", "Less": "Less", "LessEqual": "LessEqual",
+       "LogicalAnd": "LogicalAnd", "LogicalOr": "LogicalOr",
        "MatMul": "Matmul", "BatchMatMul": "Matmul", "BatchMatMulV2": "Matmul"}.items()},
-    **{name: name for name in ("Exp", "Log", "Log1p", "Sqrt", "Rsqrt", "Square", "Sign", "Sin", "Cos", "Tanh", "Sigmoid", "Softplus", "Relu", "Relu6", "Elu", "Selu",
-       "Softmax", "LogSoftmax", "LogicalNot", "Floor", "Ceil", "Round", "Erf", "ZerosLike", "OnesLike", "Reciprocal", "StopGradient")},
+    **{name: name for name in ("Exp", "Log", "Log1p", "Sqrt", "Rsqrt", "Square", "Sign", "Sin", "Cos", "Tanh", "Sigmoid", "Softplus", "Relu", "Relu6", "Elu",
+       "Selu", "Softmax", "LogSoftmax", "LogicalNot", "Floor", "Ceil", "Round", "Erf", "ZerosLike", "OnesLike", "Reciprocal", "StopGradient")},
     "Abs": "Absolute", "Neg": "Negative", "Identity": "StopGradient", "ConcatV2": "Concatenate * axis", "Pack": "Stack *", "Reshape": "Reshape newshape",
     "Transpose": "Transpose axes", "ExpandDims": "ExpandDims axis", "Squeeze": "Squeeze", "Mean": "Mean axis", "Sum": "Sum axis", "Max": "Max axis",
     "Min": "Min axis", "Prod": "Prod axis", "All": "All axis", "Any": "Any axis", "Cast": "Cast", "Tile": "Tile repeats", "Pad": "Pad pad_width",
     "SelectV2": "Where x1 x2", "ArgMax": "Argmax axis", "StridedSlice": "GetItem start stop step", "GatherV2": "Take indices axis",
 }.items()}
-TYPES: dict[str, str] = {"DT_FLOAT": "float32", "DT_DOUBLE": "float64", "DT_HALF": "float16", "DT_INT32": "int32", "DT_INT64": "int64", "DT_BOOL": "bool", "DT_UINT8": "uint8"}
+TYPES: dict[str, str] = {"DT_FLOAT": "float32", "DT_DOUBLE": "float64", "DT_HALF": "float16", "DT_INT32": "int32", "DT_INT64": "int64",
+                         "DT_BOOL": "bool", "DT_UINT8": "uint8"}
 # attributes of such a node that matter: to our argument, and how the value is read
 ATTRIBUTES: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "keep_dims": ("keepdims", lambda a: bool(a.get("b", False))),
@@ -70,8 +72,8 @@ class FunctionNode(RecordedCall):
         given = {k: v for k, v in kwargs.items() if v is not None and v is not False and k not in IGNORED}
         odd = [k for k in given if k not in self.names]
         if odd:
-            raise UnsupportedError(f"Node {self.name!r} calls a TensorFlow function with {', '.join(f'{k}={given[k]!r}' for k in odd)}, which graphnet does not "
-                                   "know there. Rebuild the model with graphnet.ops.")
+            raise UnsupportedError(f"Node {self.name!r} calls a TensorFlow function with {', '.join(f'{k}={given[k]!r}' for k in odd)}, which graphnet "
+                                   "does not know there. Rebuild the model with graphnet.ops.")
         named = {self.names[k]: v for k, v in given.items()}
         if self.class_name == "GetItem":
             named["key"] = tuple([_slice(part) for part in named["key"]]) if isinstance(named["key"], (list, tuple)) else _slice(named["key"])
@@ -112,7 +114,8 @@ class GraphNode(RecordedCall):
 
     def _key(self, start: Sequence[int], stop: Sequence[int], step: Sequence[int]) -> tuple[Any, ...]:
         """A strided slice's masks: bit i of each says what position i is."""
-        begin, end, ellipsis, new, shrink = (int(self.attributes.get(f"{k}_mask", {}).get("i", 0)) for k in ("begin", "end", "ellipsis", "new_axis", "shrink_axis"))
+        begin, end, ellipsis, new, shrink = (int(self.attributes.get(f"{k}_mask", {}).get("i", 0))
+                                            for k in ("begin", "end", "ellipsis", "new_axis", "shrink_axis"))
         parts: list[Any] = []
         for i, (a, b, c) in enumerate(zip(start, stop, step, strict=True)):
             bit = 1 << i

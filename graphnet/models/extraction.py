@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from graphnet import tree
-from graphnet.graph import Node, Tensor
+from graphnet.graph import Node
 from graphnet.models.networkx_graph import call_names
 from graphnet.op import outputs_of
 

@@ -40,8 +40,9 @@ def collect(root: h5py.Group, model: Any, found: Assignments, by_name: bool = Fa
     elif {name for name, _ in named} == {layer.name for layer in layers}:
         named = [(layer.name, saved[layer.name]) for layer in layers]  # Keras 2 listed the layers of a graph in another order
     elif len(named) != len(layers):
-        raise FileFormatError(f"the file has weights for {len(named)} layers ({', '.join(n for n, _ in named[:6])}{', ...' if len(named) > 6 else ''}), the model has "
-                              f"{len(layers)} layers with weights. Nothing was changed; load_weights(..., by_name=True) takes those whose names agree.")
+        raise FileFormatError(f"the file has weights for {len(named)} layers ({', '.join(n for n, _ in named[:6])}{', ...' if len(named) > 6 else ''}), "
+                              f"the model has {len(layers)} layers with weights. Nothing was changed; load_weights(..., by_name=True) takes those "
+                              "whose names agree.")
     for layer, (name, arrays) in zip(layers, named, strict=True):
         variables, arrays = matched(layer, arrays)
         found.add(variables, arrays, f"layer {layer.name!r} from {name!r}")
