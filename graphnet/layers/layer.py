@@ -19,7 +19,7 @@ from graphnet.op import NAMES, outputs_of, symbolic_call
 from graphnet.ops.elementwise import cast
 from graphnet.ops.shape import shape as shape_of
 from graphnet.ops.shape import shown
-from graphnet.tracing import current, has_tensor, restore
+from graphnet.tracing import current, fresh_spec, has_tensor, placeholder, restore
 
 _training: contextvars.ContextVar[bool | None] = contextvars.ContextVar("graphnet_training", default=None)
 _path: contextvars.ContextVar[tuple[str, ...]] = contextvars.ContextVar("graphnet_path", default=())
@@ -261,13 +261,15 @@ class Layer(Module):
 
     def compute_output_shape(self, *args: Any, **kwargs: Any) -> Any:
         """The output's shape for an input's shape, found by a trace."""
-        from graphnet.layers.core.input_layer import Input
         shapes = args[0] if args else next(iter(kwargs.values()))
-        nested = isinstance(shapes, (list, dict)) or (isinstance(shapes, tuple) and shapes and isinstance(shapes[0], (tuple, list)))
-        inputs = tree.map_structure(lambda s: s, shapes) if not nested else shapes
-        make = {True: lambda s: {k: Input(batch_shape=v) for k, v in s.items()} if isinstance(s, dict) else [Input(batch_shape=v) for v in s],
-                False: lambda s: Input(batch_shape=tuple(s))}[nested]
-        return tree.map_structure(lambda t: t.shape, self.symbolic_call(make(inputs)))
+
+        def stand_in(shape: Any) -> Any:
+            if isinstance(shape, dict):
+                return {name: stand_in(inner) for name, inner in shape.items()}
+            if shape and isinstance(shape[0], (list, tuple)):
+                return [stand_in(inner) for inner in shape]
+            return placeholder(fresh_spec(tuple(shape), self.dtype, "input"))
+        return tree.map_structure(lambda t: t.shape, self.symbolic_call(stand_in(shapes)))
 
     def symbolic_call(self, *args: Any, **kwargs: Any) -> Any:
         """The call on symbolic tensors, without a note of it on the layer."""
