@@ -117,7 +117,7 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None, wh
         >>> graphnet.layers.deserialize({"module": "keras.layers", "class_name": "Flatten", "config": {"name": "flat"}}).name
         'flat'
     """
-    if not isinstance(config, Mapping) or "class_name" not in config:
+    if not isinstance(config, Mapping) or not isinstance(config.get("class_name"), str):
         raise FileFormatError(f"A layer's configuration is a dict with class_name and config; received {config!r}.")
     name, module = config["class_name"], str(config.get("module") or "")
     if isinstance(config.get("config"), list):  # a Sequential before Keras 2.2.3

@@ -217,6 +217,8 @@ class _Rebuild:
                 return self.tensor(value)
             if isinstance(value, Mapping):
                 return {k: operand(v) for k, v in value.items()}
+            if not isinstance(value, (list, tuple)):
+                raise FileFormatError(f"Model {self.name!r}: a call's operands are lists of [layer, call, output]; the file has {value!r}.")
             return [operand(v) for v in value]
         first = operand(recorded)
         if isinstance(first, list) and len(first) == 1:

@@ -14,15 +14,15 @@ from graphnet.tracing import user_line
 class Assignments:
     """Pairs of a variable and an array of the file. What does not fit is an error, or left out with one warning where `skip` is asked for."""
 
-    def __init__(self, source: str, skip: bool = False) -> None:
-        self.source, self.skip = source, skip
+    def __init__(self, source: str, skip: bool = False, mend: str = "") -> None:
+        self.source, self.skip, self.mend = source, skip, mend
         self.pairs: dict[Variable, tuple[Any, str]] = {}
         self.skipped: list[str] = []
 
     def problem(self, text: str) -> None:
         """Something that does not fit: raises FileFormatError, or notes what is left out."""
         if not self.skip:
-            raise FileFormatError(f"{self.source}: {text} Nothing was changed. Build the model as it was saved, or pass skip_mismatch=True.")
+            raise FileFormatError(f"{self.source}: {text} Nothing was changed. {self.mend}")
         self.skipped.append(text)
 
     def add(self, variables: Sequence[Variable], arrays: Sequence[Any], place: str) -> None:

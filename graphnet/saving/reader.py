@@ -27,14 +27,14 @@ def load_model(filepath: Any, custom_objects: Mapping[str, Any] | None = None, c
     Source: https://keras.io/api/models/model_saving_apis/model_saving_and_loading/
     """
     path = _existing(filepath)
-    config, training, file = _read_archive(path) if zipfile.is_zipfile(path) else _read_hdf5(path)
+    config, training, file = _read_archive(path) if _is_archive(path) else _read_hdf5(path)
     with file:
         with _configuration(str(path)), sharing():
             model = deserialize(config, custom_objects)
             if not hasattr(model, "predict"):
                 raise FileFormatError(f"it holds a {type(model).__name__}, not a model")
             _build(model, config)
-        _apply(file, model, str(path))
+        _apply(file, model, str(path), "The file contradicts its own configuration: it was changed, or an object of custom_objects is not the one saved.")
     model.compile_config = training if compile else None
     return model
 
@@ -68,9 +68,9 @@ def load_weights(model: Any, filepath: Any, by_name: bool = False, skip_mismatch
     path = _existing(filepath)
     if not model.built:
         raise ValueError(f"Model {model.name!r} has no weights yet: call it on data, or build(input_shape), before load_weights.")
-    file = _read_archive(path)[2] if zipfile.is_zipfile(path) else _open(path)
+    file = _read_archive(path)[2] if _is_archive(path) else _open(path)
     with file:
-        _apply(file, model, str(path), by_name, skip_mismatch)
+        _apply(file, model, str(path), "Build the model as it was saved, or pass skip_mismatch=True.", by_name, skip_mismatch)
 
 
 def _existing(filepath: Any) -> pathlib.Path:
@@ -81,6 +81,12 @@ def _existing(filepath: Any) -> pathlib.Path:
     if path.is_dir():
         raise FileFormatError(f"{str(path)!r} is a folder. A model file ends in .keras, .h5 or .hdf5; folders of TensorFlow's SavedModel are not read.")
     return path
+
+
+def _is_archive(path: pathlib.Path) -> bool:
+    """Whether it is a zip file, or the beginning of one."""
+    with path.open("rb") as file:
+        return file.read(4) == b"PK\x03\x04" or zipfile.is_zipfile(path)
 
 
 def _read_archive(path: pathlib.Path) -> tuple[Any, Any, h5py.File]:
@@ -157,8 +163,8 @@ def _build(model: Any, config: Mapping[str, Any]) -> None:
         model.build_from_config({"input_shape": shape if isinstance(shape, dict) or isinstance(shape[0], (list, tuple)) else tuple(shape)})
 
 
-def _apply(file: h5py.File, model: Any, source: str, by_name: bool = False, skip_mismatch: bool = False) -> None:
-    found = Assignments(source, skip_mismatch)
+def _apply(file: h5py.File, model: Any, source: str, mend: str, by_name: bool = False, skip_mismatch: bool = False) -> None:
+    found = Assignments(source, skip_mismatch, mend)
     try:
         if legacy_h5.is_legacy_file(file):
             legacy_h5.collect(file, model, found, by_name)
