@@ -24,11 +24,17 @@ OPERANDS = frozenset("x x1 x2 y key condition condlist choicelist default indice
                      "sorted_sequence segment_ids rtol atol operands arrays".split())
 
 
-def is_op(name: str, module: str, config: Mapping[str, Any]) -> bool:
-    """Whether a configuration is that of an op; old files do not say its module, and ops share names (Add) with layers, which have more in them."""
-    if module:
-        return (".ops." in module or ".activations." in module or module == "keras.ops") and name in CLASS_NAMES
-    return name in CLASS_NAMES and "trainable" not in config and (registry.find_builtin("layers", name) is None or "dtype" not in config)
+def is_op(name: str, module: str) -> bool:
+    """Whether a configuration is that of an op, by its module."""
+    return (".ops." in module or ".activations." in module or module == "keras.ops") and name in CLASS_NAMES
+
+
+def is_op_without_module(item: Mapping[str, Any]) -> bool:
+    """The same in Keras 3's HDF5 files, which do not say the module: an op's calls are dicts, and a layer of the same name (Add) has more in it."""
+    name, config, calls = item.get("class_name"), item["config"], item.get("inbound_nodes")
+    modern = isinstance(calls, list) and bool(calls) and isinstance(calls[0], Mapping) and "args" in calls[0]
+    known = registry.find_builtin("layers", str(name)) is not None
+    return modern and not item.get("module") and name in CLASS_NAMES and "trainable" not in config and not (known and "dtype" in config)
 
 
 class RecordedCall(FunctionCall):

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from graphnet import registry
+from graphnet import identifiers, registry
 from graphnet.errors import FileFormatError, UnsupportedError
 from graphnet.graph import Tensor
 from graphnet.layers import legacy_ops
@@ -124,7 +124,7 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None, wh
         return registry.find_builtin("models", "Sequential").from_config(config["config"], custom_objects)
     inner = dict(config.get("config") or {})
     place = f"{where}/{inner.get('name', name)}" if where else str(inner.get("name", name))
-    if is_op(name, module, inner):
+    if is_op(name, module):
         return RecordedCall(name, {k: special(v) for k, v in inner.items()})
     if name in legacy_ops.CLASSES:
         return legacy_ops.from_config(inner, place)
@@ -156,6 +156,53 @@ def _policy(value: Any) -> Any:
     if isinstance(value, Mapping) and value.get("class_name") in ("DTypePolicy", "Policy", "FloatDTypePolicy"):
         value = value["config"]["name"]
     return "float32" if isinstance(value, str) and value.startswith("mixed_") else value
+
+
+def serialize_keras_object(obj: Any) -> Any:
+    """A layer, model, initializer, regularizer, constraint or function as plain data: for a layer's ``get_config`` that holds such objects.
+
+    Lists, tuples and dicts of them are taken too. Source: https://keras.io/api/models/model_saving_apis/serialization_utils/
+
+    Example:
+
+        >>> import graphnet
+        >>> config = graphnet.saving.serialize_keras_object(graphnet.layers.Dense(3))
+        >>> graphnet.saving.deserialize_keras_object(config).units
+        3
+    """
+    return plain_data(obj)
+
+
+def deserialize_keras_object(config: Any, custom_objects: Mapping[str, Any] | None = None, safe_mode: bool = True) -> Any:
+    """The object that `serialize_keras_object` described; other plain data as it is. Nothing is executed, whatever ``safe_mode`` says.
+
+    Raises UnsupportedError for an object that is neither graphnet's nor registered.
+    Source: https://keras.io/api/models/model_saving_apis/serialization_utils/
+
+    Example:
+
+        >>> import graphnet
+        >>> graphnet.saving.deserialize_keras_object(graphnet.saving.serialize_keras_object(graphnet.initializers.Constant(2.0))).value
+        2.0
+    """
+    if isinstance(config, (list, tuple)):
+        return [deserialize_keras_object(v, custom_objects) for v in config]
+    if not isinstance(config, Mapping):
+        return config
+    name = config.get("class_name")
+    if name is None:
+        return {k: deserialize_keras_object(v, custom_objects) for k, v in config.items()}
+    if str(name).startswith("__") or name == "DTypePolicy":
+        return special(config)
+    if name == "function":
+        return identifiers.deserialize("activations", dict(config), custom_objects)
+    room = str(config.get("module") or "").removeprefix("keras.").split(".")[0]
+    if room in PARTS:
+        return identifiers.deserialize(room, dict(config), custom_objects)
+    custom = registry.get_registered_object(config.get("registered_name") or name, custom_objects)
+    if custom is not None and not hasattr(custom, "call"):
+        return custom.from_config(config.get("config") or {})
+    return deserialize(config, custom_objects)
 
 
 def _unknown(name: str, place: str, module: str) -> str:

@@ -8,7 +8,7 @@ from graphnet.errors import FileFormatError
 from graphnet.graph import Tensor
 from graphnet.layers.core.input_layer import InputLayer
 from graphnet.layers.layer import Layer
-from graphnet.layers.op_nodes import RecordedCall
+from graphnet.layers.op_nodes import RecordedCall, is_op_without_module
 from graphnet.layers.serialization import deserialize, special
 from graphnet.layers.sharing import sharing
 from graphnet.op import symbolic_call
@@ -99,6 +99,8 @@ class _Rebuild:
             raise FileFormatError(f"Model {self.name!r}: each layer expects a name of its own; the file has {name!r}.")
         if isinstance(inner, Mapping) and registry.find_builtin("layers", str(item.get("class_name"))) is not None:
             item = {**item, "config": {**inner, "name": name}}
+        if isinstance(inner, Mapping) and is_op_without_module(item):
+            item = {**item, "module": "keras.ops"}
         layer = self.layers[name] = deserialize(item, custom_objects, self.name)
         if isinstance(layer, Layer):
             layer.name = name  # a class of the user's may leave it out of its configuration

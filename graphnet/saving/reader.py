@@ -169,15 +169,15 @@ def _apply(file: h5py.File, model: Any, source: str, mend: str, by_name: bool = 
         if legacy_h5.is_legacy_file(file):
             legacy_h5.collect(file, model, found, by_name)
         elif by_name:
-            raise ValueError(f"{source}: by_name=True is for legacy .h5 files; Keras 3's files are matched by the model's structure.")
+            raise FileFormatError("by_name=True is for legacy .h5 files; Keras 3's files are matched by the model's structure.")
         elif weights_h5.is_weights_file(file):
             weights_h5.collect(file, model, found)
         elif model.weights:
             raise FileFormatError(f"holds neither Keras 3's weights nor older ones; its groups are {list(file)[:5]}.")
         found.apply()
-    except (KeyError, OSError, RuntimeError, TypeError, UnicodeDecodeError) as error:
-        raise FileFormatError(f"{source}: the file is damaged or incomplete ({error}). Nothing was changed.") from error
     except FileFormatError as error:
         if str(error).startswith(source):
             raise
         raise FileFormatError(f"{source}: {error}") from None
+    except (KeyError, OSError, RuntimeError, TypeError, ValueError) as error:
+        raise FileFormatError(f"{source}: the file is damaged or incomplete ({error}). Nothing was changed.") from error
