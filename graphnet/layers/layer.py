@@ -359,7 +359,10 @@ class Layer(Module):
         if len(wants) > 1 or (wants and wants[0] != "input_shape" and wants[0] in named):
             self.build(**{n: shapes(named[n]) for n in wants if named.get(n) is not None})
         else:
-            self.build(shapes(args[0] if args else next(iter(given.values()), None)))
+            first = shapes(args[0] if args else next(iter(given.values()), None))
+            self.build(first)
+            if self._untracked_build_shapes is None and first is not None:
+                self._untracked_build_shapes = ((first,), {})
         self.built = True
 
     def _find_masks(self, takes: Signature, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -487,6 +490,8 @@ def _remember_build(build: Any) -> Any:
         with within(self.name):  # a layer that builds the layers inside it does not call them: its name is still part of the path
             self._untracked_path = "/".join(_path.get())
             build(self, *args, **kwargs)
+        if not self.trainable:
+            self.trainable = False  # also for what was made just now
         self.built = True
         self._untracked_build_shapes = (args, kwargs)
     return run

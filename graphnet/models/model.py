@@ -9,7 +9,6 @@ from graphnet import tree
 from graphnet.compiler import Executable, plain
 from graphnet.errors import GraphError
 from graphnet.graph import Tensor
-from graphnet.layers.core.input_layer import Input
 from graphnet.layers.layer import Layer, _path, edits
 from graphnet.layers.serialization import serialize
 from graphnet.models import data
@@ -108,7 +107,7 @@ class Model(Layer):
         several = isinstance(input_shape, (list, dict)) and not all(s is None or isinstance(s, int) for s in input_shape)
         shapes = input_shape if several else [input_shape]
         named = shapes.items() if isinstance(shapes, dict) else enumerate(shapes)
-        inputs = {key: Input(batch_shape=tuple(shape)) for key, shape in named}
+        inputs = {key: placeholder(fresh_spec(tuple(shape), self.dtype, "input")) for key, shape in named}
         self.built = True
         token = _path.set(_path.get()[:-1])  # the call adds this model's name itself
         try:

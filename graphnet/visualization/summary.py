@@ -36,8 +36,8 @@ def readable(nbytes: float) -> str:
     raise AssertionError("unreachable")
 
 
-def summary_text(name: str, rows: Sequence[Row], totals: Totals, line_length: int | None = None, connections: bool = False,
-                 show_trainable: bool = False, positions: Sequence[float] | None = None) -> str:
+def summary_text(name: str, rows: Sequence[Row], totals: Totals, line_length: int, connections: bool = False, show_trainable: bool = False,
+                 positions: Sequence[float] | None = None) -> str:
     """The whole text: a title, the table, the totals."""
     header, align = ["Layer (type)", "Output Shape", "Param #"], "llr"
     weights, least = [45.0, 34.0, 21.0], [16, 12, 8]
@@ -59,7 +59,7 @@ def summary_text(name: str, rows: Sequence[Row], totals: Totals, line_length: in
         if show_trainable:
             line.append("-" if row.trainable is None else "Y" if row.trainable else "N")
         cells.append(line)
-    table = render(header, cells, shares(line_length or (98 if connections else 79), weights, least), align)
+    table = render(header, cells, shares(line_length, weights, least), align)
     lines = [f'Model: "{name}"', table]
     for label, count, nbytes in zip(("Total", "Trainable", "Non-trainable"), totals.params, totals.nbytes, strict=True):
         lines.append(f" {label} params: {count:,} ({readable(nbytes)})")

@@ -6,13 +6,11 @@ Cell = str
 
 
 def wrapped(cell: Cell, width: int) -> list[str]:
-    """The lines of a cell in a column of that width; words longer than the column are broken, the indent is kept."""
+    """The lines of a cell in a column of that width; words longer than the column are broken, the first line keeps its indent."""
     lines: list[str] = []
     for part in cell.split("\n"):
-        lines += textwrap.wrap(part, max(width, 1), drop_whitespace=True, break_on_hyphens=False) or [""]
-        if part.startswith("   ") and lines:
-            first = len(lines) - len(textwrap.wrap(part, max(width, 1)) or [""])
-            lines[first] = part[:len(part) - len(part.lstrip())] + lines[first].lstrip() if len(part) <= width else lines[first]
+        text = part.lstrip()
+        lines += textwrap.wrap(text, max(width, 1), initial_indent=part[:len(part) - len(text)], break_on_hyphens=False) or [""]
     return lines
 
 
