@@ -43,7 +43,8 @@ def agrees(ours, keras):
 
 NAMES = ["autoencoder", "autoencoder_nested", "bidirectional_gru", "conv1d_net", "encoder", "ensemble", "mnist_mlp", "shared_embedding", "ticket_triage",
          "toy_resnet"]
-REAL = ["chars2vec_eng_50.keras", "chars2vec_eng_50_pair.keras", "fer2013_mini_XCEPTION.102-0.66.hdf5", "mtcnn_pnet.keras", "mtcnn_rnet.keras", "ner_lstm.keras"]
+REAL = ["chars2vec_eng_50.keras", "chars2vec_eng_50_pair.keras", "fer2013_mini_XCEPTION.102-0.66.hdf5", "mtcnn_pnet.keras", "mtcnn_rnet.keras",
+        "ner_lstm.keras"]
 
 
 @pytest.mark.parametrize("name", [f"keras_reference/{n}.keras" for n in NAMES] + [f"real/{n}" for n in REAL])
