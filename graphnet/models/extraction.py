@@ -1,12 +1,15 @@
 """extract: a model of intermediate features, named by layer, glob, path into nested models, or call of a shared layer."""
+import difflib
 import fnmatch
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from graphnet import tree
-from graphnet.graph import Node
+from graphnet.graph import Node, Tensor, reach
+from graphnet.layers.layer import Layer
 from graphnet.models.networkx_graph import call_names
-from graphnet.op import outputs_of
+from graphnet.op import outputs_of, symbolic_call
+from graphnet.tracing import restore
 
 
 def extract(model: Any, names: Sequence[str]) -> Any:
@@ -14,76 +17,88 @@ def extract(model: Any, names: Sequence[str]) -> Any:
     from graphnet.models.functional import Functional
     if not names:
         raise ValueError(f"extract expects names of layers of model {model.name!r}; received none.")
-    flat = flattened(model)
+    listed: dict[str, tuple[Scope, Node]] = {}
+    for name, scope, node in Scope(model).calls():
+        if name not in listed or scope.parent is None:  # a model of features may hold a call of a nested model twice: taken out, and inside of it
+            listed[name] = scope, node
     found = []
     for pattern in names:
         if not isinstance(pattern, str):
             raise TypeError(f"extract expects names, as in model.extract('block3_pool'); received {pattern!r}.")
-        hits = [name for name in flat if fits(name, pattern)]
+        hits = [call for name, call in listed.items() if fits(name, pattern)]
         if not hits:
-            raise ValueError(unknown(model, pattern, list(flat)))
-        found += [t for name in hits for t in tree.flatten(flat[name])]
-    structure = found[0] if len(found) == 1 else found
-    needed = model._inputs_structure
-    return Functional(needed, structure, name=f"{model.name}_features")
+            raise ValueError(unknown(model, pattern, list(listed)))
+        found += [t for scope, node in hits for t in tree.flatten(scope.result(node)) if t is not None]
+    return Functional(model._inputs_structure, found[0] if len(found) == 1 else found, name=f"{model.name}_features")
 
 
 def fits(name: str, pattern: str) -> bool:
-    """Whether a call's path fits a pattern: equal, by glob, or by glob without the number of the call."""
-    if "/" not in pattern and "/" in name:
-        return False
-    if name == pattern or (any(c in pattern for c in "*?[") and name.count("/") == pattern.count("/") and fnmatch.fnmatchcase(name, pattern)):
+    """Whether a call's path fits a pattern: equal, with ":0" for the first call, or as a glob of as many parts."""
+    if name == pattern or (pattern.endswith(":0") and name == pattern[:-2]):
         return True
-    if pattern.endswith(":0"):
-        return name == pattern[:-2]
-    return False
+    return name.count("/") == pattern.count("/") and any(c in pattern for c in "*?[") and fnmatch.fnmatchcase(name, pattern)
 
 
 def unknown(model: Any, pattern: str, names: list[str]) -> str:
-    import difflib
+    """What to say of a pattern that nothing fits."""
     near = difflib.get_close_matches(pattern, names, 3, 0.5)
-    return (f"extract: nothing in model {model.name!r} is called {pattern!r}. " + (f"Did you mean {' or '.join(near)}? " if near else "")
-            + f"There are: {', '.join(names[:12])}{', ...' if len(names) > 12 else ''}. Globs (conv*), paths (encoder/conv2d) and calls (name:1) fit too.")
+    meant = f"Did you mean {' or '.join(near)}? " if near else ""
+    listed = f"{', '.join(names[:12])}{', ...' if len(names) > 12 else ''}"
+    return (f"extract: nothing in model {model.name!r} is called {pattern!r}. {meant}There are: {listed}. "
+            "Globs (conv*), paths (encoder/conv2d) and calls (name:1) fit too.")
 
 
-def flattened(model: Any) -> dict[str, Any]:
-    """The outputs of every call by its path, those inside nested models too: each nested call is replayed on the outer tensors once."""
-    out: dict[str, Any] = {}
-    names = call_names(model._nodes)
-    for node in model._nodes:
-        for path, result in _visit(node, names[node]):
-            out[path] = result
-    return out
+class Scope:
+    """The calls of a model; those of a nested one become tensors of the outer one when they are asked for, with what they need and no more."""
 
+    def __init__(self, model: Any, path: str = "", parent: "Scope | None" = None, call: Node | None = None) -> None:
+        self.model = getattr(model, "_functional", None) or model
+        self.path, self.parent, self.call = path, parent, call
+        self.values: dict[Any, Any] = {}
+        self.extents: dict[Any, Any] = {}
+        self.results: dict[Node, Any] = {}
 
-def _visit(node: Node, path: str) -> Iterator[tuple[str, Any]]:
-    """Outer model: its own tensors as they are, and lazily those within nested models."""
-    result = outputs_of(node)
-    yield path, result
-    inner = getattr(node.op, "_functional", None) or node.op
-    if getattr(inner, "_nodes", None) is not None:
-        yield from inner_tensors(inner, node, path)
+    def calls(self) -> Iterator[tuple[str, "Scope", Node]]:
+        """All calls by path, those inside of nested models behind the models' own."""
+        for node, name in call_names(self.model._nodes).items():
+            path = f"{self.path}/{name}" if self.path else name
+            yield path, self, node
+            inner = getattr(node.op, "_functional", None) or node.op
+            if getattr(inner, "_nodes", None) is not None:
+                yield from Scope(inner, path, self, node).calls()
 
+    def result(self, node: Node) -> Any:
+        """A call's outputs, as tensors of the outermost model."""
+        if self.parent is None:
+            return outputs_of(node)
+        self._begin()
+        if (node, 0) in self.values and node not in self.results:
+            return self.values[node, 0]  # an input of the nested model
+        given = {t.key for t in self.model.inputs}
+        for needed in reach([Tensor(node)], given):
+            if needed not in self.results:
+                self.model._replay(needed, self.values, self.extents, self._run)
+        return self.results[node]
 
-def inner_tensors(inner: Any, node: Node, path: str) -> Iterator[tuple[str, Any]]:
-    """The tensors of a nested model as tensors of the outer one: its calls made again on the outer inputs, sharing all layers."""
-    from graphnet.tracing import restore
-    args, _ = restore(node.arguments, node.inputs)
-    given = inner._match(args[0])
-    values: dict[Any, Any] = {t.key: v for t, v in zip(inner._input_tensors, given, strict=True)}
-    names = call_names(inner._nodes)
-    for call in inner._nodes:
-        if (call, 0) in values:
-            yield f"{path}/{names[call]}", values[call, 0]
-            continue
-        call_args, call_kwargs = restore(call.arguments, [values[t.key] for t in call.inputs])
-        operation = call.op
-        result = operation.symbolic_call(*call_args, **call_kwargs) if hasattr(operation, "symbolic_call") else operation(*call_args, **call_kwargs)
-        for i, t in enumerate(tree.flatten(result)):
-            values[call, i] = t
-        for offset, i in enumerate(call.structure[1]):
-            values[call, len(tree.flatten(result)) + offset] = tree.flatten(result)[i].mask
-        yield f"{path}/{names[call]}", result
-        deeper = getattr(operation, "_functional", None) or operation
-        if getattr(deeper, "_nodes", None) is not None:
-            yield from inner_tensors(deeper, tree.flatten(result)[0].node, f"{path}/{names[call]}")
+    def _begin(self) -> None:
+        """Takes the operands of the nested model's call, once."""
+        if self.values or self.parent is None or self.call is None:
+            return
+        args, kwargs = restore(self.call.arguments, [self.parent.tensor(t) for t in self.call.inputs])
+        self.values, self.extents = self.model._start(args[0] if args else kwargs.pop("inputs"), kwargs.get("mask"))
+
+    def tensor(self, tensor: Tensor) -> Any:
+        """A tensor of this model as one of the outermost."""
+        if self.parent is None:
+            return tensor
+        self.result(tensor.node)
+        return self.values[tensor.key]
+
+    def _run(self, node: Node, *args: Any, **kwargs: Any) -> Any:
+        """The call on the outer tensors: its node says from which nested model it comes, and the layer takes no note of it."""
+        operation = node.op
+        result = operation.symbolic_call(*args, **kwargs) if isinstance(operation, Layer) else symbolic_call(operation, args, kwargs)
+        made = next(t for t in tree.flatten(result) if type(t) is Tensor).node
+        made.scope, made.name = self.path, f"{self.path}/{node.name}"
+        self.results[node] = result
+        return result

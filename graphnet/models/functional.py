@@ -1,6 +1,6 @@
 """Functional: a model made of a graph of layer calls between inputs and outputs."""
 import functools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -62,9 +62,10 @@ class Functional(Model):
             raise GraphError(f"Model {self.name!r} expects each input once; received {names}.")
 
     def _check_names_unique(self) -> None:
-        seen: dict[str, Any] = {}
+        seen: dict[Any, Any] = {}
+        scopes = {node.op: node.scope for node in self._nodes}  # of calls that an extracted model takes from nested ones
         for op in self._operations:
-            if seen.setdefault(op.name, op) is not op:
+            if seen.setdefault((scopes.get(op), op.name), op) is not op:
                 raise GraphError(f"Model {self.name!r} expects its layers to have different names; two are called {op.name!r}. Rename one: name='...'.")
 
     def _attributes(self) -> Any:
@@ -149,16 +150,7 @@ class Functional(Model):
 
     def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
         """Replays the graph of calls on other values."""
-        values: dict[Any, Any] = {}
-        given = self._match(inputs)
-        extents: dict[Any, Any] = {}  # what the unknown extents of the model's inputs are called in these values
-        for tensor, value in zip(self._input_tensors, given, strict=True):
-            extents.update(renamed(tensor.spec.shape, value.spec.shape if isinstance(value, Tensor) else np.shape(value)))
-        masks = tree.flatten(mask) if mask is not None else [None] * len(given)
-        for tensor, value, m in zip(self._input_tensors, given, masks, strict=True):
-            if m is not None:
-                set_mask(value, m)
-            values[tensor.key] = value
+        values, extents = self._start(inputs, mask)
         for node in self._nodes:
             if (node, 0) not in values:
                 self._replay(node, values, extents)
@@ -167,6 +159,20 @@ class Functional(Model):
             results = results[0]  # as in Keras: a list of one output is given as that output
         return tree.map_structure(lambda t: values[t.key], results)
 
+    def _start(self, inputs: Any, mask: Any = None) -> tuple[dict[Any, Any], dict[Any, Any]]:
+        """The values at which a replay begins, and what the unknown extents of the model's inputs are called in them."""
+        values: dict[Any, Any] = {}
+        given = self._match(inputs)
+        extents: dict[Any, Any] = {}
+        for tensor, value in zip(self._input_tensors, given, strict=True):
+            extents.update(renamed(tensor.spec.shape, value.spec.shape if isinstance(value, Tensor) else np.shape(value)))
+        masks = tree.flatten(mask) if mask is not None else [None] * len(given)
+        for tensor, value, m in zip(self._input_tensors, given, masks, strict=True):
+            if m is not None:
+                set_mask(value, m)
+            values[tensor.key] = value
+        return values, extents
+
     def compute_mask(self, inputs: Any, previous_mask: Any) -> Any:
         """None: the outputs carry the masks that the layers inside gave them."""
         return None
@@ -174,12 +180,13 @@ class Functional(Model):
     def _match(self, inputs: Any) -> list[Any]:
         return data.match(self._input_tensors, self._inputs_structure, inputs, f"model {self.name!r}")
 
-    def _replay(self, node: Node, values: dict[Any, Any], extents: dict[Any, Any]) -> None:
+    def _replay(self, node: Node, values: dict[Any, Any], extents: dict[Any, Any], run: Callable[..., Any] | None = None) -> None:
         args, kwargs = restore(node.arguments, [values[t.key] for t in node.inputs], extents)
         if len(args) == 1 and not kwargs and len(node.inputs) == 1 and getattr(node.op, "takes_mask", False):
             mask = _mask_when_built(node.inputs[0], values)  # Keras fixes it when the model is built, for calls on one tensor and nothing else
             kwargs = {} if mask is None else {"mask": mask}
-        results = [r for r in tree.flatten(node.op(*args, **kwargs)) if r is not None]
+        result = node.op(*args, **kwargs) if run is None else run(node, *args, **kwargs)
+        results = [r for r in tree.flatten(result) if r is not None]
         for i, result in enumerate(results):
             values[node, i] = result
         for offset, i in enumerate(node.structure[1]):

@@ -11,26 +11,31 @@ if TYPE_CHECKING:
     import networkx as nx
 
 
-def call_names(nodes: list[Node]) -> dict[Node, str]:
-    """A name for each call of one model: the layer's, with ":1", ":2" behind for further calls in this model."""
+def numbered_calls(nodes: list[Node]) -> dict[Node, tuple[str, int]]:
+    """Of each call of one model: its layer's name, under the nested model that an extracted call comes from, and its number among the layer's calls."""
     counts: dict[Any, int] = {}
-    names = {}
+    calls = {}
     for node in nodes:
         number = counts.get(node.op, 0)
         counts[node.op] = number + 1
-        names[node] = f"{node.op.name}:{number}" if number else node.op.name
-    return names
+        calls[node] = f"{node.scope}/{node.op.name}" if node.scope else node.op.name, number
+    return calls
+
+
+def call_names(nodes: list[Node]) -> dict[Node, str]:
+    """A name for each call of one model: the layer's, with ":1", ":2" behind for further calls in this model."""
+    return {node: f"{name}:{number}" if number else name for node, (name, number) in numbered_calls(nodes).items()}
 
 
 def to_networkx(model: Any) -> "nx.MultiDiGraph":
     """The frozen graph behind `Model.graph`; its docstring says what stands on it."""
     import networkx as nx  # here, because importing it takes long and only this needs it
-    names = call_names(model._nodes)
+    names, calls = call_names(model._nodes), numbered_calls(model._nodes)
     given = {t.key for t in model.inputs}
     graph = nx.MultiDiGraph(name=model.name, inputs=tuple((names[t.node], t.index) for t in model.inputs if t.node in names),
                             outputs=tuple((names[t.node], t.index) for t in model.outputs))
     for node in model._nodes:
-        graph.add_node(names[node], **_attributes(node, names[node]))
+        graph.add_node(names[node], **_attributes(node, *calls[node]))
     for node in model._nodes:
         if any((node, i) in given for i in range(len(node.specs))):
             continue
@@ -51,7 +56,7 @@ def _inner_inputs(node: Node) -> dict[int, int]:
     return {position: i for i, position in enumerate(model._match(given))} if len(model.inputs) > 1 else {}
 
 
-def _attributes(node: Node, name: str) -> dict[str, Any]:
+def _attributes(node: Node, name: str, number: int) -> dict[str, Any]:
     op = node.op
     count = len(node.specs) - len(node.structure[1])
     layer = isinstance(op, Layer)
@@ -59,9 +64,9 @@ def _attributes(node: Node, name: str) -> dict[str, Any]:
     activation = getattr(op, "activation", None)
     return {
         "kind": "input" if isinstance(op, InputLayer) else "model" if nested else "layer" if layer else "op",
-        "layer": op.name,
+        "layer": name,
         "class_name": type(op).__name__ if layer else op.class_name,
-        "call": int(name.rsplit(":", 1)[1]) if ":" in name and name != op.name else 0,
+        "call": number,
         "input_shapes": tuple(shown(t.spec.shape) for t in node.inputs),
         "output_shapes": tuple(shown(s.shape) for s in node.specs[:count]),
         "output_dtypes": tuple(s.dtype for s in node.specs[:count]),

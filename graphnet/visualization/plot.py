@@ -104,7 +104,8 @@ class Drawing:
             if not self.expanded(data):
                 break
             prefix, graph = f"{prefix}{data['layer']}/", data["graph"]
-            call, index = graph.graph["outputs" if side == "out" else "inputs"][index]
+            ends = graph.graph["outputs" if side == "out" else "inputs"]
+            call, index = ends[min(index, len(ends) - 1)]  # a mask that a model is called with is no input of its own
         if side == "out" and len(data["output_shapes"]) > 1:
             labels.append(f"output {index}")
         box = self.box(f"{prefix}{data['layer']}")
