@@ -1,4 +1,7 @@
-"""The command line: ``python -m graphnet warm`` compiles all kernels beforehand, ``python -m graphnet cache`` shows where they are kept."""
+"""The command line.
+
+``python -m graphnet warm`` compiles all kernels beforehand, ``python -m graphnet cache`` shows where they are kept.
+"""
 import argparse
 import sys
 import time
@@ -46,8 +49,11 @@ def warm(jobs: int) -> int:
         print(f"python -m graphnet warm: {error}", file=sys.stderr)
         return 1
     failed = f", {counts['failed']} failed" if counts["failed"] else ""
-    print(f"{counts['compiled']} compiled, {counts['loaded']} loaded{failed} of {total} kernels in {time.perf_counter() - start:.1f} s; "
-          f"kept in {folder} ({kept()[1] / 2**20:.1f} MB)")
+    print(
+        f"{counts['compiled']} compiled, {counts['loaded']} loaded{failed} of {total} kernels in "
+        f"{time.perf_counter() - start:.1f} s; "
+        f"kept in {folder} ({kept()[1] / 2**20:.1f} MB)"
+    )
     return 1 if counts["failed"] else 0
 
 
@@ -66,11 +72,22 @@ def _positive(text: str) -> int:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command; gives the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m graphnet", description="Compiled kernels of graphnet: make them beforehand, see where they are kept. "
-                                     "GRAPHNET_CACHE_DIR names another folder for them.")
+    parser = argparse.ArgumentParser(
+        prog="python -m graphnet",
+        description="Compiled kernels of graphnet: make them beforehand, see where they are kept. "
+        "GRAPHNET_CACHE_DIR names another folder for them.",
+    )
     commands = parser.add_subparsers(dest="command", required=True, metavar="{warm,cache}")
-    warming = commands.add_parser("warm", help="compile all kernels now, so that no model waits for them", description=warm.__doc__)
-    warming.add_argument("--jobs", type=_positive, default=min(executor.processors(), 4), metavar="N", help="processes that compile (default: %(default)s)")
+    warming = commands.add_parser(
+        "warm", help="compile all kernels now, so that no model waits for them", description=warm.__doc__
+    )
+    warming.add_argument(
+        "--jobs",
+        type=_positive,
+        default=min(executor.processors(), 4),
+        metavar="N",
+        help="processes that compile (default: %(default)s)",
+    )
     commands.add_parser("cache", help="show the folder of compiled kernels and its size", description=show_cache.__doc__)
     chosen = parser.parse_args(arguments)
     return warm(chosen.jobs) if chosen.command == "warm" else show_cache()

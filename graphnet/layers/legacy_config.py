@@ -1,4 +1,7 @@
-"""Configurations of Keras 1 and 2 under today's names: classes, arguments, and what no longer exists left out where it says nothing."""
+"""Configurations of Keras 1 and 2 under today's names.
+
+Classes, arguments, and what no longer exists left out where it says nothing.
+"""
 import functools
 import inspect
 from collections.abc import Mapping
@@ -6,23 +9,81 @@ from typing import Any
 
 from graphnet.errors import UnsupportedError
 
-CLASSES = {"Convolution1D": "Conv1D", "Convolution2D": "Conv2D", "Convolution3D": "Conv3D", "Deconvolution2D": "Conv2DTranspose",
-           "AtrousConvolution2D": "Conv2D", "AtrousConvolution1D": "Conv1D", "SeparableConvolution2D": "SeparableConv2D", "CuDNNLSTM": "LSTM",
-           "CuDNNGRU": "GRU", "Container": "Functional", "Network": "Functional", "BatchNormalizationV1": "BatchNormalization",
-           "BatchNormalizationV2": "BatchNormalization",
-           "SyncBatchNormalization": "BatchNormalization"}
-ARGUMENTS = {  # old name -> today's, where the class does not take the old one
-    "batch_input_shape": "batch_shape", "output_dim": "units", "nb_filter": "filters", "subsample": "strides", "subsample_length": "strides",
-    "stride": "strides", "border_mode": "padding", "filter_length": "kernel_size", "pool_length": "pool_size", "length": "size",
-    "atrous_rate": "dilation_rate", "p": "rate", "sigma": "stddev", "bias": "use_bias", "init": "kernel_initializer",
-    "inner_init": "recurrent_initializer", "inner_activation": "recurrent_activation",
-    "W_regularizer": "kernel_regularizer", "U_regularizer": "recurrent_regularizer", "b_regularizer": "bias_regularizer", "W_constraint": "kernel_constraint",
-    "U_constraint": "recurrent_constraint", "b_constraint": "bias_constraint", "dropout_W": "dropout", "dropout_U": "recurrent_dropout",
-    "gamma_init": "gamma_initializer", "beta_init": "beta_initializer", "dim_ordering": "data_format", "input_dtype": "dtype",
+CLASSES = {
+    "Convolution1D": "Conv1D",
+    "Convolution2D": "Conv2D",
+    "Convolution3D": "Conv3D",
+    "Deconvolution2D": "Conv2DTranspose",
+    "AtrousConvolution2D": "Conv2D",
+    "AtrousConvolution1D": "Conv1D",
+    "SeparableConvolution2D": "SeparableConv2D",
+    "CuDNNLSTM": "LSTM",
+    "CuDNNGRU": "GRU",
+    "Container": "Functional",
+    "Network": "Functional",
+    "BatchNormalizationV1": "BatchNormalization",
+    "BatchNormalizationV2": "BatchNormalization",
+    "SyncBatchNormalization": "BatchNormalization",
 }
-VALUES = {"th": "channels_first", "tf": "channels_last", "zero": "zeros", "one": "ones", "normal": "random_normal", "uniform": "random_uniform"}
-VALUED = ("data_format", "kernel_initializer", "recurrent_initializer", "gamma_initializer", "beta_initializer", "embeddings_initializer")
-SILENT = ("implementation", "consume_less", "input_length", "input_dim", "forget_bias_init", "fused", "sync", "return_dict", "shared_object_id", "cudnn")
+ARGUMENTS = {  # old name -> today's, where the class does not take the old one
+    "batch_input_shape": "batch_shape",
+    "output_dim": "units",
+    "nb_filter": "filters",
+    "subsample": "strides",
+    "subsample_length": "strides",
+    "stride": "strides",
+    "border_mode": "padding",
+    "filter_length": "kernel_size",
+    "pool_length": "pool_size",
+    "length": "size",
+    "atrous_rate": "dilation_rate",
+    "p": "rate",
+    "sigma": "stddev",
+    "bias": "use_bias",
+    "init": "kernel_initializer",
+    "inner_init": "recurrent_initializer",
+    "inner_activation": "recurrent_activation",
+    "W_regularizer": "kernel_regularizer",
+    "U_regularizer": "recurrent_regularizer",
+    "b_regularizer": "bias_regularizer",
+    "W_constraint": "kernel_constraint",
+    "U_constraint": "recurrent_constraint",
+    "b_constraint": "bias_constraint",
+    "dropout_W": "dropout",
+    "dropout_U": "recurrent_dropout",
+    "gamma_init": "gamma_initializer",
+    "beta_init": "beta_initializer",
+    "dim_ordering": "data_format",
+    "input_dtype": "dtype",
+}
+VALUES = {
+    "th": "channels_first",
+    "tf": "channels_last",
+    "zero": "zeros",
+    "one": "ones",
+    "normal": "random_normal",
+    "uniform": "random_uniform",
+}
+VALUED = (
+    "data_format",
+    "kernel_initializer",
+    "recurrent_initializer",
+    "gamma_initializer",
+    "beta_initializer",
+    "embeddings_initializer",
+)
+SILENT = (
+    "implementation",
+    "consume_less",
+    "input_length",
+    "input_dim",
+    "forget_bias_init",
+    "fused",
+    "sync",
+    "return_dict",
+    "shared_object_id",
+    "cudnn",
+)
 
 
 def modern_class(name: str) -> str:
@@ -44,7 +105,10 @@ def accepted(kind: type) -> frozenset[str]:
 
 
 def modern(name: str, kind: type, config: Mapping[str, Any], place: str) -> dict[str, Any]:
-    """A built-in layer's configuration as its class takes it; UnsupportedError for an argument that changes what it computes and is no more."""
+    """A built-in layer's configuration as its class takes it.
+
+    Raises UnsupportedError for an argument that changes what it computes and is no more.
+    """
     known, out = accepted(kind), dict(config)
     for old, new in ARGUMENTS.items():
         if old in out and old not in known and new in known and new not in out:
@@ -76,7 +140,7 @@ def _kernel_size(config: dict[str, Any], known: frozenset[str]) -> dict[str, Any
 
 
 def _object(value: Mapping[str, Any]) -> Any:
-    """An initializer or regularizer: without the dtype that TensorFlow's had, and in Keras 1 with its arguments beside its name."""
+    """An initializer or regularizer: TensorFlow's had a dtype, those of Keras 1 had their arguments beside their name."""
     if value.get("name") in ("WeightRegularizer", "ActivityRegularizer"):
         return {"class_name": "L1L2", "config": {k: float(value.get(k) or 0.0) for k in ("l1", "l2")}}
     inner = value.get("config")

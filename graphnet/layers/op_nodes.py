@@ -1,4 +1,7 @@
-"""Calls of ops between layers as plain data, and back: in Keras's files some arguments stand with the op, the others with its call."""
+"""Calls of ops between layers as plain data, and back.
+
+In Keras's files some arguments stand with the op, the others with its call.
+"""
 import inspect
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,19 +12,32 @@ from graphnet.graph import Tensor
 from graphnet.op import CLASS_NAMES, NAMES, FunctionCall
 
 # Keras 3's module of each op's class; the others are in "numpy"
-MODULES = {name: module for module, names in {
-    "core": "AssociativeScan Cast Cond ConvertToTensor ForiLoop Map SaturateCast Scan Scatter ScatterUpdate Slice SliceUpdate StopGradient Switch Unstack "
-            "VectorizedMap WhileLoop",
-    "image": "AffineTransform CropImages ExtractPatches GaussianBlur HSVToRGB MapCoordinates PadImages RGBToGrayscale RGBToHSV Resize",
-    "linalg": "Cholesky CholeskyInverse Det Eig Eigh Inv Lstsq LuFactor Norm Pinv Qr SVD Solve SolveTriangular",
-    "math": "CDist Erf Erfc Erfinv InTopK Logdet Logsumexp Rsqrt SegmentMax SegmentMin SegmentProd SegmentSum TopK",
-    "nn": "AveragePool BatchNorm BinaryCrossentropy CategoricalCrossentropy Celu Conv ConvTranspose DepthToSpace DepthwiseConv DotProductAttention Elu Gelu "
-          "Glu HardShrink HardSigmoid HardSilu HardTanh LayerNorm LeakyRelu LogSigmoid LogSoftmax MaxPool Moments MultiHot Normalize OneHot PSNR RMSNorm "
-          "Relu Relu6 Selu SeparableConv Sigmoid Silu SoftShrink Softmax Softplus Softsign SpaceToDepth SparseCategoricalCrossentropy SparsePlus "
-          "SparseSigmoid Sparsemax Squareplus TanhShrink Threshold"}.items() for name in names.split()}
+MODULES = {
+    name: module
+    for module, names in {
+        "core": "AssociativeScan Cast Cond ConvertToTensor ForiLoop Map SaturateCast Scan Scatter ScatterUpdate Slice "
+                "SliceUpdate StopGradient Switch Unstack "
+        "VectorizedMap WhileLoop",
+        "image": "AffineTransform CropImages ExtractPatches GaussianBlur HSVToRGB MapCoordinates PadImages RGBToGrayscale "
+                 "RGBToHSV Resize",
+        "linalg": "Cholesky CholeskyInverse Det Eig Eigh Inv Lstsq LuFactor Norm Pinv Qr SVD Solve SolveTriangular",
+        "math": "CDist Erf Erfc Erfinv InTopK Logdet Logsumexp Rsqrt SegmentMax SegmentMin SegmentProd SegmentSum TopK",
+        "nn": "AveragePool BatchNorm BinaryCrossentropy CategoricalCrossentropy Celu Conv ConvTranspose DepthToSpace "
+              "DepthwiseConv DotProductAttention Elu Gelu "
+        "Glu HardShrink HardSigmoid HardSilu HardTanh LayerNorm LeakyRelu LogSigmoid LogSoftmax MaxPool Moments MultiHot "
+        "Normalize OneHot PSNR RMSNorm "
+        "Relu Relu6 Selu SeparableConv Sigmoid Silu SoftShrink Softmax Softplus Softsign SpaceToDepth "
+        "SparseCategoricalCrossentropy SparsePlus "
+        "SparseSigmoid Sparsemax Squareplus TanhShrink Threshold",
+    }.items()
+    for name in names.split()
+}
 # arguments that Keras hands to the op's call although they may be plain data; others that hold no tensor are the op's own
-OPERANDS = frozenset("x x1 x2 y key condition condlist choicelist default indices updates start_indices inputs xs values constant_values q start stop "
-                     "sorted_sequence segment_ids rtol atol operands arrays".split())
+OPERANDS = frozenset(
+    "x x1 x2 y key condition condlist choicelist default indices updates start_indices inputs xs values constant_values q start "
+    "stop "
+    "sorted_sequence segment_ids rtol atol operands arrays".split()
+)
 
 
 def is_op(name: str, module: str) -> bool:
@@ -30,11 +46,20 @@ def is_op(name: str, module: str) -> bool:
 
 
 def is_op_without_module(item: Mapping[str, Any]) -> bool:
-    """The same in Keras 3's HDF5 files, which do not say the module: an op's calls are dicts, and a layer of the same name (Add) has more in it."""
+    """The same in Keras 3's HDF5 files, which do not say the module.
+
+    An op's calls are dicts, and a layer of the same name (Add) has more in it.
+    """
     name, config, calls = item.get("class_name"), item["config"], item.get("inbound_nodes")
     modern = isinstance(calls, list) and bool(calls) and isinstance(calls[0], Mapping) and "args" in calls[0]
     known = registry.find_builtin("layers", str(name)) is not None
-    return modern and not item.get("module") and name in CLASS_NAMES and "trainable" not in config and not (known and "dtype" in config)
+    return (
+        modern
+        and not item.get("module")
+        and name in CLASS_NAMES
+        and "trainable" not in config
+        and not (known and "dtype" in config)
+    )
 
 
 class RecordedCall(FunctionCall):
@@ -53,8 +78,10 @@ class RecordedCall(FunctionCall):
         for odd in [k for k in given if k not in parameters]:
             value = given.pop(odd)
             if value is not None and value is not False:
-                raise UnsupportedError(f"Node {self.name!r} is the op {self.class_name!r} with {odd}={value!r}, which graphnet does not know. "
-                                       "Rebuild the model without it.")
+                raise UnsupportedError(
+                    f"Node {self.name!r} is the op {self.class_name!r} with {odd}={value!r}, which graphnet does not know. "
+                    "Rebuild the model without it."
+                )
         rest, gap = list(args), False
         positional: list[Any] = []
         named: dict[str, Any] = {}
@@ -76,7 +103,9 @@ class RecordedCall(FunctionCall):
         return tuple(positional), named
 
 
-def split(operation: FunctionCall, args: Sequence[Any], kwargs: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[list[Any], dict[str, Any]]]:
+def split(
+    operation: FunctionCall, args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> tuple[dict[str, Any], tuple[list[Any], dict[str, Any]]]:
     """The arguments of an op's call as Keras keeps them: with the op, and with its call."""
     parameters = inspect.signature(operation.function).parameters
     bound = inspect.signature(operation.function).bind(*args, **kwargs).arguments
@@ -98,4 +127,9 @@ def split(operation: FunctionCall, args: Sequence[Any], kwargs: Mapping[str, Any
 def op_config(operation: FunctionCall, own: Mapping[str, Any]) -> dict[str, Any]:
     """The configuration of an op, with Keras's keys."""
     name = operation.class_name
-    return {"module": f"keras.src.ops.{MODULES.get(name, 'numpy')}", "class_name": name, "config": {"name": operation.name, **own}, "registered_name": name}
+    return {
+        "module": f"keras.src.ops.{MODULES.get(name, 'numpy')}",
+        "class_name": name,
+        "config": {"name": operation.name, **own},
+        "registered_name": name,
+    }

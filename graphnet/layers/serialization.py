@@ -36,7 +36,13 @@ def serialize(layer: Any) -> dict[str, Any]:
     else:
         module, registered = None, registry.get_registered_name(kind)
     with numbering(layer):
-        config = {"module": module, "class_name": name, "config": plain_data(layer.get_config()), "registered_name": registered, **number_of(layer)}
+        config = {
+            "module": module,
+            "class_name": name,
+            "config": plain_data(layer.get_config()),
+            "registered_name": registered,
+            **number_of(layer),
+        }
     if getattr(layer, "_untracked_build_shapes", None) is not None:
         args, named = layer._untracked_build_shapes
         shapes = [*args, *named.values()]
@@ -53,7 +59,10 @@ def plain_data(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [plain_data(v) for v in value]
     if isinstance(value, slice):
-        return {"class_name": "__slice__", "config": {"start": plain_data(value.start), "stop": plain_data(value.stop), "step": plain_data(value.step)}}
+        return {
+            "class_name": "__slice__",
+            "config": {"start": plain_data(value.start), "stop": plain_data(value.stop), "step": plain_data(value.step)},
+        }
     if value is Ellipsis:
         return {"class_name": "__ellipsis__", "config": {}}
     if isinstance(value, np.generic):
@@ -66,10 +75,19 @@ def plain_data(value: Any) -> Any:
         return serialize(value) if hasattr(value, "call") else _part(value)
     if callable(value):
         if value.__name__ == "<lambda>":
-            raise UnsupportedError("A lambda has no name that a file could hold. Define a function with a name and register it by "
-                                   "graphnet.saving.register_keras_serializable().")
-        return {"module": "builtins", "class_name": "function", "config": value.__name__, "registered_name": registry.get_registered_name(value)}
-    raise UnsupportedError(f"A configuration holds plain data; received {value!r} ({type(value).__name__}). Return plain data from get_config.")
+            raise UnsupportedError(
+                "A lambda has no name that a file could hold. Define a function with a name and register it by "
+                "graphnet.saving.register_keras_serializable()."
+            )
+        return {
+            "module": "builtins",
+            "class_name": "function",
+            "config": value.__name__,
+            "registered_name": registry.get_registered_name(value),
+        }
+    raise UnsupportedError(
+        f"A configuration holds plain data; received {value!r} ({type(value).__name__}). Return plain data from get_config."
+    )
 
 
 def _part(value: Any) -> dict[str, Any]:
@@ -99,8 +117,10 @@ def special(value: Any) -> Any:
     if name == "__bytes__":
         return config["value"].encode()
     if name == "__lambda__":
-        raise UnsupportedError("The file holds a Python lambda as bytecode, which graphnet never runs. Rebuild the model with a named function, "
-                               "registered by graphnet.saving.register_keras_serializable().")
+        raise UnsupportedError(
+            "The file holds a Python lambda as bytecode, which graphnet never runs. Rebuild the model with a named function, "
+            "registered by graphnet.saving.register_keras_serializable()."
+        )
     if name == "DTypePolicy":
         return config["name"]
     return {k: special(v) for k, v in value.items()} if name is None else value
@@ -132,13 +152,18 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None, wh
     builtin = registry.find_builtin("layers", today) or registry.find_builtin("models", today)
     if module not in ("", "None") and module.split(".")[0] not in KERAS:
         builtin = None
-    kind = registry.lookup(config.get("registered_name") or name, custom_objects) or registry.lookup(name, custom_objects) or builtin
+    kind = (
+        registry.lookup(config.get("registered_name") or name, custom_objects) or registry.lookup(name, custom_objects) or builtin
+    )
     kind = kind or registry.get_registered_object(config.get("registered_name") or name, custom_objects)
     if kind is None:
         raise UnsupportedError(_unknown(name, place, module))
     if name == "Lambda":
-        raise UnsupportedError(f"Layer {place!r} is a Lambda: its function is stored as Python bytecode, which graphnet never runs. Write it as a Layer "
-                               "subclass with call(self, inputs), or with graphnet.ops, register it and rebuild the model; weights load by name.")
+        raise UnsupportedError(
+            f"Layer {place!r} is a Lambda: its function is stored as Python bytecode, which graphnet never runs. Write it as a "
+            "Layer "
+            "subclass with call(self, inputs), or with graphnet.ops, register it and rebuild the model; weights load by name."
+        )
     return once(config, lambda: _make(kind, name, inner, custom_objects, place))
 
 
@@ -159,7 +184,7 @@ def _policy(value: Any) -> Any:
 
 
 def serialize_keras_object(obj: Any) -> Any:
-    """A layer, model, initializer, regularizer, constraint or function as plain data: for a layer's ``get_config`` that holds such objects.
+    """A layer, model, initializer, regularizer, constraint or function as plain data, for a ``get_config`` that holds such.
 
     Lists, tuples and dicts of them are taken too. Source: https://keras.io/api/models/model_saving_apis/serialization_utils/
 
@@ -174,7 +199,9 @@ def serialize_keras_object(obj: Any) -> Any:
 
 
 def deserialize_keras_object(config: Any, custom_objects: Mapping[str, Any] | None = None, safe_mode: bool = True) -> Any:
-    """The object that `serialize_keras_object` described; other plain data as it is. Nothing is executed, whatever ``safe_mode`` says.
+    """The object that `serialize_keras_object` described; other plain data as it is.
+
+    Nothing is executed, whatever ``safe_mode`` says.
 
     Raises UnsupportedError for an object that is neither graphnet's nor registered.
     Source: https://keras.io/api/models/model_saving_apis/serialization_utils/
@@ -182,7 +209,8 @@ def deserialize_keras_object(config: Any, custom_objects: Mapping[str, Any] | No
     Example:
 
         >>> import graphnet
-        >>> graphnet.saving.deserialize_keras_object(graphnet.saving.serialize_keras_object(graphnet.initializers.Constant(2.0))).value
+        >>> config = graphnet.saving.serialize_keras_object(graphnet.initializers.Constant(2.0))
+        >>> graphnet.saving.deserialize_keras_object(config).value
         2.0
     """
     if isinstance(config, (list, tuple)):
@@ -208,9 +236,12 @@ def deserialize_keras_object(config: Any, custom_objects: Mapping[str, Any] | No
 def _unknown(name: str, place: str, module: str) -> str:
     import difflib
     near = difflib.get_close_matches(name, registry.names_of("layers"), 2)
-    return (f"Layer {place!r} is of class {name!r} (module {module or 'unknown'}), which graphnet does not know. If it is your own, pass "
-            f"custom_objects={{{name!r}: {name}}}, or register it by graphnet.saving.register_keras_serializable()."
-            + (f" graphnet has {' and '.join(near)}." if near else ""))
+    return (
+        f"Layer {place!r} is of class {name!r} (module {module or 'unknown'}), which graphnet does not know. If it is your own, "
+        "pass "
+        f"custom_objects={{{name!r}: {name}}}, or register it by graphnet.saving.register_keras_serializable()."
+        + (f" graphnet has {' and '.join(near)}." if near else "")
+    )
 
 
 def _from_config(kind: Any, config: dict[str, Any], custom_objects: Mapping[str, Any] | None, place: str) -> Any:

@@ -24,7 +24,10 @@ def sharing() -> Iterator[None]:
 
 
 def once(config: Mapping[str, Any], make: Callable[[], Any]) -> Any:
-    """The object of a configuration's number, made the first time; where only later ones are numbered, that of the equal configuration before."""
+    """The object of a configuration's number, made the first time.
+
+    Where only later ones are numbered, that of the equal configuration before.
+    """
     made, number = _made.get(), config.get("shared_object_id")
     if made is None:
         return make()

@@ -13,12 +13,19 @@ from graphnet.op import symbolic_call
 from graphnet.tracing import restore
 
 
-def clone_model(model: Any, input_tensors: Any = None, clone_function: Callable[[Layer], Layer] | None = None, call_function: Callable[..., Any] | None = None,
-                recursive: bool = False, **kwargs: Any) -> Any:
+def clone_model(
+    model: Any,
+    input_tensors: Any = None,
+    clone_function: Callable[[Layer], Layer] | None = None,
+    call_function: Callable[..., Any] | None = None,
+    recursive: bool = False,
+    **kwargs: Any,
+) -> Any:
     """A model of the same layers, each made anew, so with weights of its own; shared layers stay shared.
 
-    Arguments: ``input_tensors`` to build on; ``clone_function(layer) -> layer`` in place of from_config(get_config()); ``call_function(layer, *args)``
-    in place of layer(*args); ``recursive`` also takes nested models through clone_function. Source: https://keras.io/api/models/model/
+    Arguments: ``input_tensors`` to build on; ``clone_function(layer) -> layer`` in place of from_config(get_config());
+    ``call_function(layer, *args)`` in place of layer(*args); ``recursive`` also takes nested models through clone_function.
+    Source: https://keras.io/api/models/model/
 
     Example:
 
@@ -35,11 +42,18 @@ def clone_model(model: Any, input_tensors: Any = None, clone_function: Callable[
     if isinstance(model, Sequential):
         return _clone_sequential(model, clone, input_tensors)
     if not isinstance(model, Functional):
-        raise ValueError(f"clone_model expects a functional or Sequential model; {model.name!r} is a {type(model).__name__}, whose call is its own code. "
-                         "Make it anew by its constructor.")
+        raise ValueError(
+            f"clone_model expects a functional or Sequential model; {model.name!r} is a {type(model).__name__}, whose call is "
+            "its own code. "
+            "Make it anew by its constructor."
+        )
     copies: dict[Any, Any] = {}
     values: dict[Any, Any] = {}
-    given = tree.flatten(input_tensors) if input_tensors is not None else [Input(batch_shape=t.shape, dtype=t.dtype, name=t.name) for t in model.inputs]
+    given = (
+        tree.flatten(input_tensors)
+        if input_tensors is not None
+        else [Input(batch_shape=t.shape, dtype=t.dtype, name=t.name) for t in model.inputs]
+    )
     extents: dict[Any, Any] = {}
     for old, new in zip(model.inputs, given, strict=True):
         values[old.key] = new
@@ -58,8 +72,11 @@ def clone_model(model: Any, input_tensors: Any = None, clone_function: Callable[
         for i, t in enumerate(t for t in tree.flatten(result) if type(t) is Tensor):
             values[node, i] = t
     fill = iter(given)
-    inputs = tree.map_structure(lambda _: next(fill), model._inputs_structure) if not isinstance(model._inputs_structure, dict) else tree.pack_sequence_as(
-        model._inputs_structure, given)
+    inputs = (
+        tree.map_structure(lambda _: next(fill), model._inputs_structure)
+        if not isinstance(model._inputs_structure, dict)
+        else tree.pack_sequence_as(model._inputs_structure, given)
+    )
     return Functional(inputs, tree.map_structure(lambda t: values[t.key], model._outputs_structure), name=model.name)
 
 

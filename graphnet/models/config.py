@@ -40,15 +40,22 @@ def _functional_config(model: Any) -> dict[str, Any]:
         elif calls or isinstance(op, InputLayer):
             inbound = [writer.call(*restore(n.arguments, n.inputs)) for n in calls if n.inputs]
             layers.append({**serialize(op), "name": op.name, "inbound_nodes": inbound})
-    return {"name": model.name, "trainable": model.trainable, "layers": layers,
-            "input_layers": tree.map_structure(writer.end, model._inputs_structure), "output_layers": tree.map_structure(writer.end, model._outputs_structure)}
+    return {
+        "name": model.name,
+        "trainable": model.trainable,
+        "layers": layers,
+        "input_layers": tree.map_structure(writer.end, model._inputs_structure),
+        "output_layers": tree.map_structure(writer.end, model._outputs_structure),
+    }
 
 
 class _Writer:
     """References to the tensors of one model."""
 
     def __init__(self, model: Any) -> None:
-        self.inputs = {t.key: t for t in model.inputs if not isinstance(t.node.op, InputLayer)}  # a model may begin at a layer's output
+        self.inputs = {
+            t.key: t for t in model.inputs if not isinstance(t.node.op, InputLayer)
+        }  # a model may begin at a layer's output
         cut = {node for node, _ in self.inputs}
         self.calls: dict[Any, list[Node]] = {}
         self.numbers: dict[Node, int] = {}
@@ -68,8 +75,14 @@ class _Writer:
 
     def stand_ins(self) -> list[dict[str, Any]]:
         """An Input for each tensor inside of a larger graph at which the model begins."""
-        return [{**serialize(InputLayer(batch_shape=t.shape, dtype=t.dtype, name=self.names[key])), "name": self.names[key], "inbound_nodes": []}
-                for key, t in self.inputs.items()]
+        return [
+            {
+                **serialize(InputLayer(batch_shape=t.shape, dtype=t.dtype, name=self.names[key])),
+                "name": self.names[key],
+                "inbound_nodes": [],
+            }
+            for key, t in self.inputs.items()
+        ]
 
     def reference(self, tensor: Tensor) -> list[Any]:
         if tensor.key in self.inputs:
@@ -87,7 +100,10 @@ class _Writer:
 
     def data(self, value: Any) -> Any:
         if type(value) is Tensor:
-            return {"class_name": "__keras_tensor__", "config": {"shape": list(value.shape), "dtype": value.dtype, "keras_history": self.reference(value)}}
+            return {
+                "class_name": "__keras_tensor__",
+                "config": {"shape": list(value.shape), "dtype": value.dtype, "keras_history": self.reference(value)},
+            }
         if isinstance(value, (list, tuple)):
             return [self.data(v) for v in value]
         if isinstance(value, dict):

@@ -19,7 +19,9 @@ def extract(model: Any, names: Sequence[str]) -> Any:
         raise ValueError(f"extract expects names of layers of model {model.name!r}; received none.")
     listed: dict[str, tuple[Scope, Node]] = {}
     for name, scope, node in Scope(model).calls():
-        if name not in listed or scope.parent is None:  # a model of features may hold a call of a nested model twice: taken out, and inside of it
+        if (
+            name not in listed or scope.parent is None
+        ):  # a model of features may hold a call of a nested model twice: taken out, and inside of it
             listed[name] = scope, node
     found = []
     for pattern in names:
@@ -49,7 +51,10 @@ def unknown(model: Any, pattern: str, names: list[str]) -> str:
 
 
 class Scope:
-    """The calls of a model; those of a nested one become tensors of the outer one when they are asked for, with what they need and no more."""
+    """The calls of a model.
+
+    Those of a nested one become tensors of the outer one when they are asked for, with what they need and no more.
+    """
 
     def __init__(self, model: Any, path: str = "", parent: "Scope | None" = None, call: Node | None = None) -> None:
         self.model = getattr(model, "_functional", None) or model
@@ -97,7 +102,9 @@ class Scope:
     def _run(self, node: Node, *args: Any, **kwargs: Any) -> Any:
         """The call on the outer tensors: its node says from which nested model it comes, and the layer takes no note of it."""
         operation = node.op
-        result = operation.symbolic_call(*args, **kwargs) if isinstance(operation, Layer) else symbolic_call(operation, args, kwargs)
+        result = (
+            operation.symbolic_call(*args, **kwargs) if isinstance(operation, Layer) else symbolic_call(operation, args, kwargs)
+        )
         made = next(t for t in tree.flatten(result) if type(t) is Tensor).node
         made.scope, made.name = self.path, f"{self.path}/{node.name}"
         self.results[node] = result

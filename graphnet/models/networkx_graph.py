@@ -12,7 +12,10 @@ if TYPE_CHECKING:
 
 
 def numbered_calls(nodes: list[Node]) -> dict[Node, tuple[str, int]]:
-    """Of each call of one model: its layer's name, under the nested model that an extracted call comes from, and its number among the layer's calls."""
+    """Of each call of one model: its layer's name and its number among the layer's calls.
+
+    The name of a call that `extract` took from a nested model is its path there.
+    """
     counts: dict[Any, int] = {}
     calls = {}
     for node in nodes:

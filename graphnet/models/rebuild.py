@@ -32,7 +32,10 @@ def sequential_from_config(cls: Any, config: Any, custom_objects: Mapping[str, A
 
 
 def _any_batch(item: Mapping[str, Any], listed: list[Any]) -> Mapping[str, Any]:
-    """An InputLayer that takes any number of rows: Keras records the batch that a Sequential was built on, and does not hold to it."""
+    """An InputLayer that takes any number of rows.
+
+    Keras records the batch that a Sequential was built on, and does not hold to it.
+    """
     shape = item["config"].get("batch_shape") if item["class_name"] == "InputLayer" else None
     if not shape or any(other["config"].get("stateful") for other in listed if isinstance(other["config"], Mapping)):
         return item
@@ -58,7 +61,10 @@ def is_reference(value: Any) -> bool:
 
 
 def references(value: Any) -> Iterator[Any]:
-    """All references in a recorded call, or in the structure of a model's ends; those that a dict of Keras 3 holds are its history."""
+    """All references in a recorded call, or in the structure of a model's ends.
+
+    Those that a dict of Keras 3 holds are its history.
+    """
     if is_reference(value):
         if value[0] != CONSTANT:
             yield value
@@ -87,7 +93,9 @@ class _Rebuild:
         self.recorded: dict[Call, Any] = {}
         self.values: dict[Call, list[Tensor]] = {}
         self.counts: dict[str, int] = {}
-        self.ranks: dict[str, dict[int, int]] = {}  # of layers whose calls are not numbered from 0: number in the file -> number here
+        self.ranks: dict[
+            str, dict[int, int]
+        ] = {}  # of layers whose calls are not numbered from 0: number in the file -> number here
         self.modern = False  # Keras 3
 
     def add_layer(self, item: Mapping[str, Any], custom_objects: Mapping[str, Any] | None) -> None:
@@ -114,7 +122,7 @@ class _Rebuild:
             self.modern |= isinstance(call, Mapping) and "args" in call
 
     def number_calls(self, ends: list[Any]) -> None:
-        """Learns how the file numbers calls: old ones count a nested model's calls from 1, and some count calls of other models too.
+        """Learns how the file numbers calls: old ones count a nested model's from 1, and some count those of other models too.
 
         Keras 3 counts from 0, and at the model's ends alone from 1 for a nested functional model.
         """
@@ -135,7 +143,9 @@ class _Rebuild:
         name, number = reference[0], reference[1]
         number = self.ranks.get(name, {}).get(number, number)
         if (name, number) not in self.recorded and (name, number) not in self.values:
-            raise FileFormatError(f"Model {self.name!r}: the configuration refers to call {number} of layer {name!r}, which it does not hold.")
+            raise FileFormatError(
+                f"Model {self.name!r}: the configuration refers to call {number} of layer {name!r}, which it does not hold."
+            )
         return name, number
 
     def tensor(self, reference: Any) -> Any:
@@ -143,7 +153,10 @@ class _Rebuild:
             return reference[2]
         outputs = self.values[self.call_of(reference)]
         if not 0 <= reference[2] < len(outputs):
-            raise FileFormatError(f"Model {self.name!r}: layer {reference[0]!r} has {len(outputs)} outputs; the configuration refers to number {reference[2]}.")
+            raise FileFormatError(
+                f"Model {self.name!r}: layer {reference[0]!r} has {len(outputs)} outputs; the configuration refers to number "
+                f"{reference[2]}."
+            )
         return outputs[reference[2]]
 
     def ends(self, value: Any) -> Any:
@@ -154,7 +167,9 @@ class _Rebuild:
         if isinstance(value, Mapping):
             return {k: self.ends(v) for k, v in value.items()}
         if not isinstance(value, (list, tuple)):
-            raise FileFormatError(f"Model {self.name!r}: its inputs and outputs are lists of [layer, call, output]; the file has {value!r}.")
+            raise FileFormatError(
+                f"Model {self.name!r}: its inputs and outputs are lists of [layer, call, output]; the file has {value!r}."
+            )
         return [self.ends(v) for v in value]
 
     def run_calls(self) -> None:
@@ -179,7 +194,9 @@ class _Rebuild:
                     ready.append(reader)
         if done < len(self.recorded):
             waiting = sorted({name for (name, number), count in missing.items() if count})
-            raise FileFormatError(f"Model {self.name!r}: the configuration is not a graph: {', '.join(waiting)} wait for each other.")
+            raise FileFormatError(
+                f"Model {self.name!r}: the configuration is not a graph: {', '.join(waiting)} wait for each other."
+            )
 
     def run(self, call: Call) -> None:
         layer, recorded = self.layers[call[0]], self.recorded[call]
@@ -199,7 +216,9 @@ class _Rebuild:
                 return slice(*(value_of(value["config"][k]) for k in ("start", "stop", "step")))
             return [value_of(v) for v in value] if isinstance(value, list) else special(value)
         kwargs = {k: value_of(v) for k, v in (recorded.get("kwargs") or {}).items()}
-        return [value_of(a) for a in recorded["args"]], {k: v for k, v in kwargs.items() if v is not None or k not in ("mask", "training")}
+        return [value_of(a) for a in recorded["args"]], {
+            k: v for k, v in kwargs.items() if v is not None or k not in ("mask", "training")
+        }
 
     def legacy_arguments(self, recorded: Any, layer: Any) -> tuple[list[Any], dict[str, Any]]:
         """Before Keras 3: a structure of [layer, call, output, {keyword arguments}], which is the first argument."""
@@ -220,7 +239,9 @@ class _Rebuild:
             if isinstance(value, Mapping):
                 return {k: operand(v) for k, v in value.items()}
             if not isinstance(value, (list, tuple)):
-                raise FileFormatError(f"Model {self.name!r}: a call's operands are lists of [layer, call, output]; the file has {value!r}.")
+                raise FileFormatError(
+                    f"Model {self.name!r}: a call's operands are lists of [layer, call, output]; the file has {value!r}."
+                )
             return [operand(v) for v in value]
         first = operand(recorded)
         if isinstance(first, list) and len(first) == 1:

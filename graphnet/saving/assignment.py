@@ -12,7 +12,10 @@ from graphnet.tracing import user_line
 
 
 class Assignments:
-    """Pairs of a variable and an array of the file. What does not fit is an error, or left out with one warning where `skip` is asked for."""
+    """Pairs of a variable and an array of the file.
+
+    What does not fit is an error, or left out with one warning where `skip` is asked for.
+    """
 
     def __init__(self, source: str, skip: bool = False, mend: str = "") -> None:
         self.source, self.skip, self.mend = source, skip, mend
@@ -28,8 +31,11 @@ class Assignments:
     def add(self, variables: Sequence[Variable], arrays: Sequence[Any], place: str) -> None:
         """Pairs variables and arrays in order."""
         if len(variables) != len(arrays):
-            self.problem(f"{place}: the model has {len(variables)} weights there ({', '.join(v.name for v in variables) or 'none'}), the file has "
-                         f"{len(arrays)} of shapes {[tuple(a.shape) for a in arrays]}: it is of another architecture.")
+            self.problem(
+                f"{place}: the model has {len(variables)} weights there ({', '.join(v.name for v in variables) or 'none'}), the "
+                "file has "
+                f"{len(arrays)} of shapes {[tuple(a.shape) for a in arrays]}: it is of another architecture."
+            )
             return
         for variable, array in zip(variables, arrays, strict=True):
             if array.dtype.kind not in "fiub":
@@ -37,16 +43,24 @@ class Assignments:
             if fits(variable, array):
                 self.pairs[variable] = array, place
             else:
-                self.problem(f"weight {variable.path!r} expects shape {variable.shape}; the file's, at {place}, has shape {tuple(array.shape)}.")
+                self.problem(
+                    f"weight {variable.path!r} expects shape {variable.shape}; the file's, at {place}, has shape "
+                    f"{tuple(array.shape)}."
+                )
 
     def apply(self) -> None:
         """Reads all arrays, then assigns them."""
-        values = [(variable, np.asarray(array).reshape(variable.shape).astype(variable.dtype)) for variable, (array, _) in self.pairs.items()]
+        values = [
+            (variable, np.asarray(array).reshape(variable.shape).astype(variable.dtype))
+            for variable, (array, _) in self.pairs.items()
+        ]
         for variable, value in values:
             variable.assign(value)
         if self.skipped:
             file, line = user_line() or (__file__, 0)
-            text = f"{self.source}: {len(self.skipped)} thing(s) in the file do not fit and were left out. {' '.join(self.skipped)}"
+            text = (
+                f"{self.source}: {len(self.skipped)} thing(s) in the file do not fit and were left out. {' '.join(self.skipped)}"
+            )
             warnings.warn_explicit(text, UserWarning, file, line)
 
 

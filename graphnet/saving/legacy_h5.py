@@ -1,4 +1,7 @@
-"""HDF5 files before Keras 3: weights by layer name in the attributes "layer_names" and "weight_names", matched by order or by name."""
+"""HDF5 files before Keras 3: weights in a group for each layer, matched by order or by name.
+
+The attributes "layer_names" and "weight_names" say in which order they stand.
+"""
 import itertools
 from typing import Any
 
@@ -29,27 +32,38 @@ def attribute(group: h5py.Group, name: str) -> list[str]:
 def collect(root: h5py.Group, model: Any, found: Assignments, by_name: bool = False) -> None:
     """Finds what each variable of the model is to be given."""
     group = root["model_weights"] if "model_weights" in root else root
-    saved = {name: [dataset(group[name], weight) for weight in attribute(group[name], "weight_names")] for name in attribute(group, "layer_names")}
+    saved = {
+        name: [dataset(group[name], weight) for weight in attribute(group[name], "weight_names")]
+        for name in attribute(group, "layer_names")
+    }
     named = [(name, arrays) for name, arrays in saved.items() if arrays]
     layers = [layer for layer in model.layers if layer.weights]
     if by_name:
         named = [(layer.name, saved[layer.name]) for layer in layers if saved.get(layer.name)]
         layers = [layer for layer in layers if saved.get(layer.name)]
         if not layers:
-            raise FileFormatError(f"no layer of the model has the name of one in the file: {', '.join(list(saved)[:8])}. Nothing was changed.")
+            raise FileFormatError(
+                f"no layer of the model has the name of one in the file: {', '.join(list(saved)[:8])}. Nothing was changed."
+            )
     elif {name for name, _ in named} == {layer.name for layer in layers}:
         named = [(layer.name, saved[layer.name]) for layer in layers]  # Keras 2 listed the layers of a graph in another order
     elif len(named) != len(layers):
-        raise FileFormatError(f"the file has weights for {len(named)} layers ({', '.join(n for n, _ in named[:6])}{', ...' if len(named) > 6 else ''}), "
-                              f"the model has {len(layers)} layers with weights. Nothing was changed; load_weights(..., by_name=True) takes those "
-                              "whose names agree.")
+        raise FileFormatError(
+            f"the file has weights for {len(named)} layers "
+            f"({', '.join(n for n, _ in named[:6])}{', ...' if len(named) > 6 else ''}), "
+            f"the model has {len(layers)} layers with weights. Nothing was changed; load_weights(..., by_name=True) takes those "
+            "whose names agree."
+        )
     for layer, (name, arrays) in zip(layers, named, strict=True):
         variables, arrays = matched(layer, arrays)
         found.add(variables, arrays, f"layer {layer.name!r} from {name!r}")
 
 
 def orders(layer: Layer) -> list[list[Variable]]:
-    """In which a layer's variables may stand: trainable ones first, with the flags as they are or as they were before layers were frozen, or as they come."""
+    """In which a layer's variables may stand.
+
+    Trainable ones first, with the flags as they are or as they were before layers were frozen, or as they come.
+    """
     weights = layer.weights
     before = sorted(weights, key=lambda v: not getattr(v, "starts_trainable", v.trainable))  # a stable sort
     return [[*layer.trainable_weights, *layer.non_trainable_weights], before, weights]
@@ -86,7 +100,9 @@ def _recurrent(kind: str, layer: Any, arrays: list[np.ndarray]) -> list[np.ndarr
     if len(arrays) == 3 * gates:  # Keras 1: gates apart; of LSTM in the order i, c, f, o
         order = (0, 2, 1, 3) if kind == "LSTM" else (0, 1, 2)
         return [np.concatenate([arrays[3 * gate + part] for gate in order], axis=-1) for part in range(3)]
-    if len(arrays) == 3 and arrays[2].ndim == 1 and arrays[2].size == 2 * gates * layer.units:  # the layers that ran on cuDNN alone
+    if (
+        len(arrays) == 3 and arrays[2].ndim == 1 and arrays[2].size == 2 * gates * layer.units
+    ):  # the layers that ran on cuDNN alone
         kernel = np.concatenate([k.reshape(k.shape[::-1]).T for k in np.split(arrays[0], gates, axis=1)], axis=1)
         recurrent = np.concatenate([k.T for k in np.split(arrays[1], gates, axis=1)], axis=1)
         return [kernel, recurrent, arrays[2].reshape(2, -1).sum(axis=0) if kind == "LSTM" else arrays[2].reshape(2, -1)]

@@ -3,6 +3,7 @@ import io
 import json
 import pathlib
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -15,16 +16,19 @@ from graphnet.layers.sharing import sharing
 from graphnet.saving import legacy_h5, weights_h5
 from graphnet.saving.assignment import Assignments
 
+DAMAGED = (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, ValueError, AttributeError, EOFError, OSError, RuntimeError, RecursionError)
 NEWEST = 3  # major version of Keras whose files are known
 
 
-def load_model(filepath: Any, custom_objects: Mapping[str, Any] | None = None, compile: bool = True, safe_mode: bool = True) -> Any:
+def load_model(
+    filepath: Any, custom_objects: Mapping[str, Any] | None = None, compile: bool = True, safe_mode: bool = True
+) -> Any:
     """A model from a `.keras` file, or an HDF5 file of Keras 1, 2 or 3.
 
-    Arguments: ``filepath``; ``custom_objects`` maps names in the file to your classes and functions; ``compile`` keeps the training configuration as
-    ``model.compile_config``; ``safe_mode`` is always in force: nothing in a file is executed, a Lambda is refused by name.
-    Raises FileNotFoundError, FileFormatError for a file that is damaged or of another kind, UnsupportedError for an unknown layer.
-    Source: https://keras.io/api/models/model_saving_apis/model_saving_and_loading/
+    Arguments: ``filepath``; ``custom_objects`` maps names in the file to your classes and functions; ``compile`` keeps the
+    training configuration as ``model.compile_config``; ``safe_mode`` is always in force: nothing in a file is executed, a Lambda
+    is refused by name. Raises FileNotFoundError, FileFormatError for a file that is damaged or of another kind, UnsupportedError
+    for an unknown layer. Source: https://keras.io/api/models/model_saving_apis/model_saving_and_loading/
     """
     path = _existing(filepath)
     config, training, file = _read_archive(path) if _is_archive(path) else _read_hdf5(path)
@@ -34,7 +38,12 @@ def load_model(filepath: Any, custom_objects: Mapping[str, Any] | None = None, c
             if not hasattr(model, "predict"):
                 raise FileFormatError(f"it holds a {type(model).__name__}, not a model")
             _build(model, config)
-        _apply(file, model, str(path), "The file contradicts its own configuration: it was changed, or an object of custom_objects is not the one saved.")
+        _apply(
+            file,
+            model,
+            str(path),
+            "The file contradicts its own configuration: it was changed, or an object of custom_objects is not the one saved.",
+        )
     model.compile_config = training if compile else None
     return model
 
@@ -42,8 +51,8 @@ def load_model(filepath: Any, custom_objects: Mapping[str, Any] | None = None, c
 def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None = None) -> Any:
     """A model of the architecture that `Model.to_json`, graphnet's or that of a Keras of any era, wrote; its weights are new.
 
-    Arguments: ``json_string``; ``custom_objects`` maps names in it to your classes and functions. Raises FileFormatError, UnsupportedError.
-    Source: https://keras.io/api/models/model_saving_apis/model_config_serialization/
+    Arguments: ``json_string``; ``custom_objects`` maps names in it to your classes and functions. Raises FileFormatError,
+    UnsupportedError. Source: https://keras.io/api/models/model_saving_apis/model_config_serialization/
 
     Example:
 
@@ -62,8 +71,9 @@ def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None =
 def load_weights(model: Any, filepath: Any, by_name: bool = False, skip_mismatch: bool = False) -> None:
     """Gives a model the weights of a `.weights.h5`, `.keras` or legacy `.h5` file; nothing is changed where they do not fit.
 
-    Arguments: ``by_name`` takes, from a legacy file, the layers whose names agree; ``skip_mismatch`` leaves out what does not fit, with a warning.
-    Raises FileNotFoundError, FileFormatError. Source: https://keras.io/api/models/model_saving_apis/weights_saving_and_loading/
+    Arguments: ``by_name`` takes, from a legacy file, the layers whose names agree; ``skip_mismatch`` leaves out what does not
+    fit, with a warning. Raises FileNotFoundError, FileFormatError. Source:
+    https://keras.io/api/models/model_saving_apis/weights_saving_and_loading/
     """
     path = _existing(filepath)
     if not model.built:
@@ -76,10 +86,19 @@ def load_weights(model: Any, filepath: Any, by_name: bool = False, skip_mismatch
 def _existing(filepath: Any) -> pathlib.Path:
     path = pathlib.Path(filepath).expanduser()
     if not path.exists():
-        near = sorted(p.name for p in path.parent.glob("*") if p.name.startswith(path.name.split(".")[0]))[:3] if path.parent.is_dir() else []
-        raise FileNotFoundError(f"There is no file {str(path)!r}." + (f" In that folder there are {', '.join(near)}." if near else ""))
+        near = (
+            sorted(p.name for p in path.parent.glob("*") if p.name.startswith(path.name.split(".")[0]))[:3]
+            if path.parent.is_dir()
+            else []
+        )
+        raise FileNotFoundError(
+            f"There is no file {str(path)!r}." + (f" In that folder there are {', '.join(near)}." if near else "")
+        )
     if path.is_dir():
-        raise FileFormatError(f"{str(path)!r} is a folder. A model file ends in .keras, .h5 or .hdf5; folders of TensorFlow's SavedModel are not read.")
+        raise FileFormatError(
+            f"{str(path)!r} is a folder. A model file ends in .keras, .h5 or .hdf5; folders of TensorFlow's SavedModel are not "
+            "read."
+        )
     return path
 
 
@@ -94,14 +113,16 @@ def _read_archive(path: pathlib.Path) -> tuple[Any, Any, h5py.File]:
         with zipfile.ZipFile(path) as archive:
             names = archive.namelist()
             if "config.json" not in names or "model.weights.h5" not in names:
-                raise FileFormatError(f"{path}: expected a .keras archive with config.json and model.weights.h5; it holds {', '.join(names[:5]) or 'nothing'}.")
+                raise FileFormatError(
+                    f"{path}: expected a .keras archive with config.json and model.weights.h5; it holds "
+                    f"{', '.join(names[:5]) or 'nothing'}."
+                )
             config = json.loads(archive.read("config.json"))
             version = json.loads(archive.read("metadata.json")).get("keras_version", "3") if "metadata.json" in names else "3"
             weights = archive.read("model.weights.h5")
     except FileFormatError:
         raise
-    except (zipfile.BadZipFile, zipfile.LargeZipFile, ValueError, AttributeError, EOFError, OSError, NotImplementedError, RuntimeError, RecursionError,
-            zipfile.zlib.error) as error:  # type: ignore[attr-defined]
+    except DAMAGED as error:  # type: ignore[attr-defined]
         raise FileFormatError(f"{path}: the archive is damaged ({error}). Copy or save it again.") from error
     if not isinstance(config, dict):
         raise FileFormatError(f"{path}: config.json is not a model's configuration but {str(config)[:60]!r}.")
@@ -112,7 +133,9 @@ def _read_archive(path: pathlib.Path) -> tuple[Any, Any, h5py.File]:
 def _check_version(version: Any, path: Any) -> None:
     major = str(version).split(".")[0]
     if major.isdigit() and int(major) > NEWEST:
-        raise FileFormatError(f"{path}: written by Keras {version}; this graphnet reads files of Keras 1 to {NEWEST}. Update graphnet.")
+        raise FileFormatError(
+            f"{path}: written by Keras {version}; this graphnet reads files of Keras 1 to {NEWEST}. Update graphnet."
+        )
 
 
 def _open(source: Any, what: str | None = None) -> h5py.File:
@@ -132,7 +155,10 @@ def _read_hdf5(path: pathlib.Path) -> tuple[Any, Any, h5py.File]:
         if "keras_version" in file.attrs:
             _check_version(_text(file.attrs["keras_version"]), path)
         if "model_config" not in file.attrs:
-            raise FileFormatError(f"{path}: the file holds weights alone, no model configuration. Build the model and call model.load_weights({path.name!r}).")
+            raise FileFormatError(
+                f"{path}: the file holds weights alone, no model configuration. Build the model and call "
+                f"model.load_weights({path.name!r})."
+            )
         config = json.loads(_text(file.attrs["model_config"]))
         training = json.loads(_text(file.attrs["training_config"])) if "training_config" in file.attrs else None
     except BaseException as error:
@@ -160,7 +186,9 @@ def _build(model: Any, config: Mapping[str, Any]) -> None:
     build = config.get("build_config") or {}
     shape = build.get("input_shape") or (build.get("shapes_dict") or {}).get("input_shape")
     if not model.built and shape:
-        model.build_from_config({"input_shape": shape if isinstance(shape, dict) or isinstance(shape[0], (list, tuple)) else tuple(shape)})
+        model.build_from_config(
+            {"input_shape": shape if isinstance(shape, dict) or isinstance(shape[0], (list, tuple)) else tuple(shape)}
+        )
 
 
 def _apply(file: h5py.File, model: Any, source: str, mend: str, by_name: bool = False, skip_mismatch: bool = False) -> None:

@@ -24,14 +24,18 @@ def collect(root: h5py.Group, model: Any, found: Assignments) -> None:
     _visit(root, model, model.name, found, STATE)
     missing = [v.path for v in model.weights if v not in found.pairs]
     if missing and not found.skipped:
-        found.problem(f"the file has no values for {len(missing)} of the model's {len(model.weights)} weights: {', '.join(missing[:3])}"
-                      f"{', ...' if len(missing) > 3 else ''}. It was saved from another architecture.")
+        found.problem(
+            f"the file has no values for {len(missing)} of the model's {len(model.weights)} weights: {', '.join(missing[:3])}"
+            f"{', ...' if len(missing) > 3 else ''}. It was saved from another architecture."
+        )
 
 
 def own_weights(layer: Layer) -> list[Variable]:
     """The variables that a layer itself keeps, trainable ones first."""
     own = [v for v in layer._own_variables() if not getattr(v, "is_seed", False)]
-    return [v for v in own if getattr(v, "starts_trainable", v.trainable)] + [v for v in own if not getattr(v, "starts_trainable", v.trainable)]
+    return [v for v in own if getattr(v, "starts_trainable", v.trainable)] + [
+        v for v in own if not getattr(v, "starts_trainable", v.trainable)
+    ]
 
 
 def _arrays(group: h5py.Group) -> list[h5py.Dataset]:
@@ -44,7 +48,9 @@ def _arrays(group: h5py.Group) -> list[h5py.Dataset]:
 def _visit(group: h5py.Group, layer: Any, place: str, found: Assignments, state: tuple[str, ...] = ()) -> None:
     """Follows the file's groups; an object with several places has its arrays in one of them, and the others are empty."""
     arrays, skipped = _arrays(group), {"vars", "seed_generator", *state}
-    if "cell" in group and not isinstance(getattr(layer, "cell", None), Layer):  # Keras's recurrent layers keep their weights in a cell
+    if "cell" in group and not isinstance(
+        getattr(layer, "cell", None), Layer
+    ):  # Keras's recurrent layers keep their weights in a cell
         arrays, skipped = arrays or _arrays(group["cell"]), skipped | {"cell"}
     if arrays:
         found.add(own_weights(layer), arrays, f"{place}/vars")
@@ -62,7 +68,9 @@ def _visit_child(group: h5py.Group, layer: Any, name: str, place: str, found: As
     elif isinstance(child, (list, tuple, dict)):
         _visit_listed(group, list(members(child, Layer)), place, found)
     elif any(True for _ in arrays_below(group)):
-        found.problem(f"{place}: the file holds weights there, but the model's {type(layer).__name__} {layer.name!r} has no layer {name!r}.")
+        found.problem(
+            f"{place}: the file holds weights there, but the model's {type(layer).__name__} {layer.name!r} has no layer {name!r}."
+        )
 
 
 def _visit_listed(group: h5py.Group, layers: list[Layer], place: str, found: Assignments) -> None:
@@ -77,9 +85,16 @@ def _visit_listed(group: h5py.Group, layers: list[Layer], place: str, found: Ass
         if name in group:
             used.add(name)
             _visit(group[name], layer, f"{place}/{name}", found)
-    extra = [name for name in group if name not in used and isinstance(group[name], h5py.Group) and any(True for _ in arrays_below(group[name]))]
+    extra = [
+        name
+        for name in group
+        if name not in used and isinstance(group[name], h5py.Group) and any(True for _ in arrays_below(group[name]))
+    ]
     if extra:
-        found.problem(f"{place}: the file holds weights of {len(extra)} layer(s) that the model does not have, the first being {extra[0]!r}.")
+        found.problem(
+            f"{place}: the file holds weights of {len(extra)} layer(s) that the model does not have, the first being "
+            f"{extra[0]!r}."
+        )
 
 
 def arrays_below(group: h5py.Group) -> Iterator[h5py.Dataset]:

@@ -26,12 +26,24 @@ class Picture:
         return f"<picture in {self.path}>"
 
 
-def model_to_dot(model: Any, show_shapes: bool = False, show_dtype: bool = False, show_layer_names: bool = True, rankdir: str = "TB",
-                 expand_nested: bool = False, dpi: int = 200, subgraph: bool = False, show_layer_activations: bool = False,
-                 show_trainable: bool = False, splines: str = "ortho", **kwargs: Any) -> graphviz.Digraph:
+def model_to_dot(
+    model: Any,
+    show_shapes: bool = False,
+    show_dtype: bool = False,
+    show_layer_names: bool = True,
+    rankdir: str = "TB",
+    expand_nested: bool = False,
+    dpi: int = 200,
+    subgraph: bool = False,
+    show_layer_activations: bool = False,
+    show_trainable: bool = False,
+    splines: str = "ortho",
+    **kwargs: Any,
+) -> graphviz.Digraph:
     """The picture of a model as a `graphviz.Digraph`, for changes of one's own.
 
-    Arguments as for `plot_model`; ``subgraph`` makes it a cluster that another Digraph may take in. Source: https://keras.io/api/utils/model_plotting_utils/
+    Arguments as for `plot_model`; ``subgraph`` makes it a cluster that another Digraph may take in. Source:
+    https://keras.io/api/utils/model_plotting_utils/
 
     Example:
 
@@ -43,8 +55,19 @@ def model_to_dot(model: Any, show_shapes: bool = False, show_dtype: bool = False
     kwargs = {k: v for k, v in kwargs.items() if not (k == "layer_range" and v is None)}
     if kwargs:
         raise ValueError(f"plot_model does not take {', '.join(kwargs)}. To draw a part of a model, cut it: model.extract(name).")
-    return dot_source(_graph(model), show_shapes, show_dtype, show_layer_names, rankdir, expand_nested, dpi, subgraph, show_layer_activations,
-                      show_trainable, splines)
+    return dot_source(
+        _graph(model),
+        show_shapes,
+        show_dtype,
+        show_layer_names,
+        rankdir,
+        expand_nested,
+        dpi,
+        subgraph,
+        show_layer_activations,
+        show_trainable,
+        splines,
+    )
 
 
 def _graph(model: Any) -> Any:
@@ -56,16 +79,27 @@ def _graph(model: Any) -> Any:
         raise ValueError(f"plot_model expects a model; received {model!r}.") from None
 
 
-def plot_model(model: Any, to_file: Any = "model.png", show_shapes: bool = False, show_dtype: bool = False, show_layer_names: bool = False,
-               rankdir: str = "TB", expand_nested: bool = False, dpi: int = 200, show_layer_activations: bool = False, show_trainable: bool = False,
-               splines: str = "ortho", **kwargs: Any) -> Picture:
-    """Draws a model's graph into a file; the ending of its name says the format: png, svg, jpg or dot, and with Graphviz installed pdf and ps.
+def plot_model(
+    model: Any,
+    to_file: Any = "model.png",
+    show_shapes: bool = False,
+    show_dtype: bool = False,
+    show_layer_names: bool = False,
+    rankdir: str = "TB",
+    expand_nested: bool = False,
+    dpi: int = 200,
+    show_layer_activations: bool = False,
+    show_trainable: bool = False,
+    splines: str = "ortho",
+    **kwargs: Any,
+) -> Picture:
+    """Draws a model's graph into a file whose ending says the format: png, svg, jpg or dot; with Graphviz installed pdf and ps.
 
-    Arguments: ``show_shapes``, ``show_dtype``, ``show_layer_names``, ``show_layer_activations``, ``show_trainable`` add to the boxes; ``rankdir`` "TB"
-    (downwards) or "LR" (to the right); ``expand_nested`` draws nested models in frames; ``dpi`` dots an inch; ``splines`` how edges run ("ortho",
-    "spline", "polyline", "curved"; where a shared layer has a pin for each call, "ortho" becomes "spline"). Returns what a notebook shows.
-    Raises ValueError for another format, GraphError for a model without a graph, RuntimeError where a program is missing.
-    Source: https://keras.io/api/utils/model_plotting_utils/
+    Arguments: ``show_shapes``, ``show_dtype``, ``show_layer_names``, ``show_layer_activations``, ``show_trainable`` add to the
+    boxes; ``rankdir`` "TB" (downwards) or "LR" (to the right); ``expand_nested`` draws nested models in frames; ``dpi`` dots an
+    inch; ``splines`` how edges run ("ortho", "spline", "polyline", "curved"; where a shared layer has a pin for each call,
+    "ortho" becomes "spline"). Returns what a notebook shows. Raises ValueError for another format, GraphError for a model without
+    a graph, RuntimeError where a program is missing. Source: https://keras.io/api/utils/model_plotting_utils/
 
     Example:
 
@@ -80,8 +114,20 @@ def plot_model(model: Any, to_file: Any = "model.png", show_shapes: bool = False
     path = path if path.suffix else path.with_suffix(".png")
     if not path.parent.is_dir():
         raise FileNotFoundError(f"plot_model: there is no folder {str(path.parent)!r} to write {path.name!r} into.")
-    dot = model_to_dot(model, show_shapes, show_dtype, show_layer_names, rankdir, expand_nested, dpi, False, show_layer_activations,
-                       show_trainable, splines, **kwargs)
+    dot = model_to_dot(
+        model,
+        show_shapes,
+        show_dtype,
+        show_layer_names,
+        rankdir,
+        expand_nested,
+        dpi,
+        False,
+        show_layer_activations,
+        show_trainable,
+        splines,
+        **kwargs,
+    )
     data = render(dot, path.suffix)
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     beside.write_bytes(data)

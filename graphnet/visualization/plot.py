@@ -26,13 +26,23 @@ class Style:
     rankdir: str = "TB"
 
 
-def dot_source(graph: "nx.MultiDiGraph", show_shapes: bool = False, show_dtype: bool = False, show_layer_names: bool = False, rankdir: str = "TB",
-               expand_nested: bool = False, dpi: int = 200, subgraph: bool = False, show_layer_activations: bool = False,
-               show_trainable: bool = False, splines: str = "ortho") -> graphviz.Digraph:
-    """The picture of a graph of layer calls (`Model.graph`): a box for a layer, an edge for an operand; nested models as frames or boxes.
+def dot_source(
+    graph: "nx.MultiDiGraph",
+    show_shapes: bool = False,
+    show_dtype: bool = False,
+    show_layer_names: bool = False,
+    rankdir: str = "TB",
+    expand_nested: bool = False,
+    dpi: int = 200,
+    subgraph: bool = False,
+    show_layer_activations: bool = False,
+    show_trainable: bool = False,
+    splines: str = "ortho",
+) -> graphviz.Digraph:
+    """The picture of a graph of layer calls (`Model.graph`): a box for a layer, an edge for an operand.
 
-    A shared layer is one box, whose edges meet it at pins with the numbers of its calls; so do those of a layer with several outputs.
-    Graphviz's ortho edges know no pins: a picture that has any gets splines.
+    Nested models are frames or boxes. A shared layer is one box, whose edges meet it at pins with the numbers of its calls; so do those of a layer with several
+    outputs. Graphviz's ortho edges know no pins: a picture that has any gets splines.
     """
     if rankdir not in DIRECTIONS:
         raise ValueError(f"plot_model expects rankdir 'TB', 'BT', 'LR' or 'RL'; received {rankdir!r}.")
@@ -95,7 +105,7 @@ class Drawing:
                                self.end(graph, prefix, consumer, "in", data.get("input", position))))
 
     def end(self, graph: "nx.MultiDiGraph", prefix: str, call: str, side: str, index: int) -> End:
-        """Where an edge begins or ends: in a nested model drawn open, at the box inside of it that the tensor comes from or goes to."""
+        """Where an edge begins or ends: in a nested model drawn open, at the box inside that the tensor comes from or goes to."""
         labels: list[str] = []
         while True:
             data = graph.nodes[call]
@@ -124,8 +134,16 @@ class Drawing:
             if self.expanded(data):
                 with dot.subgraph(name=f"cluster_{box}") as frame:
                     title = f"<b>{html.escape(layer)}</b>" + (f" &#215; {len(calls)}" if len(calls) > 1 else "")
-                    frame.attr(label=f"<{title}>", labeljust="l", style="rounded,dashed", color=COLOURS["model"], fontcolor=COLOURS["model"],
-                               fontname="Helvetica", fontsize="12", margin="12")
+                    frame.attr(
+                        label=f"<{title}>",
+                        labeljust="l",
+                        style="rounded,dashed",
+                        color=COLOURS["model"],
+                        fontcolor=COLOURS["model"],
+                        fontname="Helvetica",
+                        fontsize="12",
+                        margin="12",
+                    )
                     self.draw_boxes(frame, data["graph"], f"{prefix}{layer}/")
             else:
                 dot.node(box, label=self.label(graph, layer, calls, box))
@@ -140,14 +158,19 @@ class Drawing:
             dot.edge(tail, head)
 
     def label(self, graph: "nx.MultiDiGraph", layer: str, calls: list[str], box: str) -> str:
-        """The box as an HTML-like table: a coloured head, the rows that the style asks for, pins on the sides where edges come in and go out."""
+        """The box as an HTML-like table: a coloured head, the rows that the style asks for, pins where edges come in and go "
+          "out."""
         rows = _rows(graph, layer, calls, self.style)
         table = _table("".join(f"<tr>{row}</tr>" for row in rows))
         before, after = (self._pins(box, side) for side in ("in", "out"))
         if before or after:
             parts = [part for part in (before, f"<td>{table}</td>", after) if part]
             parts = parts if self.style.rankdir in ("TB", "LR") else parts[::-1]
-            inside = "".join(f"<tr>{part}</tr>" for part in parts) if self.style.rankdir in ("TB", "BT") else f"<tr>{''.join(parts)}</tr>"
+            inside = (
+                "".join(f"<tr>{part}</tr>" for part in parts)
+                if self.style.rankdir in ("TB", "BT")
+                else f"<tr>{''.join(parts)}</tr>"
+            )
             table = f'<table border="0" cellborder="0" cellspacing="0" cellpadding="0">{inside}</table>'
         return f"<{table}>"
 
@@ -156,7 +179,9 @@ class Drawing:
         if not pins:
             return ""
         cells = [f'<td port="{side}{i}" bgcolor="#e4eaf1"><font point-size="10">{pin}</font></td>' for i, pin in enumerate(pins)]
-        inside = f"<tr>{''.join(cells)}</tr>" if self.style.rankdir in ("TB", "BT") else "".join(f"<tr>{cell}</tr>" for cell in cells)
+        inside = (
+            f"<tr>{''.join(cells)}</tr>" if self.style.rankdir in ("TB", "BT") else "".join(f"<tr>{cell}</tr>" for cell in cells)
+        )
         return f"<td>{_table(inside, 3)}</td>"
 
 
@@ -190,9 +215,18 @@ def _rows(graph: "nx.MultiDiGraph", layer: str, calls: list[str], style: Style) 
         rows.append(_cell(f"activation <b>{html.escape(data['activation'])}</b>", span=2))
     if style.shapes:
         for before, after in dict.fromkeys((graph.nodes[c]["input_shapes"], graph.nodes[c]["output_shapes"]) for c in calls):
-            rows.append(_cell(f"in {shape_text(before)}") + _cell(f"out {shape_text(after)}") if before else _cell(f"out {shape_text(after)}", span=2))
+            rows.append(
+                _cell(f"in {shape_text(before)}") + _cell(f"out {shape_text(after)}")
+                if before
+                else _cell(f"out {shape_text(after)}", span=2)
+            )
     if style.dtype:
-        rows.append(_cell(f"dtype <b>{html.escape(', '.join(dict.fromkeys(d for c in calls for d in graph.nodes[c]['output_dtypes'])))}</b>", span=2))
+        rows.append(
+            _cell(
+                f"dtype <b>{html.escape(', '.join(dict.fromkeys(d for c in calls for d in graph.nodes[c]['output_dtypes'])))}</b>",
+                span=2,
+            )
+        )
     if style.trainable and data["params"]:
         word, colour = ("trainable", "#2e8b57") if data["trainable"] else ("not trainable", "#b22222")
         rows.append(_cell(f"<b>{word}</b>", colour, "white", 2))

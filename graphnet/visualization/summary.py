@@ -36,8 +36,15 @@ def readable(nbytes: float) -> str:
     raise AssertionError("unreachable")
 
 
-def summary_text(name: str, rows: Sequence[Row], totals: Totals, line_length: int, connections: bool = False, show_trainable: bool = False,
-                 positions: Sequence[float] | None = None) -> str:
+def summary_text(
+    name: str,
+    rows: Sequence[Row],
+    totals: Totals,
+    line_length: int,
+    connections: bool = False,
+    show_trainable: bool = False,
+    positions: Sequence[float] | None = None,
+) -> str:
     """The whole text: a title, the table, the totals."""
     header, align = ["Layer (type)", "Output Shape", "Param #"], "llr"
     weights, least = [45.0, 34.0, 21.0], [16, 12, 8]

@@ -50,4 +50,6 @@ def make_all(jobs: int) -> Iterator[tuple[str, str, str]]:
             for done in concurrent.futures.as_completed(waiting):
                 yield done.result()
         except concurrent.futures.process.BrokenProcessPool as error:
-            raise RuntimeError(f"a process that compiled kernels ended early, perhaps for lack of memory ({error}). Try --jobs 1.") from error
+            raise RuntimeError(
+                f"a process that compiled kernels ended early, perhaps for lack of memory ({error}). Try --jobs 1."
+            ) from error
