@@ -16,7 +16,7 @@ import numpy as np
 
 from graphnet import dtypes, tree
 from graphnet.dims import Dim, maximum
-from graphnet.errors import GraphError, ShapeError
+from graphnet.errors import GraphError, ShapeError, UnsupportedError
 from graphnet.graph import Node, Spec, Tensor, Variable, made_at
 from graphnet.masking import warn_of_op
 from graphnet.tracing import Trace, current, has_tensor, placeholder, record, restore, tracing, user_line
@@ -43,6 +43,14 @@ class Op:
 
     def reference(self, *arrays: Any) -> Any:
         raise NotImplementedError(f"{type(self).__name__} lacks reference")
+
+    def vjp(self, g: Any, y: Any, *xs: Any) -> list[Any]:
+        """The cotangents of the inputs for that of the output, written in ops; None where an input has none.
+
+        They may have the broadcast shape: autodiff sums them to the inputs' own. Of several outputs, g and y are tuples, in
+        which g has None where a result is not used.
+        """
+        raise UnsupportedError(f"The op {self.name!r} has no gradient. Put ops.stop_gradient around it, or compute it by others.")
 
     @classmethod
     def samples(cls) -> "Samples":

@@ -15,12 +15,14 @@ LEVELS = [
     {"config"},
     {"ops", "backends.numpy"},
     {"random"},
-    {"passes", "activations", "initializers", "regularizers", "constraints"},
+    {"autodiff", "passes", "activations", "initializers", "regularizers", "constraints"},
+    {"losses", "metrics", "optimizers"},
     {"layers", "backends.cpu", "backends"},
     {"compiler", "visualization"},
+    {"callbacks"},
     {"saving", "training"},
     {"models"},
-    {"applications", "utils"},
+    {"applications", "datasets", "utils"},
     {"__init__", "__main__"},
 ]
 LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}
