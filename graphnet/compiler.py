@@ -57,13 +57,7 @@ class Executable:
         runner = self.runner(tuple([x.shape for x in arrays]))
         if settings.debug >= 2:
             print(self.times(arrays), file=sys.stderr)
-        results = runner(arrays)
-        if self.graph.updates:
-            count = len(self.graph.outputs)
-            for variable, value in zip(self.graph.updates, results[count:], strict=True):
-                variable.assign(value)
-            return results[:count]
-        return results
+        return runner(arrays)
 
     def fast(self, otherwise: Callable[[np.ndarray], Any]) -> Any:
         """The short way for one input and one output: y = fast(x)."""

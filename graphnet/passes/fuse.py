@@ -26,15 +26,23 @@ def infer(program: Program, specs: list[Spec]) -> Spec:
 
 @dataclass(frozen=True)
 class Tape(Op):
-    """A group of elementwise ops: instruction k reads operands below n and results n..n + k - 1; the last result is the output."""
+    """A group of elementwise ops: instruction k reads operands below n and results n..n + k - 1.
+
+    The last instruction's result is an output, and so are those of `further` instructions, before it; all are of one shape.
+    """
 
     program: Program
+    further: tuple[int, ...] = ()
 
-    def infer(self, *specs: Spec) -> Spec:
-        return infer(self.program, list(specs))
+    def infer(self, *specs: Spec) -> Spec | tuple[Spec, ...]:
+        values = list(specs)
+        last = infer(self.program, values)
+        return (*[values[len(specs) + k] for k in self.further], last) if self.further else last
 
-    def reference(self, *arrays: np.ndarray) -> np.ndarray:
-        return run(self.program, list(arrays))
+    def reference(self, *arrays: np.ndarray) -> np.ndarray | tuple[np.ndarray, ...]:
+        values = list(arrays)
+        last = run(self.program, values)
+        return (*[values[len(arrays) + k] for k in self.further], last) if self.further else last
 
     def __str__(self) -> str:
         return f"tape({', '.join(op.name for op, _ in self.program)})"
@@ -60,11 +68,12 @@ class Epilogue(Op):
 
 @dataclass
 class Group:
-    """Nodes that become one: the root is the last of them."""
+    """Nodes that become one: the root is the last of them. `kept` are others whose results a variable takes over."""
 
     root: Node
     members: set[Node] = field(default_factory=set)
     producer: Node | None = None
+    kept: set[Node] = field(default_factory=set)
 
 
 def fusable(node: Node) -> bool:
@@ -73,21 +82,29 @@ def fusable(node: Node) -> bool:
 
 
 def grouped(graph: Graph) -> dict[Node, Group]:
-    """Which group each fusable node belongs to: that of its readers, if they are all of one; so only a group's root is read outside of it."""
+    """Which group each fusable node belongs to: that of its readers, if they are all of one.
+
+    So only a group's root is read outside of it; what besides is the next value of a variable becomes a further output.
+    """
     readers: dict[Node, set[Node | None]] = {}
     for node in graph.nodes:
         for t in node.inputs:
             readers.setdefault(t.node, set()).add(node)
-    for t in graph.roots:
+    for t in graph.outputs:
         readers.setdefault(t.node, set()).add(None)
+    updated = {t.node for t in graph.updates.values()}
     groups: dict[Node, Group] = {}
     for node in reversed(graph.nodes):
         contraction = isinstance(node.op, Contraction) and node.specs[0].dtype == "float32"
         if not contraction and not fusable(node):
             continue
         group = _group_of_readers(node, readers.get(node, {None}), groups)
-        if group is None or len(group.members) >= LONGEST or (contraction and group.producer is not None):
+        alone = contraction and group is not None and (group.producer is not None or bool(group.kept) or node in updated)
+        keeps = group is not None and node in updated and group.producer is not None
+        if group is None or alone or keeps or len(group.members) >= LONGEST:
             group = Group(node)
+        elif node in updated:
+            group.kept.add(node)
         groups[node] = group
         group.members.add(node)
         if contraction:
@@ -119,7 +136,7 @@ def fuse(graph: Graph) -> Graph:
             members = waiting.setdefault(id(group), [])
             members.append(node)
             if node is group.root:
-                new[node, 0] = _fused(group, members, new)
+                new |= _fused(group, members, new)
             continue
         inputs = tuple([new[t.key] for t in node.inputs])
         kept = Node(node.op, inputs, node.specs, node.name, node.scope) if inputs else node
@@ -128,8 +145,8 @@ def fuse(graph: Graph) -> Graph:
     return Graph(graph.inputs, [new[t.key] for t in graph.outputs], {v: new[t.key] for v, t in graph.updates.items()}, graph.name)
 
 
-def _fused(group: Group, members: list[Node], new: dict[Any, Tensor]) -> Tensor:
-    """The tape or epilogue of a group's members, which are in running order."""
+def _fused(group: Group, members: list[Node], new: dict[Any, Tensor]) -> dict[Any, Tensor]:
+    """The outputs of the tape or epilogue of a group's members, which are in running order."""
     producer = group.producer
     chain = [n for n in members if n is not producer]
     inside = {(n, 0) for n in members}
@@ -147,7 +164,10 @@ def _fused(group: Group, members: list[Node], new: dict[Any, Tensor]) -> Tensor:
         program.append((node.op, tuple([place[t.key] for t in node.inputs])))
         place[node, 0] = first + k
     heads = tuple([new[t.key] for t in producer.inputs]) if producer is not None else ()
-    op: Op = Tape(tuple(program)) if producer is None else Epilogue(producer.op, len(heads), tuple(program))
+    kept = [n for n in chain if n in group.kept]
+    op: Op = Tape(tuple(program), tuple(map(chain.index, kept))) if producer is None else Epilogue(producer.op, len(heads), tuple(program))
     inputs = (*heads, *[new[key] for key in outer])
     scope = producer.scope if producer is not None else group.root.scope
-    return Tensor(Node(op, inputs, group.root.specs, op.name, scope))
+    given = [*kept, group.root]
+    fused = Node(op, inputs, tuple([n.specs[0] for n in given]), op.name, scope)
+    return {(n, 0): Tensor(fused, i) for i, n in enumerate(given)}

@@ -77,8 +77,9 @@ class Runner:
             instance.run(arrays, outputs)
         finally:
             self.give_back(instance, threads)
-        for source in self.plan.written:
-            source.version += 1
+        if self.plan.written:
+            for source in self.plan.written:
+                source.version += 1
             changes[0] += 1
         return outputs
 

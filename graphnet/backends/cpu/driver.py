@@ -9,6 +9,7 @@ from graphnet.backends.cpu.kernels.convolution import required_halo
 from graphnet.backends.cpu.lowering import lowering_of
 from graphnet.backends.cpu.operand import Operand
 from graphnet.backends.cpu.plan import Builder, Plan
+from graphnet.backends.cpu.updating import InPlace, in_place
 from graphnet.backends.numpy.interpreter import bind_extents
 from graphnet.errors import GraphError
 from graphnet.graph import Constant, Graph, Leaf, Node, Read, Spec, Tensor
@@ -58,23 +59,49 @@ class Driver:
         for tensor in graph.inputs:
             spec = self.specs[tensor.key]
             self.values[tensor.key] = builder.input(spec.shape, spec.dtype)
-        outputs = [builder.output(self.specs[t.key].shape, self.specs[t.key].dtype) for t in graph.roots]
+        outputs = [builder.output(self.specs[t.key].shape, self.specs[t.key].dtype) for t in graph.outputs]
+        late = in_place(graph) if graph.updates else {}
         self._place(outputs)
         for node in graph.nodes:
-            builder.label = node.scope or node.name
-            self._emit(node)
+            if node not in late:
+                builder.label = node.scope or node.name
+                self._emit(node)
         builder.label = "output"
-        for tensor, output in zip(graph.roots, outputs, strict=True):
+        for tensor, output in zip(graph.outputs, outputs, strict=True):
             value = self.values[tensor.key]
             if value is not output and (value.buffer is not output.buffer):
                 builder.copy(value, output)
+        if graph.updates:
+            self._update(late)
         return builder.finish()
+
+    def _update(self, late: InPlace) -> None:
+        """The last stretch, which writes variables, and runs only if nothing before it failed: a step happens whole or not at all."""
+        builder = self.builder
+        builder.label = "update"
+        written = {variable for variables in late.values() for variable in variables}
+        values = {}
+        for variable, tensor in self.graph.updates.items():
+            if variable not in written:
+                value = self.values[tensor.key]
+                if value.buffer.kind == "variable":  # it may be overwritten before it is read
+                    source, value = value, builder.temporary(value.shape, value.dtype)
+                    builder.copy(source, value)
+                values[variable] = value
+        builder.barrier()
+        for node, variables in late.items():
+            builder.label = node.scope or node.name
+            self.targets |= {(node, i): builder.variable(variable) for i, variable in enumerate(variables)}
+            self._emit(node)
+        builder.label = "update"
+        for variable, value in values.items():
+            builder.copy(value, builder.variable(variable))
 
     # ---- where results are written
 
     def _place(self, outputs: Sequence[Operand]) -> None:
         """Chooses destinations, readers first: an output's own array, a part of a concatenation, a buffer with the halo its reader wants."""
-        for tensor, output in zip(self.graph.roots, outputs, strict=True):
+        for tensor, output in zip(self.graph.outputs, outputs, strict=True):
             self._aim(tensor, output)
         for node in reversed(self.graph.nodes):
             op = self.ops.get(node)
@@ -151,7 +178,7 @@ class Driver:
 
     def _leaf(self, op: Leaf) -> Operand:
         if isinstance(op, Read):
-            return self.builder.weight(op.variable)
+            return self.builder.variable(op.variable) if op.variable in self.graph.updates else self.builder.weight(op.variable)
         if isinstance(op, Constant):
             return self.builder.constant(op.value)
         sources = op.variables  # type: ignore[attr-defined]

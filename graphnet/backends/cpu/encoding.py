@@ -12,7 +12,7 @@ import numpy as np
 
 from graphnet.backends.cpu import tape
 from graphnet.backends.cpu.kernels.elementwise import Block, block
-from graphnet.backends.cpu.operand import Operand
+from graphnet.backends.cpu.operand import Buffer, Operand
 from graphnet.backends.cpu.plan import Builder, Table, Word
 from graphnet.backends.cpu.simd import LANES
 from graphnet.ops.elementwise import (
@@ -92,14 +92,20 @@ def blocks(program: Program, inputs: Sequence[Operand], output: str) -> list[Blo
     return found if output == dtypes[-1] else None
 
 
+def has_blocks(program: Program, count: int) -> bool:
+    """Whether a program of `count` float32 operands runs in block kernels."""
+    return blocks(program, [Operand(Buffer("arena", 0), 0, (), (), "float32")] * count, "float32") is not None
+
+
 class Slots:
     """Which slot each value of a program has: operands, then constants, then temporaries that share blocks by lifetimes."""
 
-    def __init__(self, program: Program, found: list[Block], inputs: Sequence[Operand]) -> None:
+    def __init__(self, program: Program, found: list[Block], inputs: Sequence[Operand], results: Sequence[int] = ()) -> None:
         self.constants: list[float] = []
         self.operands = [i for i, x in enumerate(inputs) if not (x.buffer.kind == "constant" and x.size == 1)]
         values = [x.constant for x in inputs]
-        place: dict[int, tuple[str, int]] = {i: ("operand", 1 + k) for k, i in enumerate(self.operands)}
+        outputs = {k: ("operand", n) for n, k in enumerate((len(program) - 1, *results))}
+        place: dict[int, tuple[str, int]] = {i: ("operand", len(outputs) + k) for k, i in enumerate(self.operands)}
         for i, value in enumerate(values):
             if i not in place:
                 place[i] = ("constant", self._constant(float(value.ravel()[0])))  # type: ignore[union-attr]
@@ -111,15 +117,16 @@ class Slots:
             row = [place[refs[o]] if isinstance(o, int) else ("constant", self._constant(float(getattr(op, o))))
                    for o in made.operands]
             free += [place[r][1] for r in dict.fromkeys(refs) if last[r] == k and place[r][0] == "temporary"]
-            result = ("operand", 0)
-            if k + 1 < len(program):
+            result = outputs.get(k, ("temporary", -1))
+            if k not in outputs:
                 if not free:
                     free.append(self.temporaries)
                     self.temporaries += 1
                 result = ("temporary", free.pop())
             place[len(inputs) + k] = result
             rows.append([result, *row])
-        first = {"operand": 0, "constant": 1 + len(self.operands), "temporary": 1 + len(self.operands) + len(self.constants)}
+        constants = len(outputs) + len(self.operands)
+        first = {"operand": 0, "constant": constants, "temporary": constants + len(self.constants)}
         self.count = first["temporary"] + self.temporaries
         self.instructions = [[2 * (first[kind] + n) for kind, n in row] for row in rows]
 
@@ -180,24 +187,27 @@ def merged(shape: Sequence[int], strides: Sequence[Sequence[int]]) -> Axes:
     return axes or [(1, (0,) * len(strides))]
 
 
-def add_tape(program: Program, inputs: Sequence[Operand], output: Operand, builder: Builder) -> bool:
+def add_tape(program: Program, inputs: Sequence[Operand], output: Operand, builder: Builder,
+             further: Sequence[tuple[int, Operand]] = ()) -> bool:
     """Adds the step that computes a program; False, before anything is added, where it has no kernels for it.
 
     Args:
         program: see `blocks`.
         inputs: operands of any strides, that broadcast to the output's shape.
         output: of any strides; it may be one of the inputs.
+        further: instructions whose results are kept as well, and where: float32, contiguous, and of the output's shape.
     """
     found = blocks(program, inputs, output.dtype)
     if found is None or len(merged(output.shape, [_strides(output)])) > tape.OUTER or len(output.shape) > tape.OUTER + 2:
         return False
-    slots = Slots(program, found, inputs)
-    operands = [output] + [_readable(inputs[i], builder).broadcast(output.shape) for i in slots.operands]
+    slots = Slots(program, found, inputs, [k for k, _ in further])
+    written = [output, *[x for _, x in further]]
+    operands = written + [_readable(inputs[i], builder).broadcast(output.shape) for i in slots.operands]
     axes = merged(output.shape, [_strides(x) for x in operands])
     columns, steps = axes.pop()
     rows, row_steps = axes.pop() if axes and columns < SHORT else (1, (0,) * len(operands))
     records = [_record(x, [s[k] for _, s in axes], row_steps[k], steps[k]) for k, x in enumerate(operands)]
-    encoded = _table(slots, found, records, operands[1:], builder)
+    encoded = _table(slots, found, records, operands[len(written):], builder)
     room = tape.BLOCK if len(records) + slots.temporaries <= CROWDED else tape.BLOCK // 2
     wide = min(columns, room)
     tall = min(rows, max(1, room // wide))
@@ -208,7 +218,7 @@ def add_tape(program: Program, inputs: Sequence[Operand], output: Operand, build
     work = output.size * (MOVED + sum(made.work for made in found))
     extents = [extent for extent, _ in axes]
     words: list[Word] = [encoded.table, len(axes), rows, tall, columns, wide, across, across * down, *extents]
-    builder.step(tape.tape_rows, words, tasks, work, encoded.reads, [output], scratch=encoded.scratch)
+    builder.step(tape.tape_rows, words, tasks, work, encoded.reads, written, scratch=encoded.scratch)
     return True
 
 

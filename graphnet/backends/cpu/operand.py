@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 
 Shape = tuple[int, ...]
-Kind = Literal["arena", "input", "output", "weight", "constant"]
+Kind = Literal["arena", "input", "output", "weight", "constant", "variable"]
 
 
 @functools.cache
@@ -22,10 +22,10 @@ class Buffer:
 
     Args:
         kind: ``arena`` (given a place by `memory.assign`), ``input`` or ``output`` (the caller's arrays, other ones at each
-            call), ``weight`` or ``constant`` (arrays that outlive the plan's instances).
+            call), ``weight`` or ``constant`` (arrays that outlive the plan's instances), ``variable`` (one that the plan writes).
         nbytes: its size.
         index: which input or output.
-        source: of a weight or a constant what has ``.value`` and ``.version``.
+        source: of a weight, a constant or a variable what has ``.value`` and ``.version``.
         halo: of an arena buffer with a zero halo its geometry; the places of such buffers are shared among equals alone.
     """
 
@@ -95,16 +95,15 @@ class Operand:
 
     @property
     def fixed(self) -> bool:
-        """Whether it is a weight or a constant: something that can be packed."""
-        return self.buffer.source is not None
+        """Whether it is a weight or a constant: something that can be packed before the plan runs."""
+        return self.buffer.kind in ("weight", "constant")
 
     @property
     def constant(self) -> np.ndarray | None:
-        """The present value of a weight or a constant, read-only; None for what a call computes."""
-        source = self.buffer.source
-        if source is None:
+        """The present value of a weight or a constant, read-only; None for what a call computes or changes."""
+        if not self.fixed:
             return None
-        view = self.on(source.value)
+        view = self.on(self.buffer.source.value)
         view.flags.writeable = False
         return view
 

@@ -115,6 +115,10 @@ class Builder:
         """The value of a variable (or of `weights.derived`), where it lies."""
         return self._kept("weight", source)
 
+    def variable(self, source: weights.Source) -> Operand:
+        """The value of a variable that the plan itself changes, behind its last barrier."""
+        return self._kept("variable", source)
+
     def constant(self, value: Any) -> Operand:
         """An array that never changes: a copy of it, shared by all plans that are given the same array."""
         return self._kept("constant", weights.derived((np.asarray(value),), ("constant",), np.asarray))
@@ -151,7 +155,7 @@ class Builder:
             recipe: names what `make` does with all that it depends on besides x; hashable.
             make: gives an array whose shape and dtype depend on x's shape and dtype and the recipe alone.
         """
-        if x.buffer.source is None:
+        if not x.fixed:
             raise ValueError(f"{self.label}: packed expected a weight or a constant, received an operand of kind {x.buffer.kind}")
         view = (x.offset, x.shape, x.strides, x.dtype)
         made = weights.derived((x.buffer.source,), (view, *recipe), lambda base: make(x.on(base)))

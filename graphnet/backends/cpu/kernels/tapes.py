@@ -12,7 +12,8 @@ from graphnet.passes.fuse import Tape
 @lowers(Tape)
 def lower_tape(op: Tape, inputs: list[Operand], outputs: list[Operand], builder: Builder, epilogue: Any = None) -> bool:
     """A fused group; it runs in numpy where one of its ops has no block kernel."""
-    return add_tape(op.program, inputs, outputs[0], builder)
+    *further, last = outputs
+    return add_tape(op.program, inputs, last, builder, list(zip(op.further, further, strict=True)))
 
 
 @lowers(Elementwise)
