@@ -405,7 +405,8 @@ def test_an_output_or_update_within_a_chain_is_kept():
         current().updates[v] = z
         return [ops.sin(z) * 3.0, y]
     graph = fused(function, ROWS)
-    assert [[op.name for op, _ in n.op.program] for n in graph.nodes if isinstance(n.op, Tape)] == [["multiply", "tanh"], ["add", "exp"], ["sin", "multiply"]]
+    assert [[op.name for op, _ in n.op.program] for n in graph.nodes if isinstance(n.op, Tape)] == [["multiply", "tanh"], ["add", "exp", "sin", "multiply"]]
+    assert [n.op.further for n in graph.nodes if isinstance(n.op, Tape)] == [(), (1,)]
     x = np.random.default_rng(0).normal(size=(3, 4)).astype("float32")
     z = np.exp(np.tanh(x * np.float32(2)) + np.float32(1))
     for got, want in zip(values(graph, x), [np.sin(z) * 3, np.tanh(x * 2), z], strict=True):
