@@ -10,57 +10,43 @@ from graphnet import config
 from graphnet.dims import Dim
 from graphnet.errors import ShapeError
 from graphnet.graph import Spec
-from graphnet.op import Contraction, Samples, public
-from graphnet.ops.convert import floating, promote, shape, shown
+from graphnet.op import Contraction, Op, Samples, public
+from graphnet.ops.convert import bound, floating, promote, shape, shown
+from graphnet.ops.geometry import Pads, blank, padded, pads_of, taps, unpadded, window_extent, windows
+from graphnet.ops.geometry import same_pads as same_pads
 from graphnet.ops.shape import Reshape, Transpose, flip
-
-Pads = str | tuple[tuple[int, int], ...]
 
 
 def _sample(*shape: int) -> np.ndarray:
     return np.random.default_rng(sum(shape)).standard_normal(shape).astype("float32")
 
 
-def window_extent(extent: Any, size: int, stride: int, dilation: int, padding: Any, who: str = "convolution",
-                  axis: int = 0) -> Any:
-    """The number of windows along an axis; padding is "same", "valid" or (before, after)."""
-    if padding == "same":
-        return (extent + (stride - 1)) // stride
-    before, after = (0, 0) if padding == "valid" else padding
-    reach = (size - 1) * dilation + 1
-    if type(extent) is int and extent + before + after < reach:
-        raise ShapeError(f"{who}: expected a spatial extent of at least {reach - before - after} on spatial axis {axis} (kernel "
-                         f"{size}, dilation {dilation}); "
-                         f"received {extent}. Use padding='same', a smaller kernel, or a larger input.")
-    return (extent + (before + after - reach)) // stride + 1
+def geometry_of(op: Any) -> tuple[Any, ...]:
+    """The attributes that a convolution shares with its gradients."""
+    return op.strides, op.padding, op.dilation
 
 
-def same_pads(extent: int, size: int, stride: int, dilation: int) -> tuple[int, int]:
-    """What "same" adds before and behind an axis: the smaller half before."""
-    total = max((-(-extent // stride) - 1) * stride + (size - 1) * dilation + 1 - extent, 0)
-    return total // 2, total - total // 2
+class Grouped(Contraction):
+    """What convolutions and their gradients share: four fields, and how channels and columns fall into groups."""
 
+    strides: tuple[int, ...]
+    padding: Pads
+    dilation: tuple[int, ...]
+    groups: int
 
-def pads_of(op: Any, spatial: Sequence[int], size: Sequence[int]) -> tuple[tuple[int, int], ...]:
-    """The padding of a convolution for known extents, as pairs."""
-    if op.padding == "same":
-        return tuple([same_pads(*v) for v in zip(spatial, size, op.strides, op.dilation, strict=True)])
-    if op.padding == "valid":
-        return ((0, 0),) * len(spatial)
-    return op.padding
+    @property
+    def geometry(self) -> tuple[Any, ...]:
+        """The attributes that a convolution shares with its gradients."""
+        return (*geometry_of(self), self.groups)
 
-
-def windows(x: np.ndarray, size: Sequence[int], strides: Sequence[int], dilation: Sequence[int]) -> np.ndarray:
-    """A view of x (N, *S, C) as (N, *out, C, *size): each window of the spatial axes."""
-    reach = [(k - 1) * d + 1 for k, d in zip(size, dilation, strict=True)]
-    axes = tuple(range(1, 1 + len(size)))
-    view = np.lib.stride_tricks.sliding_window_view(x, reach, axes)
-    keep = (slice(None), *(slice(None, None, s) for s in strides), slice(None), *(slice(None, None, d) for d in dilation))
-    return view[keep]
+    def parts(self, channels: int, columns: int) -> list[tuple[slice, slice]]:
+        """Of each group its channels of x and its columns of the kernel."""
+        a, b = channels // self.groups, columns // self.groups
+        return [(slice(i * a, (i + 1) * a), slice(i * b, (i + 1) * b)) for i in range(self.groups)]
 
 
 @dataclass(frozen=True)
-class Conv(Contraction):
+class Conv(Grouped):
     """y[n, s, o] = sum over k, c of x[n, s * stride + k * dilation - before, c] kernel[k, c, o].
 
     x (N, *S, C), kernel (*K, C / groups, O) -> (N, *S', O). padding: "same", "valid" or a (before, after) for each spatial axis.
@@ -90,13 +76,17 @@ class Conv(Contraction):
     def reference(self, x: np.ndarray, kernel: np.ndarray) -> np.ndarray:
         rank = len(self.strides)
         size = kernel.shape[:rank]
-        x = np.pad(x, ((0, 0), *pads_of(self, x.shape[1:-1], size), (0, 0)))
+        x = padded(x, pads_of(self, x.shape[1:-1], size))
         view = windows(x, size, self.strides, self.dilation)  # (N, *out, C, *K)
         parts = []
         with np.errstate(all="ignore"):
             for xs, ks in zip(np.split(view, self.groups, axis=1 + rank), np.split(kernel, self.groups, axis=-1), strict=True):
                 parts.append(np.tensordot(xs, ks, (range(rank + 1, 2 * rank + 2), (rank, *range(rank)))))
         return np.asarray(np.concatenate(parts, -1), x.dtype)
+
+    def vjp(self, g: Any, y: Any, x: Any, kernel: Any) -> list[Any]:
+        return [ConvGradInput(shape(x)[1:-1], *self.geometry)(g, kernel),
+                ConvGradKernel(tuple(shape(kernel)[:-2]), *self.geometry)(x, g)]
 
     @classmethod
     def samples(cls) -> Samples:
@@ -105,7 +95,83 @@ class Conv(Contraction):
         yield Conv((1, 1), "same", (2, 2), 2), [_sample(1, 8, 7, 4), _sample(3, 3, 2, 6)]
         yield Conv((2,), ((2, 0),), (1,)), [_sample(3, 13, 4), _sample(3, 4, 33)]
         yield Conv((1, 2, 1), "same", (1, 1, 1)), [_sample(2, 4, 5, 6, 3), _sample(2, 3, 2, 3, 5)]
+        yield Conv((2, 1), ((1, -2), (0, 2)), (1, 1)), [_sample(2, 7, 4, 3), _sample(2, 3, 3, 5)]
         yield Conv(), [_sample(0, 5, 5, 3), _sample(3, 3, 3, 2)]
+
+
+@dataclass(frozen=True)
+class ConvGradInput(Grouped):
+    """The cotangent of a convolution's input (N, *spatial, C): g (N, *S', O), kernel (*K, C / groups, O).
+
+    dx[n, s * stride + k * dilation - before, c] = sum over s, k, o of g[n, s, o] kernel[k, c, o].
+    """
+
+    spatial: tuple[Any, ...]
+    strides: tuple[int, ...] = (1, 1)
+    padding: Pads = "valid"
+    dilation: tuple[int, ...] = (1, 1)
+    groups: int = 1
+
+    def bind(self, extents: Any) -> "ConvGradInput":
+        return ConvGradInput(bound(self.spatial, extents), *self.geometry)
+
+    def infer(self, g: Spec, kernel: Spec) -> Spec:
+        return Spec((g.shape[0], *self.spatial, kernel.shape[-2] * self.groups), g.dtype)
+
+    def reference(self, g: np.ndarray, kernel: np.ndarray) -> np.ndarray:
+        size, channels = kernel.shape[:-2], kernel.shape[-2] * self.groups
+        pads = pads_of(self, self.spatial, size)
+        wide = blank(len(g), self.spatial, pads, channels, g.dtype)
+        with np.errstate(all="ignore"):
+            for at, places in taps(self, size, g.shape[1:-1]):
+                for some, columns in self.parts(channels, kernel.shape[-1]):
+                    wide[(slice(None), *places, some)] += g[..., columns] @ kernel[at][:, columns].T
+        return unpadded(wide, self.spatial, pads)
+
+    def vjp(self, g: Any, y: Any, x: Any, kernel: Any) -> list[Any]:
+        return [Conv(*self.geometry)(g, kernel), ConvGradKernel(tuple(shape(kernel)[:-2]), *self.geometry)(g, x)]
+
+    @classmethod
+    def samples(cls) -> Samples:
+        for op, (x, kernel) in Conv.samples():
+            g = _sample(*op.reference(x, kernel).shape)
+            yield ConvGradInput(x.shape[1:-1], *op.geometry), [g, kernel]  # type: ignore[attr-defined]
+
+
+@dataclass(frozen=True)
+class ConvGradKernel(Grouped):
+    """The cotangent of a convolution's kernel (*size, C / groups, O): x (N, *S, C), g (N, *S', O).
+
+    dkernel[k, c, o] = sum over n, s of x[n, s * stride + k * dilation - before, c] g[n, s, o].
+    """
+
+    size: tuple[int, ...]
+    strides: tuple[int, ...] = (1, 1)
+    padding: Pads = "valid"
+    dilation: tuple[int, ...] = (1, 1)
+    groups: int = 1
+
+    def infer(self, x: Spec, g: Spec) -> Spec:
+        return Spec((*self.size, x.shape[-1] // self.groups, g.shape[-1]), x.dtype)  # type: ignore[operator]
+
+    def reference(self, x: np.ndarray, g: np.ndarray) -> np.ndarray:
+        axes = tuple(range(len(self.size) + 1))
+        wide = padded(x, pads_of(self, x.shape[1:-1], self.size))
+        out = np.zeros((*self.size, x.shape[-1] // self.groups, g.shape[-1]), x.dtype)
+        with np.errstate(all="ignore"):
+            for at, places in taps(self, self.size, g.shape[1:-1]):
+                for some, columns in self.parts(x.shape[-1], g.shape[-1]):
+                    out[at][:, columns] = np.tensordot(wide[(slice(None), *places, some)], g[..., columns], (axes, axes))
+        return out
+
+    def vjp(self, g: Any, y: Any, x: Any, outer: Any) -> list[Any]:
+        return [ConvGradInput(shape(x)[1:-1], *self.geometry)(outer, g), Conv(*self.geometry)(x, g)]
+
+    @classmethod
+    def samples(cls) -> Samples:
+        for op, (x, kernel) in Conv.samples():
+            g = _sample(*op.reference(x, kernel).shape)
+            yield ConvGradKernel(kernel.shape[:-2], *op.geometry), [x, g]  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True)
@@ -123,18 +189,91 @@ class DepthwiseConv(Contraction):
 
     def reference(self, x: np.ndarray, kernel: np.ndarray) -> np.ndarray:
         rank = len(self.strides)
-        x = np.pad(x, ((0, 0), *pads_of(self, x.shape[1:-1], kernel.shape[:rank]), (0, 0)))
+        x = padded(x, pads_of(self, x.shape[1:-1], kernel.shape[:rank]))
         view = windows(x, kernel.shape[:rank], self.strides, self.dilation)  # (N, *out, C, *K)
         letters = "xyz"[:rank]
         with np.errstate(all="ignore"):
             y = np.einsum(f"...c{letters},{letters}cm->...cm", view, kernel)
         return np.asarray(y.reshape(*y.shape[:-2], y.shape[-2] * y.shape[-1]), x.dtype)
 
+    def vjp(self, g: Any, y: Any, x: Any, kernel: Any) -> list[Any]:
+        geometry = geometry_of(self)
+        return [DepthwiseConvGradInput(shape(x)[1:-1], *geometry)(g, kernel),
+                DepthwiseConvGradKernel(tuple(shape(kernel)[:-2]), *geometry)(x, g)]
+
     @classmethod
     def samples(cls) -> Samples:
         yield DepthwiseConv(), [_sample(2, 9, 8, 17), _sample(3, 3, 17, 1)]
         yield DepthwiseConv((2, 2), "same"), [_sample(2, 9, 8, 5), _sample(3, 3, 5, 2)]
         yield DepthwiseConv((1,), "same", (2,)), [_sample(2, 9, 3), _sample(3, 3, 1)]
+
+
+@dataclass(frozen=True)
+class DepthwiseConvGradInput(Contraction):
+    """The cotangent of a depthwise convolution's input (N, *spatial, C): g (N, *S', C * M), kernel (*K, C, M)."""
+
+    spatial: tuple[Any, ...]
+    strides: tuple[int, ...] = (1, 1)
+    padding: Pads = "valid"
+    dilation: tuple[int, ...] = (1, 1)
+
+    def bind(self, extents: Any) -> "DepthwiseConvGradInput":
+        return DepthwiseConvGradInput(bound(self.spatial, extents), *geometry_of(self))
+
+    def infer(self, g: Spec, kernel: Spec) -> Spec:
+        return Spec((g.shape[0], *self.spatial, kernel.shape[-2]), g.dtype)
+
+    def reference(self, g: np.ndarray, kernel: np.ndarray) -> np.ndarray:
+        *size, channels, multiplier = kernel.shape
+        pads = pads_of(self, self.spatial, size)
+        wide, parted = blank(len(g), self.spatial, pads, channels, g.dtype), g.reshape(*g.shape[:-1], channels, multiplier)
+        with np.errstate(all="ignore"):
+            for at, places in taps(self, size, g.shape[1:-1]):
+                wide[(slice(None), *places)] += (parted * kernel[at]).sum(-1)
+        return unpadded(wide, self.spatial, pads)
+
+    def vjp(self, g: Any, y: Any, x: Any, kernel: Any) -> list[Any]:
+        geometry = geometry_of(self)
+        return [DepthwiseConv(*geometry)(g, kernel), DepthwiseConvGradKernel(tuple(shape(kernel)[:-2]), *geometry)(g, x)]
+
+    @classmethod
+    def samples(cls) -> Samples:
+        for op, (x, kernel) in DepthwiseConv.samples():
+            g = _sample(*op.reference(x, kernel).shape)
+            yield DepthwiseConvGradInput(x.shape[1:-1], *geometry_of(op)), [g, kernel]
+
+
+@dataclass(frozen=True)
+class DepthwiseConvGradKernel(Op):
+    """The cotangent of a depthwise convolution's kernel (*size, C, M): x (N, *S, C), g (N, *S', C * M)."""
+
+    size: tuple[int, ...]
+    strides: tuple[int, ...] = (1, 1)
+    padding: Pads = "valid"
+    dilation: tuple[int, ...] = (1, 1)
+
+    def infer(self, x: Spec, g: Spec) -> Spec:
+        return Spec((*self.size, x.shape[-1], g.shape[-1] // x.shape[-1]), x.dtype)  # type: ignore[operator]
+
+    def reference(self, x: np.ndarray, g: np.ndarray) -> np.ndarray:
+        channels, multiplier = x.shape[-1], g.shape[-1] // x.shape[-1]
+        wide = padded(x, pads_of(self, x.shape[1:-1], self.size))
+        parted = g.reshape(*g.shape[:-1], channels, multiplier)
+        out = np.zeros((*self.size, channels, multiplier), x.dtype)
+        with np.errstate(all="ignore"):
+            for at, places in taps(self, self.size, g.shape[1:-1]):
+                out[at] = (wide[(slice(None), *places)][..., None] * parted).sum(tuple(range(len(self.size) + 1)))
+        return out
+
+    def vjp(self, g: Any, y: Any, x: Any, outer: Any) -> list[Any]:
+        geometry = geometry_of(self)
+        return [DepthwiseConvGradInput(shape(x)[1:-1], *geometry)(outer, g), DepthwiseConv(*geometry)(x, g)]
+
+    @classmethod
+    def samples(cls) -> Samples:
+        for op, (x, kernel) in DepthwiseConv.samples():
+            g = _sample(*op.reference(x, kernel).shape)
+            yield DepthwiseConvGradKernel(kernel.shape[:-2], *geometry_of(op)), [x, g]
 
 
 @dataclass(frozen=True)
@@ -184,6 +323,19 @@ class ConvTranspose(Contraction):
         spread = np.pad(spread[(slice(None), *crops)], ((0, 0), *((max(0, a), max(0, b)) for a, b in pads), (0, 0)))
         flipped = np.swapaxes(np.flip(kernel, tuple(range(rank))), -1, -2)
         return Conv((1,) * rank, "valid", self.dilation).reference(spread, flipped)
+
+    def pads(self, size: Sequence[int]) -> tuple[tuple[int, int], ...]:
+        """The padding of the convolution, from this op's output to its input, whose transpose it is."""
+        pads = []
+        for axis, (n, dilation) in enumerate(zip(size, self.dilation, strict=True)):
+            before, after = self.geometry(axis, n)
+            pads.append(((n - 1) * dilation - before, (n - 1) * dilation - after))
+        return tuple(pads)
+
+    def vjp(self, g: Any, y: Any, x: Any, kernel: Any) -> list[Any]:
+        size: Any = shape(kernel)[:-2]
+        geometry = self.strides, self.pads(size), self.dilation
+        return [Conv(*geometry)(g, kernel), ConvGradKernel(size, *geometry)(g, x)]
 
     @classmethod
     def samples(cls) -> Samples:

@@ -16,7 +16,8 @@ from graphnet.backends.cpu.lowering import lowers
 from graphnet.backends.cpu.operand import Operand
 from graphnet.backends.cpu.plan import Builder
 from graphnet.backends.cpu.tiles import WIDTH
-from graphnet.ops.convolution import Conv, ConvTranspose, DepthwiseConv, pads_of
+from graphnet.ops.convolution import Conv, ConvTranspose, DepthwiseConv
+from graphnet.ops.geometry import pads_of
 
 Pads = tuple[tuple[int, int], ...]
 

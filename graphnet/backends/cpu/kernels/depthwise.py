@@ -18,7 +18,8 @@ from graphnet.backends.cpu.plan import Builder
 from graphnet.backends.cpu.simd import LANES, fma, full, load_part, real, store, word
 from graphnet.backends.cpu.tape import run_tile
 from graphnet.backends.cpu.tiles import HALF, LANE_MOST, NARROW, VECTORS, WIDTH, lane_product
-from graphnet.ops.convolution import Conv, DepthwiseConv, pads_of
+from graphnet.ops.convolution import Conv, DepthwiseConv
+from graphnet.ops.geometry import pads_of
 
 
 @jit
