@@ -9,7 +9,7 @@ from graphnet.dims import Dim
 from graphnet.errors import DTypeError, OutOfRangeError, ShapeError
 from graphnet.graph import Spec, Tensor
 from graphnet.op import Op, Samples, public
-from graphnet.ops.convert import cast, normalize_axis, shape, shown, to_tensor
+from graphnet.ops.convert import bound, cast, normalize_axis, shape, shown, to_tensor
 from graphnet.ops.shape import Reshape, Slice, reshape
 
 
@@ -44,6 +44,9 @@ class Take(Op):
         check_indices("take", indices, x.shape[self.axis])
         return np.take(x, indices, self.axis)
 
+    def vjp(self, g: Any, y: Any, x: Any, indices: Any) -> list[Any]:
+        return [TakeGrad(shape(x)[self.axis], self.axis)(g, indices), None]
+
     @classmethod
     def samples(cls) -> Samples:
         rng = np.random.default_rng(0)
@@ -51,6 +54,48 @@ class Take(Op):
         for axis in range(3):
             yield Take(axis), [x, rng.integers(0, x.shape[axis], (3, 2)).astype("int32")]
         yield Take(0), [x, np.zeros((0, 4), "int64")]
+
+
+@dataclass(frozen=True)
+class TakeGrad(Op):
+    """Slices added into zeros at integer indices of an axis, in the order of the indices: (..., *I, ...), (*I) -> (..., extent, ...).
+
+    The gradient of an embedding.
+    """
+
+    extent: Any = 1
+    axis: int = 0
+    checked: ClassVar[bool] = True
+
+    def infer(self, g: Spec, indices: Spec) -> Spec:
+        after = self.axis + len(indices.shape)
+        fits = all(type(a) is not type(b) or a == b for a, b in zip(g.shape[self.axis:after], indices.shape, strict=False))
+        if len(g.shape) < after or not fits:
+            raise ShapeError(f"take_grad expects slices for indices of shape {shown(indices.shape)} from axis {self.axis} on; received "
+                             f"shape {shown(g.shape)}.")
+        return Spec((*g.shape[:self.axis], self.extent, *g.shape[after:]), g.dtype)
+
+    def bind(self, extents: Any) -> "TakeGrad":
+        return TakeGrad(bound(self.extent, extents), self.axis)
+
+    def reference(self, g: np.ndarray, indices: np.ndarray) -> np.ndarray:
+        check_indices("take", indices, self.extent)
+        out = np.zeros((*g.shape[:self.axis], self.extent, *g.shape[self.axis + indices.ndim:]), g.dtype)
+        np.add.at(out, (slice(None),) * self.axis + (indices,), g)
+        return out
+
+    def vjp(self, g: Any, y: Any, x: Any, indices: Any) -> list[Any]:
+        return [Take(self.axis)(g, indices), None]
+
+    @classmethod
+    def samples(cls) -> Samples:
+        rng = np.random.default_rng(0)
+        for axis in range(3):
+            shape = [7, 5, 17]
+            shape[axis:axis + 1] = [3, 2]
+            yield TakeGrad(4, axis), [rng.standard_normal(shape).astype("float32"), rng.integers(-4, 4, (3, 2)).astype("int32")]
+        yield TakeGrad(6, 0), [rng.standard_normal((40, 17)).astype("float32"), rng.integers(0, 6, 40)]
+        yield TakeGrad(3, 0), [np.zeros((0, 5), "float32"), np.zeros(0, "int32")]
 
 
 @dataclass(frozen=True)
@@ -67,10 +112,46 @@ class TakeAlongAxis(Op):
         check_indices("take_along_axis", indices, x.shape[self.axis])
         return np.take_along_axis(x, indices, self.axis)
 
+    def vjp(self, g: Any, y: Any, x: Any, indices: Any) -> list[Any]:
+        return [TakeAlongAxisGrad(shape(x)[self.axis], self.axis)(g, indices), None]
+
     @classmethod
     def samples(cls) -> Samples:
         rng = np.random.default_rng(0)
         yield TakeAlongAxis(1), [rng.standard_normal((3, 5)).astype("float32"), rng.integers(0, 5, (3, 2)).astype("int32")]
+
+
+@dataclass(frozen=True)
+class TakeAlongAxisGrad(Op):
+    """Elements added into zeros at indices of an axis, the other axes in step."""
+
+    extent: Any = 1
+    axis: int = 0
+    checked: ClassVar[bool] = True
+
+    def infer(self, g: Spec, indices: Spec) -> Spec:
+        return Spec(tuple([self.extent if i == self.axis else s for i, s in enumerate(g.shape)]), g.dtype)
+
+    def bind(self, extents: Any) -> "TakeAlongAxisGrad":
+        return TakeAlongAxisGrad(bound(self.extent, extents), self.axis)
+
+    def reference(self, g: np.ndarray, indices: np.ndarray) -> np.ndarray:
+        check_indices("take_along_axis", indices, self.extent)
+        places = list(np.indices(indices.shape, sparse=True))
+        places[self.axis] = indices
+        out = np.zeros(tuple([self.extent if i == self.axis else s for i, s in enumerate(g.shape)]), g.dtype)
+        np.add.at(out, tuple(places), g)
+        return out
+
+    def vjp(self, g: Any, y: Any, x: Any, indices: Any) -> list[Any]:
+        return [TakeAlongAxis(self.axis)(g, indices), None]
+
+    @classmethod
+    def samples(cls) -> Samples:
+        rng = np.random.default_rng(0)
+        g = rng.standard_normal((3, 6, 5)).astype("float32")
+        for axis in range(3):
+            yield TakeAlongAxisGrad(4, axis), [g, rng.integers(-4, 4, g.shape).astype("int32")]
 
 
 @dataclass(frozen=True)
@@ -89,6 +170,9 @@ class OneHot(Op):
         at = self.axis % (x.ndim + 1)
         classes = np.arange(self.num_classes).reshape((-1,) + (1,) * (x.ndim - at))
         return (np.expand_dims(x, at) == classes).astype(self.dtype)
+
+    def vjp(self, g: Any, y: Any, x: Any) -> list[Any]:
+        return [None]
 
     @classmethod
     def samples(cls) -> Samples:

@@ -6,16 +6,16 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from graphnet import dtypes
+from graphnet import dims, dtypes
 from graphnet.dims import Dim
 from graphnet.errors import DTypeError, ShapeError
 from graphnet.graph import Spec, Tensor, Variable
 from graphnet.op import Op, Samples, public
 from graphnet.ops import elementwise as e
 from graphnet.ops import reduction as r
-from graphnet.ops.convert import bound, by_value, cast, promote, shown, sized, to_tensor
-from graphnet.ops.creation import zeros
-from graphnet.ops.indexing import check_indices, one_hot
+from graphnet.ops.convert import bound, by_value, cast, promote, shape, shown, sized, to_tensor
+from graphnet.ops.creation import arange, ones_like, zeros, zeros_like
+from graphnet.ops.indexing import Take, check_indices, get_item, one_hot
 from graphnet.ops.shape import Slice, expand_dims, reshape, stack
 
 _SPAN = slice  # the public function of that name is defined below
@@ -61,6 +61,21 @@ class ScatterUpdate(Op):
             _UFUNCS[self.reduction].at(out, places, updates.astype(out.dtype))
         return out
 
+    def vjp(self, g: Any, y: Any, x: Any, indices: Any, updates: Any) -> list[Any]:
+        def spread(table: Any) -> Any:
+            return at_places(table, indices)
+        if self.reduction is not None:
+            base, ones = ScatterUpdate("add"), ScatterUpdate("mul")
+            return _shared(self.reduction, g, y, x, updates, spread, lambda u: base(zeros_like(x), indices, u),
+                           lambda u: ones(ones_like(x), indices, u), None)
+        count = dims.product(shape(indices)[:-1])  # the last of several to one place has won
+        numbers = reshape(arange(count), shape(indices)[:-1])
+        depth = shape(indices)[-1]
+        last = ScatterUpdate()(zeros(shape(x)[:depth], "int32"), indices, numbers)
+        won = e.equal(spread(last), numbers)
+        won = reshape(won, (*shape(won), *[1] * (len(shape(updates)) - len(shape(won)))))
+        return [self(g, indices, zeros_like(updates)), None, e.where(won, spread(g), 0.0)]
+
     @classmethod
     def samples(cls) -> Samples:
         for reduction in (None, "add", "max", "min", "mul"):
@@ -97,11 +112,57 @@ class Segment(Op):
         _INTO[self.kind].at(out, ids[inside], data[inside])
         return out
 
+    def vjp(self, g: Any, y: Any, data: Any, ids: Any) -> list[Any]:
+        inside = e.logical_and(e.greater_equal(ids, 0), e.less(ids, self.count))
+        inside = reshape(inside, (-1, *[1] * (len(shape(data)) - 1)))
+
+        def spread(table: Any) -> Any:
+            return e.where(inside, Take(0)(table, e.where(e.less(ids, self.count), e.maximum(ids, 0), 0)), 0)
+        found = _shared(self.kind, g, y, None, data, spread, lambda u: Segment("sum", self.count)(u, ids),
+                        lambda u: Segment("prod", self.count)(u, ids), inside)
+        return [found[-1], None]
+
     @classmethod
     def samples(cls) -> Samples:
         for kind in _FIRST:
             yield cls(kind, 3), [_sample(5, 2), np.array([0, 2, 2, 7, -1], "int32")]
             yield cls(kind, 2), [_sample(0, 2), np.zeros(0, "int32")]
+
+
+def at_places(table: Any, indices: Any) -> Any:
+    """The slices of a table at places (..., K) of its first K axes: what `scatter_update` writes to."""
+    extents, depth = shape(table), shape(indices)[-1]
+    flat: Any = 0
+    for k in range(depth):
+        index = get_item(indices, (..., k))
+        flat = e.add(e.multiply(flat, extents[k]), e.where(e.less(index, 0), e.add(index, extents[k]), index))
+    return Take(0)(reshape(table, (dims.product(extents[:depth]), *extents[depth:])), flat)
+
+
+def _shared(kind: str, g: Any, y: Any, base: Any, updates: Any, spread: Any, summed: Any, multiplied: Any, inside: Any) -> list[Any]:
+    """Cotangents (base, None, updates) of what combines updates, several to a place, with a base.
+
+    spread: from places to their updates; summed, multiplied: from updates to the sum or product at each place. Bounds that are
+    reached more than once share g in equal parts. `inside`: which updates count.
+    """
+    if kind in ("add", "sum"):
+        return [g, None, spread(g)]
+    if kind in ("max", "min"):
+        reached = e.equal(updates, spread(y))
+        hit = cast(reached if inside is None else e.logical_and(reached, inside), str(g.dtype))
+        count = summed(hit)
+        if base is None:
+            return [None, None, e.multiply(hit, spread(e.divide(g, e.maximum(count, 1.0))))]
+        kept = cast(e.equal(base, y), str(g.dtype))
+        part = e.divide(g, e.add(count, kept))
+        return [e.multiply(kept, part), None, e.multiply(hit, spread(part))]
+    zero = e.equal(updates, 0.0)  # the product of the others, without a division by 0
+    factors = e.where(zero, 1.0, updates)
+    nulls, product = summed(cast(zero, str(g.dtype))), multiplied(factors)
+    whole = e.where(e.equal(nulls, 0.0), product, 0.0)
+    others = g if base is None else e.multiply(g, base)
+    alone = spread(e.where(e.equal(nulls, 1.0), e.multiply(others, product), 0.0))
+    return [e.multiply(g, whole), None, e.where(zero, alone, e.divide(spread(e.multiply(others, whole)), factors))]
 
 
 @dataclass(frozen=True)
@@ -121,6 +182,9 @@ class DynamicSlice(Op):
     def reference(self, x: np.ndarray, start: np.ndarray) -> np.ndarray:
         return x[_block(x.shape, self.shape, start)]
 
+    def vjp(self, g: Any, y: Any, x: Any, start: Any) -> list[Any]:
+        return [SliceUpdate()(zeros_like(x), start, g), None]
+
     @classmethod
     def samples(cls) -> Samples:
         yield cls((2, 3)), [_sample(5, 4), np.array([1, 9], "int32")]
@@ -139,6 +203,9 @@ class SliceUpdate(Op):
         out = np.array(x)
         out[_block(x.shape, updates.shape, start)] = updates
         return out
+
+    def vjp(self, g: Any, y: Any, x: Any, start: Any, updates: Any) -> list[Any]:
+        return [SliceUpdate()(g, start, zeros_like(updates)), None, DynamicSlice(shape(updates))(g, start)]
 
     @classmethod
     def samples(cls) -> Samples:
