@@ -9,8 +9,7 @@ G gates lie side by side in the weights, in Keras's order. Where the mask is Fal
 output is the state h (or zeros). `go_backwards` takes the steps from the last to the first; the outputs come in the order in
 which they are computed. Source: https://keras.io/api/layers/recurrent_layers/
 """
-import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -19,50 +18,18 @@ import numpy as np
 from graphnet.errors import ShapeError, UnsupportedError
 from graphnet.graph import Spec
 from graphnet.op import Op, Samples
-from graphnet.ops.convolution import Conv, Pads
-from graphnet.ops.elementwise import Erf, Sigmoid
-from graphnet.ops.shape import shown
+from graphnet.ops.contraction import MatMul
+from graphnet.ops.convert import shape
+from graphnet.ops.convolution import Conv, ConvGradInput
+from graphnet.ops.elementwise import multiply
+from graphnet.ops.gates import ACTIVATIONS
+from graphnet.ops.geometry import Pads
+from graphnet.ops.recurrent_gradient import ThroughTime
+from graphnet.ops.reduction import Sum
+from graphnet.ops.shape import concatenate, reshape, shown, stack
 
 Array = np.ndarray
-_sigmoid = Sigmoid().reference
-SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772  # Klambauer et al., https://arxiv.org/abs/1706.02515
-
-
-def _relu6(x: Array) -> Array:
-    return np.clip(x, 0.0, 6.0)
-
-
-def _elu(x: Array) -> Array:
-    return np.where(x > 0, x, np.expm1(np.minimum(x, 0)))
-
-
-def _selu(x: Array) -> Array:
-    return SELU_SCALE * np.where(x > 0, x, SELU_ALPHA * np.expm1(np.minimum(x, 0)))
-
-
-def _softplus(x: Array) -> Array:
-    return np.logaddexp(x, x.dtype.type(0))
-
-
-# activations of gates by Keras 3's names; hard_sigmoid is Keras 3's, not the steeper one of Keras 2
-ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
-    "tanh": np.tanh,
-    "sigmoid": _sigmoid,
-    "relu": lambda x: np.maximum(x, 0),
-    "linear": lambda x: x,
-    "hard_sigmoid": lambda x: _relu6(x + 3.0) / 6.0,
-    "hard_silu": lambda x: x * (_relu6(x + 3.0) / 6.0),
-    "relu6": _relu6,
-    "leaky_relu": lambda x: np.where(x < 0, 0.2 * x, x),
-    "elu": _elu,
-    "selu": _selu,
-    "softplus": _softplus,
-    "softsign": lambda x: x / (1.0 + np.abs(x)),
-    "exponential": np.exp,
-    "silu": lambda x: x * _sigmoid(x),
-    "mish": lambda x: x * np.tanh(_softplus(x)),
-    "gelu": lambda x: 0.5 * x * (1.0 + Erf().reference(x / math.sqrt(2.0))),
-}
+Stepped = tuple[list[Array], list[Array]]  # the states after a step, and what it keeps of its gates
 
 
 def _known(who: str, field: str, name: str) -> None:
@@ -89,6 +56,8 @@ class Recurrence(Op):
         zero_output_for_mask: the output of a masked step is zero, else the state h as it stands.
         biased: a bias is given behind the recurrent weights.
         initial: initial states are given behind the bias; else they are zero.
+        saves: further outputs are what the gradient needs of every step, in the order of x's steps: of the gates side by side
+            (N, T, gates), and of each state what it was before the step (N, T, H).
     """
 
     return_sequences: bool = False
@@ -97,7 +66,9 @@ class Recurrence(Op):
     zero_output_for_mask: bool = False
     biased: bool = True
     initial: bool = True
+    saves: bool = False
     states: ClassVar[int] = 1
+    sums: ClassVar[int] = 1  # how many sums of G*H columns have cotangents of their own
 
     def __post_init__(self) -> None:
         for field in ("activation", "recurrent_activation"):
@@ -116,13 +87,18 @@ class Recurrence(Op):
         return x, kernel, recurrent, bias, rest, mask
 
     def walk(self, steps: Array, states: list[Array], mask: Array | None,
-             advance: Callable[[Array, list[Array]], list[Array]]) -> tuple[Array, ...]:
-        """Takes `advance(step, states) -> states` through time, the first axis of `steps`; gives y and the final states."""
+             advance: Callable[[Array, list[Array]], Stepped]) -> tuple[Array, ...]:
+        """Takes `advance` through time, the first axis of `steps`; gives y, the final states, and what is saved."""
         order = range(len(steps))[::-1] if self.go_backwards else range(len(steps))
         last, outputs = states[0], []
+        n, *inner = states[0].shape
+        saved = [np.empty((n, len(steps), *inner[:-1], width * inner[-1]), states[0].dtype)
+                 for width in (self.kept, *[1] * self.states) if self.saves]
         with np.errstate(all="ignore"):
             for t in order:
-                new = advance(steps[t], states)
+                new, gates = advance(steps[t], states)
+                for to, value in zip(saved, (gates, *[[s] for s in states]), strict=False):
+                    to[:, t] = np.concatenate(value, -1)
                 if mask is not None:
                     keep = mask[:, t].astype(bool).reshape(-1, *(1,) * (states[0].ndim - 1))
                     new = [np.where(keep, b, a) for a, b in zip(states, new, strict=True)]
@@ -131,10 +107,63 @@ class Recurrence(Op):
                 if mask is not None and self.zero_output_for_mask:
                     last = np.where(keep, last, last.dtype.type(0))
                 outputs.append(last)
-        if not self.return_sequences:
-            return last, *states
-        shape = (states[0].shape[0], 0, *states[0].shape[1:])
-        return np.stack(outputs, 1) if outputs else np.empty(shape, states[0].dtype), *states
+        if self.return_sequences:
+            last = np.stack(outputs, 1) if outputs else np.empty((n, 0, *inner), states[0].dtype)
+        return last, *states, *saved
+
+    @property
+    def kept(self) -> int:
+        """How many numbers of each unit a step keeps of its gates."""
+        raise NotImplementedError
+
+    def outputs(self, state: Spec, t: Any) -> tuple[Spec, ...]:
+        """The specs of the outputs, from that of a state."""
+        n, *inner = state.shape
+        every = Spec((n, t, *inner), state.dtype)
+        gates = Spec((*every.shape[:-1], self.kept * inner[-1]), state.dtype)
+        return (every if self.return_sequences else state, *[state] * self.states,
+                *[gates] * self.saves, *[every] * (self.saves * self.states))
+
+    # ---- gradients
+
+    def cell_gradient(self, gates: Array, before: list[Array], recurrent: Array, states: list[Array]) -> Stepped:
+        """One step back: (the cotangents of each of the `sums`, those of the states before), from those of the states after."""
+        raise NotImplementedError
+
+    def vjp(self, g: Any, y: Any, *xs: Any) -> list[Any]:
+        x, kernel, recurrent, bias, states, mask = self.split(xs)
+        count = 1 + self.states
+        op = replace(self, saves=True)
+        saved = (y if self.saves else op(*xs))[count:]
+        back = ThroughTime(op, tuple([v is not None for v in g[:count]]))
+        found = back(recurrent, *saved, *([] if mask is None else [mask]), *[v for v in g[:count] if v is not None])
+        sums, initial = found[:self.sums], found[self.sums:]
+        dx, dkernel = self.input_gradient(sums[0], x, kernel)
+        dbias = [] if bias is None else [self.bias_gradient(sums)]
+        return [dx, dkernel, self.recurrent_gradient(sums, saved, recurrent), *dbias, *initial[:len(states)],
+                *([] if mask is None else [None])]
+
+    def input_gradient(self, sums: Any, x: Any, kernel: Any) -> tuple[Any, Any]:
+        """The cotangents of x and of the kernel, for that of the sums."""
+        raise NotImplementedError
+
+    def recurrent_gradient(self, sums: Sequence[Any], saved: Sequence[Any], recurrent: Any) -> Any:
+        """The cotangent of the recurrent weights."""
+        raise NotImplementedError
+
+    def bias_gradient(self, sums: Sequence[Any]) -> Any:
+        """The cotangent of the bias."""
+        return Sum(tuple(range(sums[0].ndim - 1)))(sums[0])
+
+
+def flat(x: Any) -> Any:
+    """(N, T, F) -> (N * T, F)."""
+    return reshape(x, (-1, shape(x)[-1]))
+
+
+def over_steps(x: Any, g: Any) -> Any:
+    """The sum over sequences and steps of x^T g."""
+    return MatMul(transpose_a=True)(flat(x), flat(g))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,8 +191,17 @@ class _Dense(Recurrence):
             _expect(self.name, "an initial state", state.shape, (n, units))
         if mask is not None:
             _expect(self.name, "a mask", mask.shape, (n, t))
-        state = Spec((n, units), x.dtype)
-        return Spec((n, t, units), x.dtype) if self.return_sequences else state, *[state] * self.states
+        return self.outputs(Spec((n, units), x.dtype), t)
+
+    @property
+    def kept(self) -> int:
+        return self.gates
+
+    def input_gradient(self, sums: Any, x: Any, kernel: Any) -> tuple[Any, Any]:
+        return MatMul(transpose_b=True)(sums, kernel), over_steps(x, sums)
+
+    def recurrent_gradient(self, sums: Sequence[Any], saved: Sequence[Any], recurrent: Any) -> Any:
+        return over_steps(saved[1], sums[-1])
 
     def reference(self, *arrays: Array) -> tuple[Array, ...]:
         x, kernel, recurrent, bias, states, mask = self.split(arrays)
@@ -174,8 +212,8 @@ class _Dense(Recurrence):
         states = states or [np.zeros((len(x), len(recurrent)), x.dtype)] * self.states
         return self.walk(projected.transpose(1, 0, 2), states, mask, lambda step, old: self.cell(step, old, recurrent, bias))
 
-    def cell(self, step: Array, states: list[Array], recurrent: Array, bias: Array | None) -> list[Array]:
-        """The states after a step; `step` is its projected input with the input's bias added."""
+    def cell(self, step: Array, states: list[Array], recurrent: Array, bias: Array | None) -> Stepped:
+        """One step; `step` is its projected input with the input's bias added."""
         raise NotImplementedError
 
     @classmethod
@@ -212,8 +250,14 @@ class SimpleRNN(_Dense):
 
     activation: str = "tanh"
 
-    def cell(self, step: Array, states: list[Array], recurrent: Array, bias: Array | None) -> list[Array]:
-        return [ACTIVATIONS[self.activation](step + states[0] @ recurrent)]
+    def cell(self, step: Array, states: list[Array], recurrent: Array, bias: Array | None) -> Stepped:
+        activation = ACTIVATIONS[self.activation]
+        kept = activation.kept(step + states[0] @ recurrent)
+        return [activation.value(kept)], [kept]
+
+    def cell_gradient(self, gates: Array, before: list[Array], recurrent: Array, states: list[Array]) -> Stepped:
+        slope = states[0] * ACTIVATIONS[self.activation].slope(gates)
+        return [slope], [slope @ recurrent.T]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -233,16 +277,56 @@ class GRU(_Dense):
     def bias_shape(self, columns: int) -> tuple[int, ...]:
         return (2, columns) if self.reset_after else (columns,)
 
-    def cell(self, step: Array, states: list[Array], recurrent: Array, bias: Array | None) -> list[Array]:
+    @property
+    def sums(self) -> int:  # type: ignore[override]
+        """The product with x and that with h have cotangents of their own where r acts between them."""
+        return 1 + self.reset_after
+
+    @property
+    def kept(self) -> int:
+        """z, r, the candidate; and with `reset_after` what r is multiplied with."""
+        return 3 + self.reset_after
+
+    def cell(self, step: Array, states: list[Array], recurrent: Array, bias: Array | None) -> Stepped:
         h, = states
         units = h.shape[-1]
         gate, activation = ACTIVATIONS[self.recurrent_activation], ACTIVATIONS[self.activation]
         inner = h @ (recurrent if self.reset_after else recurrent[:, :2 * units])
         if self.reset_after and bias is not None:
             inner = inner + bias[1]
-        z, r = (gate(step[:, i * units:(i + 1) * units] + inner[:, i * units:(i + 1) * units]) for i in (0, 1))
+        kept = [gate.kept(step[:, i * units:(i + 1) * units] + inner[:, i * units:(i + 1) * units]) for i in (0, 1)]
+        z, r = map(gate.value, kept)
         candidate = r * inner[:, 2 * units:] if self.reset_after else (r * h) @ recurrent[:, 2 * units:]
-        return [z * h + (1 - z) * activation(step[:, 2 * units:] + candidate)]
+        kept.append(activation.kept(step[:, 2 * units:] + candidate))
+        return [z * h + (1 - z) * activation.value(kept[2])], [*kept, inner[:, 2 * units:]][:self.kept]
+
+    def cell_gradient(self, gates: Array, before: list[Array], recurrent: Array, states: list[Array]) -> Stepped:
+        (h,), (dh,) = before, states
+        units = h.shape[-1]
+        gate, activation = ACTIVATIONS[self.recurrent_activation], ACTIVATIONS[self.activation]
+        z, r, candidate, *inner = (gates[:, i * units:(i + 1) * units] for i in range(self.kept))
+        slope = dh * (1 - gate.value(z)) * activation.slope(candidate)
+        first = dh * (h - activation.value(candidate)) * gate.slope(z)
+        back = slope @ recurrent[:, 2 * units:].T if not inner else inner[0] * slope
+        second = back * (1 if inner else h) * gate.slope(r)
+        sums = [np.concatenate([first, second, slope], -1)]
+        if inner:
+            sums.append(np.concatenate([first, second, slope * gate.value(r)], -1))
+            return sums, [dh * gate.value(z) + sums[1] @ recurrent.T]
+        return sums, [dh * gate.value(z) + back * gate.value(r) + sums[0][:, :2 * units] @ recurrent[:, :2 * units].T]
+
+    def bias_gradient(self, sums: Sequence[Any]) -> Any:
+        return stack([super(GRU, self).bias_gradient([g]) for g in sums]) if self.reset_after else super().bias_gradient(sums)
+
+    def recurrent_gradient(self, sums: Sequence[Any], saved: Sequence[Any], recurrent: Any) -> Any:
+        if self.reset_after:
+            return super().recurrent_gradient(sums, saved, recurrent)
+        units, (gates, h), (g,) = shape(recurrent)[0], saved, sums
+        r = gates[:, :, units:2 * units]
+        if ACTIVATIONS[self.recurrent_activation].keeps_argument:
+            raise UnsupportedError(f"{self.name}: the gradient with reset_after=False expects a recurrent_activation whose result "
+                                   f"says its slope, as sigmoid's; received {self.recurrent_activation!r}.")
+        return concatenate([over_steps(h, g[:, :, :2 * units]), over_steps(multiply(r, h), g[:, :, 2 * units:])], 1)
 
     @classmethod
     def samples(cls) -> Samples:
@@ -264,17 +348,33 @@ class LSTM(_Dense):
     gates: ClassVar[int] = 4
     states: ClassVar[int] = 2
 
-    def cell(self, step: Array, states: list[Array], recurrent: Array, bias: Array | None) -> list[Array]:
+    def cell(self, step: Array, states: list[Array], recurrent: Array, bias: Array | None) -> Stepped:
         h, c = states
         return lstm_gates(self, step + h @ recurrent, c)
 
+    def cell_gradient(self, gates: Array, before: list[Array], recurrent: Array, states: list[Array]) -> Stepped:
+        sums, dc = lstm_slopes(self, gates, before[1], states)
+        return [sums], [sums @ recurrent.T, dc]
 
-def lstm_gates(op: Any, gates: Array, c: Array) -> list[Array]:
-    """The states [h, c] of an LSTM from the four gates' sums, side by side on the last axis."""
+
+def lstm_gates(op: Any, sums: Array, c: Array) -> Stepped:
+    """The states [h, c] of an LSTM, and what is kept of the gates, from the gates' sums side by side on the last axis."""
     gate, activation = ACTIVATIONS[op.recurrent_activation], ACTIVATIONS[op.activation]
-    i, f, g, o = np.split(gates, 4, axis=-1)
-    c = gate(f) * c + gate(i) * activation(g)
-    return [gate(o) * activation(c), c]
+    i, f, g, o = kept = [(activation if k == 2 else gate).kept(a) for k, a in enumerate(np.split(sums, 4, axis=-1))]
+    c = gate.value(f) * c + gate.value(i) * activation.value(g)
+    return [gate.value(o) * activation(c), c], kept
+
+
+def lstm_slopes(op: Any, gates: Array, c: Array, states: list[Array]) -> tuple[Array, Array]:
+    """The cotangents of the gates' sums, side by side, and of the state c before the step."""
+    gate, activation = ACTIVATIONS[op.recurrent_activation], ACTIVATIONS[op.activation]
+    kept, (dh, dc) = np.split(gates, 4, axis=-1), states
+    i, f, g, o = ((activation if k == 2 else gate).value(v) for k, v in enumerate(kept))
+    cell = activation.kept(f * c + i * g)
+    dc = dc + dh * o * activation.slope(cell)
+    factors = dc * g, dc * c, dc * i, dh * activation.value(cell)
+    slopes = [v * (activation if k == 2 else gate).slope(kept[k]) for k, v in enumerate(factors)]
+    return np.concatenate(slopes, -1), dc * f
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -322,7 +422,30 @@ class ConvLSTM(Recurrence):
             _expect(self.name, "an initial state", given.shape, state.shape)
         if mask is not None:
             _expect(self.name, "a mask", mask.shape, (n, t))
-        return Spec((n, t, *state.shape[1:]), x.dtype) if self.return_sequences else state, state, state
+        return self.outputs(state, t)
+
+    @property
+    def kept(self) -> int:
+        return 4
+
+    def cell_gradient(self, gates: Array, before: list[Array], recurrent: Array, states: list[Array]) -> Stepped:
+        sums, dc = lstm_slopes(self, gates, before[1], states)
+        back = ConvGradInput(gates.shape[1:-1], *self.of_state.geometry)
+        return [sums], [back.reference(sums, recurrent), dc]
+
+    def input_gradient(self, sums: Any, x: Any, kernel: Any) -> tuple[Any, Any]:
+        frames = self.frames(x)
+        dx, dkernel = self.of_input.vjp(self.frames(sums), None, frames, kernel)
+        return reshape(dx, shape(x)), dkernel
+
+    def recurrent_gradient(self, sums: Sequence[Any], saved: Sequence[Any], recurrent: Any) -> Any:
+        return self.of_state.vjp(self.frames(sums[0]), None, self.frames(saved[1]), recurrent)[1]
+
+    @staticmethod
+    def frames(x: Any) -> Any:
+        """(N, T, ...) -> (N * T, ...)."""
+        n, t, *rest = shape(x)
+        return reshape(x, (n * t, *rest))
 
     def reference(self, *arrays: Array) -> tuple[Array, ...]:
         x, kernel, recurrent, bias, states, mask = self.split(arrays)
@@ -347,6 +470,13 @@ class ConvLSTM(Recurrence):
         yield same, [some(2, 4, 5, 6, 1), some(2, 3, 1, 8), some(2, 3, 2, 8), some(8), *states, rng.random((2, 4)) < 0.6]
         line = ConvLSTM(strides=(1,), dilation=(2,), biased=False, initial=False, return_sequences=True)
         yield line, [some(1, 2, 9, 3), some(3, 3, 16), some(3, 4, 16)]
+
+
+def recurrences() -> Iterator[tuple[Recurrence, list[Array]]]:
+    """Every recurrent op, saving, with inputs for it: what the gradient's samples are made of."""
+    for kind in (SimpleRNN, GRU, LSTM, ConvLSTM):
+        for op, arrays in kind.samples():
+            yield replace(op, saves=True), arrays  # type: ignore[type-var, misc]
 
 
 __all__ = ["GRU", "LSTM", "ConvLSTM", "SimpleRNN"]

@@ -117,11 +117,11 @@ class RecurrentCell(WeightOptions):
         names = {name: op_name(getattr(self, name)) for name in self.functions}
         op = self.op_kind(return_sequences=walk.return_sequences, go_backwards=walk.go_backwards, masked=mask is not None,
                           zero_output_for_mask=walk.zero_output_for_mask, biased=self.bias is not None,
-                          initial=states is not None, **names, **self._op_fields())
+                          initial=states is not None, saves=walk.training, **names, **self._op_fields())
         optional = [self.bias] if self.bias is not None else []
         optional += [cast(s, self.dtype) for s in states] if states is not None else []
         y, *finals = op(x, self.kernel, self.recurrent_kernel, *optional, *([cast(mask, "bool")] if mask is not None else []))
-        return y, finals
+        return y, finals[:self.state_count]
 
     def _op_fields(self) -> dict[str, Any]:
         return {}
