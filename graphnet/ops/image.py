@@ -1,8 +1,6 @@
 """Images: resizing, colours, borders, patches, blur. Data is (N, H, W, C) or (H, W, C), or channels_first where told."""
 import functools
-import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,148 +8,16 @@ import numpy as np
 from graphnet import config
 from graphnet.dims import Dim
 from graphnet.errors import ShapeError
-from graphnet.graph import Spec
-from graphnet.op import Op, Samples, public
+from graphnet.op import public
 from graphnet.ops import elementwise as e
 from graphnet.ops import reduction as r
 from graphnet.ops.contraction import tensordot
-from graphnet.ops.convert import bound, cast, floating, shape, shown, sized, to_tensor
+from graphnet.ops.convert import cast, floating, shape, sized, to_tensor
 from graphnet.ops.convolution import conv, depthwise_conv
 from graphnet.ops.indexing import get_item
+from graphnet.ops.sampling import KERNELS, REFLECTIONS, MapCoordinates, Resize
 from graphnet.ops.shape import expand_dims, pad, reshape, squeeze, stack, transpose
 
-
-def _triangle(x: np.ndarray) -> np.ndarray:
-    return np.maximum(0.0, 1.0 - x)
-
-
-def _cubic(x: np.ndarray) -> np.ndarray:
-    """Keys' kernel with a = -1/2, https://doi.org/10.1109/TASSP.1981.1163711."""
-    near = ((1.5 * x - 2.5) * x) * x + 1.0
-    far = ((-0.5 * x + 2.5) * x - 4.0) * x + 2.0
-    return np.where(x >= 2.0, 0.0, np.where(x >= 1.0, far, near))
-
-
-def _lanczos(radius: float) -> Callable[[np.ndarray], np.ndarray]:
-    def kernel(x: np.ndarray) -> np.ndarray:
-        return np.where(x > radius, 0.0, np.sinc(x) * np.sinc(x / radius))
-    return kernel
-
-
-KERNELS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "bilinear": _triangle, "bicubic": _cubic, "lanczos3": _lanczos(3.0), "lanczos5": _lanczos(5.0)}
-
-
-def weights(before: int, after: int, interpolation: str, antialias: bool) -> np.ndarray:
-    """The matrix (after, before) that resizes one axis: pixels' middles are sampled, kernels widen where they must not alias."""
-    scale = before / after
-    places = (np.arange(after) + 0.5) * scale
-    if interpolation == "nearest":
-        return (np.floor(places)[:, None] == np.arange(before)).astype(np.float64)
-    widen = max(scale, 1.0) if antialias else 1.0
-    raw = KERNELS[interpolation](np.abs(places[:, None] - 0.5 - np.arange(before)) / widen)
-    return raw / np.sum(raw, 1, keepdims=True)
-
-
-@dataclass(frozen=True)
-class Resize(Op):
-    """Images (..., H, W, C) brought to another height and width; pixels' middles are sampled, as half_pixel_centers has it."""
-
-    size: tuple[Any, ...] = (1, 1)
-    interpolation: str = "bilinear"
-    antialias: bool = False
-
-    def infer(self, x: Spec) -> Spec:
-        if len(x.shape) < 3:
-            raise ShapeError(f"resize expects images of shape (..., height, width, channels); received shape {shown(x.shape)}.")
-        return Spec((*x.shape[:-3], *self.size, x.shape[-1]), x.dtype)
-
-    def bind(self, extents: Any) -> "Resize":
-        return Resize(bound(self.size, extents), self.interpolation, self.antialias)
-
-    def reference(self, x: np.ndarray) -> np.ndarray:
-        if self.interpolation == "nearest":
-            pairs = zip(x.shape[-3:-1], self.size, strict=True)
-            rows, columns = (np.floor((np.arange(b) + 0.5) * (a / b)).astype(np.int64) for a, b in pairs)
-            return np.take(np.take(x, rows, -3), columns, -2)
-        y, z = (weights(a, b, self.interpolation, self.antialias) for a, b in zip(x.shape[-3:-1], self.size, strict=True))
-        out = np.einsum("...hwc,ih,jw->...ijc", x.astype(np.float64), y, z, optimize=True)
-        if x.dtype.kind in "iu":
-            info = np.iinfo(x.dtype)
-            out = np.clip(np.rint(out), info.min, info.max)
-        return out.astype(x.dtype)
-
-    @classmethod
-    def samples(cls) -> Samples:
-        x = np.random.default_rng(0).standard_normal((2, 5, 7, 3)).astype("float32")
-        for interpolation in ("nearest", *KERNELS):
-            yield cls((8, 4), interpolation), [x]
-        yield cls((3, 9), "bilinear", True), [x]
-        yield cls((10, 14), "nearest"), [x[0]]
-        yield cls((4, 4), "bilinear"), [x[:0]]
-
-
-_REFLECTIONS = ("constant", "nearest", "wrap", "mirror", "reflect")
-
-
-@dataclass(frozen=True)
-class MapCoordinates(Op):
-    """x at coordinates (ndim, *shape), order 0 (the nearest element) or 1 (linear between neighbours), filled beyond the
-    borders.
-    """
-
-    order: int = 1
-    fill_mode: str = "constant"
-    fill_value: float = 0.0
-
-    def infer(self, x: Spec, coordinates: Spec) -> Spec:
-        if not isinstance(coordinates.shape[0], Dim) and coordinates.shape[0] != len(x.shape):
-            raise ShapeError(f"map_coordinates expects {len(x.shape)} coordinates on the first axis for inputs of shape "
-                             f"{shown(x.shape)}; "
-                             f"received {coordinates.shape[0]}.")
-        return Spec(coordinates.shape[1:], x.dtype)
-
-    def _inside(self, at: np.ndarray, extent: int) -> np.ndarray:
-        """Positions brought into the axis as the fill mode has it."""
-        if self.fill_mode == "wrap":
-            return at % extent
-        if self.fill_mode == "reflect":
-            at = at % (2 * extent)
-            return np.where(at >= extent, 2 * extent - 1 - at, at)
-        if self.fill_mode == "mirror":
-            period = max(2 * (extent - 1), 1)
-            at = at % period
-            return np.where(at >= extent, period - at, at)
-        return np.clip(at, 0, extent - 1)
-
-    def reference(self, x: np.ndarray, coordinates: np.ndarray) -> np.ndarray:
-        parts = []  # of each axis: (positions, weights) of the neighbours
-        for c in coordinates.astype(np.float64):
-            if self.order == 0:
-                parts.append([(np.floor(c + 0.5), np.ones_like(c))])
-            else:
-                low = np.floor(c)
-                parts.append([(low, 1.0 - (c - low)), (low + 1.0, c - low)])
-        total: Any = 0.0
-        for neighbours in np.ndindex(*[len(p) for p in parts]):
-            at = [parts[i][k][0].astype(np.int64) for i, k in enumerate(neighbours)]
-            value = x[tuple([self._inside(a, s) for a, s in zip(at, x.shape, strict=True)])].astype(np.float64)
-            if self.fill_mode == "constant":
-                known = np.logical_and.reduce([(a >= 0) & (a < s) for a, s in zip(at, x.shape, strict=True)])
-                value = np.where(known, value, self.fill_value)
-            total = total + value * math.prod([parts[i][k][1] for i, k in enumerate(neighbours)], start=np.float64(1.0))
-        return (np.rint(total) if x.dtype.kind in "iu" else total).astype(x.dtype)
-
-    @classmethod
-    def samples(cls) -> Samples:
-        rng = np.random.default_rng(0)
-        for mode in _REFLECTIONS:
-            for order in (0, 1):
-                places = rng.uniform(-6, 12, (2, 4, 3)).astype("float32")
-                yield cls(order, mode), [rng.standard_normal((5, 6)).astype("float32"), places]
-
-
-# ---- public functions
 
 def channels_last(function: Callable[[Any], Any], images: Any, data_format: str | None) -> Any:
     """function(images) on channels_last images of 3 or 4 axes; channels_first ones are transposed there and back."""
@@ -393,8 +259,8 @@ def map_coordinates(inputs: Any, coordinates: Any, order: int, fill_mode: str = 
     """
     if order not in (0, 1):
         raise ValueError(f"map_coordinates expects order 0 or 1; received order={order!r}.")
-    if fill_mode not in _REFLECTIONS:
-        raise ValueError(f"map_coordinates expects fill_mode {', '.join(map(repr, _REFLECTIONS))}; received "
+    if fill_mode not in REFLECTIONS:
+        raise ValueError(f"map_coordinates expects fill_mode {', '.join(map(repr, REFLECTIONS))}; received "
                          f"fill_mode={fill_mode!r}.")
     return MapCoordinates(order, fill_mode, float(fill_value))(to_tensor(inputs), floating(coordinates))
 
