@@ -9,6 +9,7 @@ import zlib
 import numpy as np
 import pytest
 
+from graphnet.autodiff import unbroadcast
 from graphnet.backends.numpy.interpreter import bind_extents, evaluate
 from graphnet.dims import Dim
 from graphnet.dtypes import FLOATS
@@ -20,8 +21,13 @@ from graphnet.tracing import placeholder, trace_function
 
 WITHOUT = {  # ops of floats that have no gradient, and why
     "Nextafter": "it steps by one unit in the last place, which is no function of real numbers",
+    "RandomGamma": "its numbers come from a loop that rejects some",
+    "RandomBinomial": "its numbers are counts",
+    "ThroughTime": "it is the gradient of the recurrent ops; a second one would be a third walk through time",
 }
-ONCE = {}  # ops whose vjp cannot be differentiated again, and why
+STOPS = {"StopGradient"}  # their gradient is not that of what they compute: so they are meant
+ONCE = dict.fromkeys(("ConvLSTM", "GRU", "LSTM", "SimpleRNN"),  # ops whose vjp cannot be differentiated again, and why
+                     "their gradient is one op, which has none of its own")
 
 # shapes that leave no room for an unknown extent: of these decompositions the sides are compared
 FIRST_EXTENT_KNOWN = ("Random", "Svd", "Qr")
@@ -90,13 +96,8 @@ def along(function, xs, vs):
     """The central difference of a function of arrays along a direction: one array for each result."""
     ahead = function(*[x if v is None else x + STEP * v for x, v in zip(xs, vs, strict=True)])
     behind = function(*[x if v is None else x - STEP * v for x, v in zip(xs, vs, strict=True)])
-    return [(a - b) / (2 * STEP) if is_float(a) else None for a, b in zip(listed(ahead), listed(behind), strict=True)]
-
-
-def unbroadcast(g, x):
-    """A cotangent summed to the shape of its input."""
-    axes = tuple(range(g.ndim - x.ndim)) + tuple(i + g.ndim - x.ndim for i, n in enumerate(x.shape) if n == 1)
-    return np.sum(g, axes).reshape(x.shape) if g.shape != x.shape else g
+    return [np.subtract(a, b, out=np.zeros_like(a), where=a != b) / (2 * STEP) if is_float(a) else None  # infinities cancel
+            for a, b in zip(listed(ahead), listed(behind), strict=True)]
 
 
 def check_cotangents(cotangents, xs):
@@ -122,14 +123,13 @@ def cotangent_choices(outputs):
 def test_op_has_a_gradient_or_a_reason(op, xs):
     name = type(op).__name__
     if name in WITHOUT:
-        y = op.reference(*xs)
         with pytest.raises(UnsupportedError, match=r"stop_gradient"):
-            op.vjp(y, y, *xs)
+            op.vjp(None, None, *xs)
     else:
         assert type(op).vjp is not Op.vjp, f"{name} has no vjp: write one, or say in WITHOUT why there is none"
 
 
-@pytest.mark.parametrize("op, xs", WITH)
+@pytest.mark.parametrize("op, xs", [p for p in WITH if p.id.rpartition("-")[0] not in STOPS])
 def test_vjp_is_the_central_difference(op, xs):
     before = [x.copy() for x in xs]
     y = op.reference(*xs)
@@ -168,7 +168,7 @@ def traced_vjp(op, xs, used):
         g = tuple([gs.get(i) for i in range(len(outputs))]) if several else gs[0]
         cotangents = op.vjp(g, y, *inputs)
         found.extend(c is not None for c in cotangents)
-        return [c for c in cotangents if c is not None]
+        return [unbroadcast(c, x) for c, x in zip(cotangents, inputs, strict=True) if c is not None]
     graph, _ = trace_function(function, [placeholder(s) for s in (*specs, *[listed(outputs)[i] for i in used])])
     return graph.verify(), found
 
@@ -185,7 +185,8 @@ def test_vjp_traces_with_an_unknown_batch(op, xs):
         assert [c is not None for c in expected] == found
         for result, e, x in zip(results, [c for c in expected if c is not None], [x for x, f in zip(xs, found, strict=True) if f],
                                 strict=True):
-            np.testing.assert_allclose(unbroadcast(result, x), unbroadcast(np.asarray(e), x), rtol=1e-12, atol=1e-12)
+            assert result.shape == x.shape
+            np.testing.assert_allclose(result, unbroadcast(np.asarray(e), x), rtol=1e-12, atol=1e-12)
 
 
 def pulled_back(graph, arrays, seeds):

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from graphnet import dtypes
+from graphnet import dims, dtypes
 from graphnet.dims import Dim
 from graphnet.errors import ShapeError
 from graphnet.graph import Spec
@@ -35,6 +35,15 @@ class MatMul(Contraction):
         with np.errstate(all="ignore"):
             return np.matmul(np.swapaxes(a, -1, -2) if self.transpose_a else a, np.swapaxes(b, -1, -2) if self.transpose_b else b)
 
+    def vjp(self, g: Any, y: Any, a: Any, b: Any) -> list[Any]:
+        """Of y = a b: g b^T and a^T g, the transposes by flags."""
+        first = MatMul(self.transpose_b, True)(b, g) if self.transpose_a else MatMul(False, not self.transpose_b)(g, b)
+        if len(shape(b)) == 2 < len(shape(a)) and not self.transpose_a:
+            # all rows of a meet the same matrix: one product over all of them, rather than a sum of products
+            a, g = [Reshape((dims.product(shape(v)[:-1]), shape(v)[-1]))(v) for v in (a, g)]
+        second = MatMul(True, self.transpose_a)(g, a) if self.transpose_b else MatMul(not self.transpose_a, False)(a, g)
+        return [first, second]
+
     @classmethod
     def samples(cls) -> Samples:
         rng = np.random.default_rng(0)
@@ -42,6 +51,9 @@ class MatMul(Contraction):
             yield MatMul(), [rng.standard_normal(a).astype("float32"), rng.standard_normal(b).astype("float32")]
         x, y = rng.standard_normal((2, 7, 5)), rng.standard_normal((2, 3, 7))
         yield MatMul(True, True), [x.astype("float32"), y.astype("float32")]
+        yield MatMul(True, False), [x.astype("float32"), np.swapaxes(y, -1, -2)[0].astype("float32")]
+        yield MatMul(False, True), [np.swapaxes(x, -1, -2).astype("float32"), y[0].astype("float32")]
+        yield MatMul(), [np.swapaxes(x, -1, -2)[0].astype("float32"), np.swapaxes(y, -1, -2).astype("float32")]
 
 
 @public

@@ -27,6 +27,9 @@ class Cast(Elementwise):
         with np.errstate(all="ignore"):
             return np.asarray(x).astype(self.dtype)
 
+    def vjp(self, g: Any, y: Any, x: Any) -> list[Any]:
+        return [cast(g, x.dtype) if str(x.dtype) in dtypes.FLOATS else None]
+
     @classmethod
     def samples(cls) -> Samples:
         x = np.random.default_rng(0).uniform(0, 9, (3, 17)).astype("float32")

@@ -12,6 +12,7 @@ from graphnet.ops.convert import Cast as Cast
 from graphnet.ops.convert import cast, floating, promote, to_tensor
 
 _COUNTING = ("negative", "sign", "square")  # they take booleans as 0 and 1
+TWO_BY_ROOT_PI = 2.0 / math.sqrt(math.pi)
 _LOGICAL = ("LogicalAnd", "LogicalOr", "LogicalXor", "LogicalNot")
 
 
@@ -19,6 +20,7 @@ class _Function(Elementwise):
     """An elementwise numpy function; infinities and NaN say enough, so numpy does not warn of them."""
 
     function: ClassVar[Callable[..., Any]]
+    derivative: ClassVar[Callable[..., Any]]
 
     def reference(self, *arrays: Any) -> Any:
         dtype = self.result_dtype(*[a.dtype.name for a in arrays])
@@ -26,6 +28,11 @@ class _Function(Elementwise):
             arrays = tuple([np.asarray(a, dtype) for a in arrays])
         with np.errstate(all="ignore"):
             return np.asarray(type(self).function(*arrays), dtype)
+
+    def vjp(self, g: Any, y: Any, *xs: Any) -> list[Any]:
+        with np.errstate(all="ignore"):
+            out = type(self).derivative(g, y, *xs)
+        return list(out) if isinstance(out, tuple) else [out]
 
     @classmethod
     def samples(cls) -> Samples:
@@ -37,11 +44,12 @@ class _Function(Elementwise):
             yield cls(), [v > 0.5 for v in values] if cls.__name__ in _LOGICAL else values
 
 
-def elementwise(name: str, formula: str, function: Callable[..., Any], doc: str, result: str = "same") -> type[Elementwise]:
-    """The Op class of an elementwise numpy function."""
+def elementwise(name: str, formula: str, function: Callable[..., Any], derivative: Callable[..., Any], doc: str,
+                result: str = "same") -> type[Elementwise]:
+    """The Op class of an elementwise numpy function; `derivative(g, y, *xs)` is its vjp, one cotangent or a tuple of them."""
     arity = sum(f"{{{i}}}" in formula for i in range(3))
-    members = {"__doc__": doc, "formula": formula, "function": staticmethod(function), "result": result, "arity": arity,
-               "__module__": __name__}
+    members = {"__doc__": doc, "formula": formula, "function": staticmethod(function), "derivative": staticmethod(derivative),
+               "result": result, "arity": arity, "__module__": __name__}
     return type(name, (_Function,), members)  # without fields of its own, it has the equality and hash of Op
 
 
@@ -54,59 +62,86 @@ def _sigmoid(x: np.ndarray) -> np.ndarray:
     return np.where(np.isnan(x), x, np.where(x >= 0, 1 / (1 + e), e / (1 + e)))
 
 
-Add = elementwise("Add", "{0} + {1}", np.add, "x + y.")
-Subtract = elementwise("Subtract", "{0} - {1}", np.subtract, "x - y.")
-Multiply = elementwise("Multiply", "{0} * {1}", np.multiply, "x * y.")
-Divide = elementwise("Divide", "{0} / {1}", np.true_divide, "x / y, of floats.", "float")
-FloorDivide = elementwise("FloorDivide", "floor_divide({0}, {1})", np.floor_divide, "The largest whole number not above x / y.")
-Mod = elementwise("Mod", "modulo({0}, {1})", np.mod, "The rest of x / y, with the sign of y.")
-Power = elementwise("Power", "pow({0}, {1})", np.power, "x to the power y.")
-Maximum = elementwise("Maximum", "larger({0}, {1})", np.maximum, "The larger; NaN where either is NaN.")
-Minimum = elementwise("Minimum", "smaller({0}, {1})", np.minimum, "The smaller; NaN where either is NaN.")
-Arctan2 = elementwise("Arctan2", "arctan2({0}, {1})", np.arctan2, "The angle of the point (y, x).", "float")
+def flat(g: Any, y: Any, *xs: Any) -> tuple[None, ...]:
+    """The derivative of steps: none at all."""
+    return (None,) * len(xs)
 
-Equal = elementwise("Equal", "equal({0}, {1})", np.equal, "x == y.", "bool")
-NotEqual = elementwise("NotEqual", "not_equal({0}, {1})", np.not_equal, "x != y.", "bool")
-Less = elementwise("Less", "less({0}, {1})", np.less, "x < y.", "bool")
-LessEqual = elementwise("LessEqual", "less_equal({0}, {1})", np.less_equal, "x <= y.", "bool")
-Greater = elementwise("Greater", "greater({0}, {1})", np.greater, "x > y.", "bool")
-GreaterEqual = elementwise("GreaterEqual", "greater_equal({0}, {1})", np.greater_equal, "x >= y.", "bool")
-LogicalAnd = elementwise("LogicalAnd", "logical_and({0}, {1})", np.logical_and, "Both are true.", "bool")
-LogicalOr = elementwise("LogicalOr", "logical_or({0}, {1})", np.logical_or, "At least one is true.", "bool")
-LogicalXor = elementwise("LogicalXor", "logical_xor({0}, {1})", np.logical_xor, "Exactly one is true.", "bool")
-LogicalNot = elementwise("LogicalNot", "logical_not({0})", np.logical_not, "Not true.", "bool")
-Isnan = elementwise("Isnan", "isnan({0})", np.isnan, "Not a number.", "bool")
-Isinf = elementwise("Isinf", "isinf({0})", np.isinf, "Positive or negative infinity.", "bool")
-Isfinite = elementwise("Isfinite", "isfinite({0})", np.isfinite, "Neither infinite nor NaN.", "bool")
 
-Negative = elementwise("Negative", "negative({0})", np.negative, "-x.")
-Absolute = elementwise("Absolute", "absolute({0})", np.absolute, "|x|.")
-Sign = elementwise("Sign", "sign({0})", np.sign, "-1, 0 or 1.")
-Square = elementwise("Square", "{0} * {0}", np.square, "x * x.")
-Reciprocal = elementwise("Reciprocal", "reciprocal({0})", lambda x: 1 / x, "1 / x.", "float")
-Sqrt = elementwise("Sqrt", "sqrt({0})", np.sqrt, "The square root.", "float")
-Rsqrt = elementwise("Rsqrt", "rsqrt({0})", lambda x: 1 / np.sqrt(x), "1 / sqrt(x).", "float")
-Exp = elementwise("Exp", "exp({0})", np.exp, "e to the power x.", "float")
-Expm1 = elementwise("Expm1", "expm1({0})", np.expm1, "exp(x) - 1, exact near 0.", "float")
-Log = elementwise("Log", "log({0})", np.log, "The natural logarithm.", "float")
-Log1p = elementwise("Log1p", "log1p({0})", np.log1p, "log(1 + x), exact near 0.", "float")
-Sin = elementwise("Sin", "sin({0})", np.sin, "Sine, x in radians.", "float")
-Cos = elementwise("Cos", "cos({0})", np.cos, "Cosine, x in radians.", "float")
-Tan = elementwise("Tan", "tan({0})", np.tan, "Tangent, x in radians.", "float")
-Arcsin = elementwise("Arcsin", "arcsin({0})", np.arcsin, "Inverse sine.", "float")
-Arccos = elementwise("Arccos", "arccos({0})", np.arccos, "Inverse cosine.", "float")
-Arctan = elementwise("Arctan", "arctan({0})", np.arctan, "Inverse tangent.", "float")
-Sinh = elementwise("Sinh", "sinh({0})", np.sinh, "Hyperbolic sine.", "float")
-Cosh = elementwise("Cosh", "cosh({0})", np.cosh, "Hyperbolic cosine.", "float")
-Tanh = elementwise("Tanh", "tanh({0})", np.tanh, "Hyperbolic tangent.", "float")
-Arcsinh = elementwise("Arcsinh", "arcsinh({0})", np.arcsinh, "Inverse hyperbolic sine.", "float")
-Arccosh = elementwise("Arccosh", "arccosh({0})", np.arccosh, "Inverse hyperbolic cosine.", "float")
-Arctanh = elementwise("Arctanh", "arctanh({0})", np.arctanh, "Inverse hyperbolic tangent.", "float")
-Sigmoid = elementwise("Sigmoid", "sigmoid({0})", _sigmoid, "1 / (1 + exp(-x)).", "float")
-Erf = elementwise("Erf", "erf({0})", _erf, "The error function.", "float")
-Floor = elementwise("Floor", "floor({0})", np.floor, "The largest whole number not above x.", "float")
-Ceil = elementwise("Ceil", "ceil({0})", np.ceil, "The smallest whole number not below x.", "float")
-Round = elementwise("Round", "rounded({0})", np.rint, "The nearest whole number, halves to even.", "float")
+def shared(g: Any, first: Any, tie: Any) -> tuple[Any, Any]:
+    """A cotangent for the operand that was chosen; of two equal ones each has half, as in JAX."""
+    to_first = where(first, g, where(tie, 0.5 * g, 0.0))
+    return to_first, g - to_first
+
+
+def _power_vjp(g: Any, z: Any, x: Any, y: Any) -> tuple[Any, Any]:
+    """0 to the power 0 has the derivatives 0 and 0, as in JAX; the logarithm of a base below 0 is NaN."""
+    return g * y * power(x, where(equal(y, 0.0), 1.0, y - 1.0)), g * z * log(where(equal(x, 0.0), 1.0, x))
+
+
+# A row: name, vector formula, numpy's function, its vjp (cotangents of the operands for g, that of the result), meaning.
+
+Add = elementwise("Add", "{0} + {1}", np.add, lambda g, z, x, y: (g, g), "x + y.")
+Subtract = elementwise("Subtract", "{0} - {1}", np.subtract, lambda g, z, x, y: (g, -g), "x - y.")
+Multiply = elementwise("Multiply", "{0} * {1}", np.multiply, lambda g, z, x, y: (g * y, g * x), "x * y.")
+Divide = elementwise("Divide", "{0} / {1}", np.true_divide, lambda g, z, x, y: (t := g / y, -t * z), "x / y, of floats.",
+                     "float")
+FloorDivide = elementwise("FloorDivide", "floor_divide({0}, {1})", np.floor_divide, flat,
+                          "The largest whole number not above x / y.")
+Mod = elementwise("Mod", "modulo({0}, {1})", np.mod, lambda g, z, x, y: (g, -g * floor_divide(x, y)),
+                  "The rest of x / y, with the sign of y.")
+Power = elementwise("Power", "pow({0}, {1})", np.power, _power_vjp, "x to the power y.")
+Maximum = elementwise("Maximum", "larger({0}, {1})", np.maximum, lambda g, z, x, y: shared(g, greater(x, y), equal(x, y)),
+                      "The larger; NaN where either is NaN.")
+Minimum = elementwise("Minimum", "smaller({0}, {1})", np.minimum, lambda g, z, x, y: shared(g, less(x, y), equal(x, y)),
+                      "The smaller; NaN where either is NaN.")
+Arctan2 = elementwise("Arctan2", "arctan2({0}, {1})", np.arctan2, lambda g, z, y, x: ((t := g / (x * x + y * y)) * x, -t * y),
+                      "The angle of the point (y, x).", "float")
+
+Equal = elementwise("Equal", "equal({0}, {1})", np.equal, flat, "x == y.", "bool")
+NotEqual = elementwise("NotEqual", "not_equal({0}, {1})", np.not_equal, flat, "x != y.", "bool")
+Less = elementwise("Less", "less({0}, {1})", np.less, flat, "x < y.", "bool")
+LessEqual = elementwise("LessEqual", "less_equal({0}, {1})", np.less_equal, flat, "x <= y.", "bool")
+Greater = elementwise("Greater", "greater({0}, {1})", np.greater, flat, "x > y.", "bool")
+GreaterEqual = elementwise("GreaterEqual", "greater_equal({0}, {1})", np.greater_equal, flat, "x >= y.", "bool")
+LogicalAnd = elementwise("LogicalAnd", "logical_and({0}, {1})", np.logical_and, flat, "Both are true.", "bool")
+LogicalOr = elementwise("LogicalOr", "logical_or({0}, {1})", np.logical_or, flat, "At least one is true.", "bool")
+LogicalXor = elementwise("LogicalXor", "logical_xor({0}, {1})", np.logical_xor, flat, "Exactly one is true.", "bool")
+LogicalNot = elementwise("LogicalNot", "logical_not({0})", np.logical_not, flat, "Not true.", "bool")
+Isnan = elementwise("Isnan", "isnan({0})", np.isnan, flat, "Not a number.", "bool")
+Isinf = elementwise("Isinf", "isinf({0})", np.isinf, flat, "Positive or negative infinity.", "bool")
+Isfinite = elementwise("Isfinite", "isfinite({0})", np.isfinite, flat, "Neither infinite nor NaN.", "bool")
+
+Negative = elementwise("Negative", "negative({0})", np.negative, lambda g, y, x: -g, "-x.")
+Absolute = elementwise("Absolute", "absolute({0})", np.absolute, lambda g, y, x: g * sign(x), "|x|.")
+Sign = elementwise("Sign", "sign({0})", np.sign, flat, "-1, 0 or 1.")
+Square = elementwise("Square", "{0} * {0}", np.square, lambda g, y, x: 2.0 * g * x, "x * x.")
+Reciprocal = elementwise("Reciprocal", "reciprocal({0})", lambda x: 1 / x, lambda g, y, x: -g * y * y, "1 / x.", "float")
+Sqrt = elementwise("Sqrt", "sqrt({0})", np.sqrt, lambda g, y, x: 0.5 * g / y, "The square root.", "float")
+Rsqrt = elementwise("Rsqrt", "rsqrt({0})", lambda x: 1 / np.sqrt(x), lambda g, y, x: -0.5 * g * y / x, "1 / sqrt(x).", "float")
+Exp = elementwise("Exp", "exp({0})", np.exp, lambda g, y, x: g * y, "e to the power x.", "float")
+Expm1 = elementwise("Expm1", "expm1({0})", np.expm1, lambda g, y, x: g * (y + 1.0), "exp(x) - 1, exact near 0.", "float")
+Log = elementwise("Log", "log({0})", np.log, lambda g, y, x: g / x, "The natural logarithm.", "float")
+Log1p = elementwise("Log1p", "log1p({0})", np.log1p, lambda g, y, x: g / (x + 1.0), "log(1 + x), exact near 0.", "float")
+Sin = elementwise("Sin", "sin({0})", np.sin, lambda g, y, x: g * cos(x), "Sine, x in radians.", "float")
+Cos = elementwise("Cos", "cos({0})", np.cos, lambda g, y, x: -g * sin(x), "Cosine, x in radians.", "float")
+Tan = elementwise("Tan", "tan({0})", np.tan, lambda g, y, x: g * (1.0 + y * y), "Tangent, x in radians.", "float")
+Arcsin = elementwise("Arcsin", "arcsin({0})", np.arcsin, lambda g, y, x: g * rsqrt(1.0 - x * x), "Inverse sine.", "float")
+Arccos = elementwise("Arccos", "arccos({0})", np.arccos, lambda g, y, x: -g * rsqrt(1.0 - x * x), "Inverse cosine.", "float")
+Arctan = elementwise("Arctan", "arctan({0})", np.arctan, lambda g, y, x: g / (1.0 + x * x), "Inverse tangent.", "float")
+Sinh = elementwise("Sinh", "sinh({0})", np.sinh, lambda g, y, x: g * cosh(x), "Hyperbolic sine.", "float")
+Cosh = elementwise("Cosh", "cosh({0})", np.cosh, lambda g, y, x: g * sinh(x), "Hyperbolic cosine.", "float")
+Tanh = elementwise("Tanh", "tanh({0})", np.tanh, lambda g, y, x: g * (1.0 - y * y), "Hyperbolic tangent.", "float")
+Arcsinh = elementwise("Arcsinh", "arcsinh({0})", np.arcsinh, lambda g, y, x: g * rsqrt(x * x + 1.0),
+                      "Inverse hyperbolic sine.", "float")
+Arccosh = elementwise("Arccosh", "arccosh({0})", np.arccosh, lambda g, y, x: g * rsqrt((x - 1.0) * (x + 1.0)),
+                      "Inverse hyperbolic cosine.", "float")
+Arctanh = elementwise("Arctanh", "arctanh({0})", np.arctanh, lambda g, y, x: g / (1.0 - x * x),
+                      "Inverse hyperbolic tangent.", "float")
+Sigmoid = elementwise("Sigmoid", "sigmoid({0})", _sigmoid, lambda g, y, x: g * y * (1.0 - y), "1 / (1 + exp(-x)).", "float")
+Erf = elementwise("Erf", "erf({0})", _erf, lambda g, y, x: g * exp(-x * x) * TWO_BY_ROOT_PI, "The error function.", "float")
+Floor = elementwise("Floor", "floor({0})", np.floor, flat, "The largest whole number not above x.", "float")
+Ceil = elementwise("Ceil", "ceil({0})", np.ceil, flat, "The smallest whole number not below x.", "float")
+Round = elementwise("Round", "rounded({0})", np.rint, flat, "The nearest whole number, halves to even.", "float")
 
 
 @dataclass(frozen=True)
@@ -122,6 +157,16 @@ class Clip(Elementwise):
             info = np.iinfo(x.dtype) if x.dtype.kind != "b" else np.iinfo(np.uint8)
             return np.clip(x, max(self.low, info.min), min(self.high, info.max)).astype(x.dtype)
         return np.clip(x, x.dtype.type(self.low), x.dtype.type(self.high))
+
+    def vjp(self, g: Any, y: Any, x: Any) -> list[Any]:
+        """Nothing flows at a bound: relu has the derivative 0 at 0."""
+        if self.high == math.inf:
+            inside = greater(y, self.low)
+        elif self.low == -math.inf:
+            inside = less(y, self.high)
+        else:
+            inside = logical_and(greater(y, self.low), less(y, self.high))
+        return [where(inside, g, 0.0)]
 
     @classmethod
     def samples(cls) -> Samples:
@@ -144,6 +189,9 @@ class Where(Elementwise):
 
     def reference(self, condition: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
         return np.where(condition, x, y)
+
+    def vjp(self, g: Any, z: Any, condition: Any, x: Any, y: Any) -> list[Any]:
+        return [None, where(condition, g, 0.0), where(condition, 0.0, g)]
 
     @classmethod
     def samples(cls) -> Samples:

@@ -12,7 +12,7 @@ from graphnet.op import Op, Samples, public
 from graphnet.ops.convert import cast, floating, normalize_axis, promote, shape, to_tensor
 from graphnet.ops.creation import arange
 from graphnet.ops.elementwise import divide, greater, isfinite, less, logical_and, maximum, multiply, subtract
-from graphnet.ops.indexing import take_along_axis
+from graphnet.ops.indexing import TakeAlongAxis, take_along_axis
 from graphnet.ops.reduction import Cumsum, sum
 from graphnet.ops.shape import expand_dims, flip, moveaxis, reshape, squeeze
 
@@ -32,6 +32,10 @@ class Sort(Op):
 
     def reference(self, x: np.ndarray) -> np.ndarray:
         return np.sort(x, self.axis, kind="stable")
+
+    def vjp(self, g: Any, y: Any, x: Any) -> list[Any]:
+        places = Argsort(self.axis)
+        return [take_along_axis(g, places(places(x)), self.axis)]  # the places of the places: where each element has gone to
 
     @classmethod
     def samples(cls) -> Samples:
@@ -76,6 +80,10 @@ class TopK(Op):
         behind = np.argsort(x[..., ::-1], -1, kind="stable")[..., ::-1]  # of equal elements the first comes first
         at = (count - 1 - behind[..., :self.k]).astype("int32")
         return np.take_along_axis(x, at, -1), at
+
+    def vjp(self, g: Any, y: Any, x: Any) -> list[Any]:
+        (taken, _), (values, at) = g, y
+        return TakeAlongAxis(x.ndim - 1).vjp(taken, values, x, at)[:1]
 
     @classmethod
     def samples(cls) -> Samples:

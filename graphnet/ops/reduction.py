@@ -5,18 +5,37 @@ from typing import Any
 
 import numpy as np
 
-from graphnet import dtypes
+from graphnet import dims, dtypes
 from graphnet.graph import Spec
 from graphnet.op import Op, Reduction, Samples, public
+from graphnet.op import reduced as reduced_shape
 from graphnet.ops.convert import cast, floating, normalize_axes, normalize_axis, shape, to_tensor
-from graphnet.ops.elementwise import add, exp, log, maximum, minimum, sqrt, square, subtract
-from graphnet.ops.shape import reshape, squeeze, transpose
+from graphnet.ops.elementwise import (
+    add,
+    divide,
+    equal,
+    exp,
+    log,
+    maximum,
+    minimum,
+    multiply,
+    rsqrt,
+    sqrt,
+    square,
+    subtract,
+    where,
+)
+from graphnet.ops.shape import BroadcastTo, Reshape, reshape, squeeze, transpose
 
 AXES = ((0,), (1,), (0, 1), (1, 2), (0, 1, 2))
 
 
 class _NumpyReduction(Reduction):
     numpy_name = "sum"
+
+    def kept(self, result: Any, x: Any) -> Any:
+        """Something of the result's shape with extents of 1 where axes of x were reduced, so that it broadcasts with x."""
+        return result if self.keepdims else Reshape(reduced_shape(shape(x), self.axes, True))(result)
 
     def reference(self, x: np.ndarray) -> np.ndarray:
         dtype = self.result_dtype(x.dtype.name)
@@ -40,6 +59,9 @@ class Sum(_NumpyReduction):
     axes: tuple[int, ...] = ()
     keepdims: bool = False
 
+    def vjp(self, g: Any, y: Any, x: Any) -> list[Any]:
+        return [BroadcastTo(shape(x))(self.kept(g, x))]
+
     def result_dtype(self, dtype: str) -> str:
         return {"bool": "int32", "int8": "int32", "int16": "int32", "uint8": "uint32", "uint16": "uint32"}.get(dtype, dtype)
 
@@ -61,9 +83,19 @@ class Mean(_NumpyReduction):
             count = int(np.prod([x.shape[a] for a in self.axes], dtype=np.int64))
             return np.asarray(total / total.dtype.type(count), total.dtype)
 
+    def vjp(self, g: Any, y: Any, x: Any) -> list[Any]:
+        return Sum.vjp(self, divide(g, dims.product([shape(x)[a] for a in self.axes])), y, x)  # type: ignore[arg-type]
+
+
+class _Extremum(_NumpyReduction):
+    def vjp(self, g: Any, y: Any, x: Any) -> list[Any]:
+        """Equal elements share it."""
+        chosen = cast(equal(x, self.kept(y, x)), x.dtype)
+        return [multiply(chosen, divide(self.kept(g, x), Sum(self.axes, True)(chosen)))]
+
 
 @dataclass(frozen=True)
-class Max(_NumpyReduction):
+class Max(_Extremum):
     """The largest element over axes; NaN where there is one."""
 
     axes: tuple[int, ...] = ()
@@ -72,7 +104,7 @@ class Max(_NumpyReduction):
 
 
 @dataclass(frozen=True)
-class Min(_NumpyReduction):
+class Min(_Extremum):
     """The smallest element over axes; NaN where there is one."""
 
     axes: tuple[int, ...] = ()
@@ -90,6 +122,14 @@ class Prod(_NumpyReduction):
 
     def result_dtype(self, dtype: str) -> str:
         return Sum.result_dtype(self, dtype)  # type: ignore[arg-type]
+
+    def vjp(self, g: Any, y: Any, x: Any) -> list[Any]:
+        """The product of the others, of which one that is zero leaves nothing."""
+        zero = equal(x, 0.0)
+        count = Sum(self.axes, True)(cast(zero, "int32"))
+        nonzero = where(zero, 1.0, x)
+        others = divide(Prod(self.axes, True)(nonzero), nonzero)
+        return [where(equal(count, cast(zero, "int32")), multiply(self.kept(g, x), others), 0.0)]
 
 
 @dataclass(frozen=True)
@@ -179,6 +219,9 @@ class Softmax(_AlongAxis):
             e = np.exp(x - np.max(x, self.axis, keepdims=True, initial=-np.inf))
             return e / np.sum(e, self.axis, keepdims=True)
 
+    def vjp(self, g: Any, y: Any, x: Any) -> list[Any]:
+        return [multiply(y, subtract(g, Sum((self.axis % y.ndim,), True)(multiply(g, y))))]
+
 
 @dataclass(frozen=True)
 class LogSoftmax(_AlongAxis):
@@ -191,15 +234,24 @@ class LogSoftmax(_AlongAxis):
             z = x - np.max(x, self.axis, keepdims=True, initial=-np.inf)
             return z - np.log(np.sum(np.exp(z), self.axis, keepdims=True))
 
+    def vjp(self, g: Any, y: Any, x: Any) -> list[Any]:
+        return [subtract(g, multiply(exp(y), Sum((self.axis % y.ndim,), True)(g)))]
+
 
 @dataclass(frozen=True)
 class Cumsum(_AlongAxis):
-    """Running sums along an axis."""
+    """Running sums along an axis, from its end where `reverse` says so."""
 
     axis: int = 0
+    reverse: bool = False
 
     def reference(self, x: np.ndarray) -> np.ndarray:
+        if self.reverse:
+            return np.flip(np.cumsum(np.flip(x, self.axis), self.axis, dtype=x.dtype), self.axis)
         return np.cumsum(x, self.axis, dtype=x.dtype)
+
+    def vjp(self, g: Any, y: Any, x: Any) -> list[Any]:
+        return [Cumsum(self.axis, not self.reverse)(g)]
 
 
 @dataclass(frozen=True)
@@ -214,6 +266,12 @@ class Normalize(_SameShape):
             centred = x - np.mean(x, self.axes, keepdims=True)
             variance = np.mean(np.square(centred), self.axes, keepdims=True)
             return np.asarray(centred / np.sqrt(variance + x.dtype.type(self.epsilon)), x.dtype)
+
+    def vjp(self, g: Any, y: Any, x: Any) -> list[Any]:
+        """(g - mean(g) - y mean(g y)) / sqrt(variance + epsilon): what of g would change the mean or the scale is taken out."""
+        average = Mean(normalize_axes(self.axes, x.ndim), True)
+        scale = rsqrt(add(average(square(subtract(x, average(x)))), self.epsilon))
+        return [multiply(subtract(subtract(g, average(g)), multiply(y, average(multiply(g, y)))), scale)]
 
     @classmethod
     def samples(cls) -> Samples:

@@ -1,4 +1,5 @@
 """Functions of each element that have no vector formula: numpy computes them, and they run between two stretches of kernels."""
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -9,13 +10,27 @@ from graphnet import dtypes
 from graphnet.errors import DTypeError
 from graphnet.graph import Spec
 from graphnet.op import Elementwise, Op, Samples, broadcast
-from graphnet.ops.elementwise import binary, unary
+from graphnet.ops.elementwise import (
+    binary,
+    equal,
+    exp,
+    flat,
+    greater,
+    isnan,
+    less,
+    logical_or,
+    shared,
+    sigmoid,
+    unary,
+    where,
+)
 
 
 class _Special(Op):
     """An elementwise numpy function, of operands that broadcast."""
 
     function: ClassVar[Callable[..., Any]]
+    derivative: ClassVar[Callable[..., Any] | None]
     result: ClassVar[str] = "float"  # "same", "bool" or "float", as for `Elementwise`; "bits" for whole numbers only
     arity: ClassVar[int] = 1
 
@@ -36,6 +51,13 @@ class _Special(Op):
         with np.errstate(all="ignore"):
             return np.asarray(type(self).function(*arrays), dtype)
 
+    def vjp(self, g: Any, y: Any, *xs: Any) -> list[Any]:
+        if type(self).derivative is None:
+            return super().vjp(g, y, *xs)
+        with np.errstate(all="ignore"):
+            out = type(self).derivative(g, y, *xs)
+        return list(out) if isinstance(out, tuple) else [out]
+
     @classmethod
     def samples(cls) -> Samples:
         rng = np.random.default_rng(0)
@@ -46,9 +68,11 @@ class _Special(Op):
                 yield cls(), [rng.uniform(0.1, 0.9, s).astype("float32") for s in shapes[:cls.arity]]
 
 
-def special(name: str, arity: int, function: Callable[..., Any], doc: str, result: str = "float") -> type[Op]:
-    """The Op class of such a function."""
-    members = {"__doc__": doc, "function": staticmethod(function), "result": result, "arity": arity, "__module__": __name__}
+def special(name: str, arity: int, function: Callable[..., Any], derivative: Callable[..., Any] | None, doc: str,
+            result: str = "float") -> type[Op]:
+    """The Op class of such a function; `derivative(g, y, *xs)` is its vjp, if it has one."""
+    members = {"__doc__": doc, "function": staticmethod(function), "derivative": derivative and staticmethod(derivative),
+               "result": result, "arity": arity, "__module__": __name__}
     return dataclass(frozen=True)(type(name, (_Special,), members))
 
 
@@ -97,29 +121,58 @@ def erfinv_values(y: np.ndarray) -> np.ndarray:
     return x.reshape(np.shape(y))
 
 
-Erfinv = special("Erfinv", 1, erfinv_values, "The inverse of erf.")
-Log2 = special("Log2", 1, _wide(np.log2), "The logarithm to base 2.")
-Log10 = special("Log10", 1, _wide(np.log10), "The logarithm to base 10.")
-Exp2 = special("Exp2", 1, _wide(np.exp2), "2 to the power x.")
-Cbrt = special("Cbrt", 1, _wide(np.cbrt), "The cube root.")
-Hypot = special("Hypot", 2, np.hypot, "sqrt(x * x + y * y), without overflow.")
-Logaddexp = special("Logaddexp", 2, np.logaddexp, "log(exp(x) + exp(y)), without overflow.")
-Logaddexp2 = special("Logaddexp2", 2, np.logaddexp2, "log2(2**x + 2**y), without overflow.")
-Nextafter = special("Nextafter", 2, np.nextafter, "The next float after x towards y.")
-Fmod = special("Fmod", 2, np.fmod, "What is left of x / y, with the sign of x.", "same")
-Fmax = special("Fmax", 2, np.fmax, "The larger; where one is NaN, the other.", "same")
-Fmin = special("Fmin", 2, np.fmin, "The smaller; where one is NaN, the other.", "same")
-Trunc = special("Trunc", 1, np.trunc, "x without what is behind the point.", "same")
-Signbit = special("Signbit", 1, np.signbit, "Whether the sign is a minus.", "bool")
-BesselI0 = special("BesselI0", 1, _wide(np.i0), "The modified Bessel function of the first kind, order 0.")
-BitwiseAnd = special("BitwiseAnd", 2, np.bitwise_and, "The bits that both have.", "bits")
-BitwiseOr = special("BitwiseOr", 2, np.bitwise_or, "The bits that either has.", "bits")
-BitwiseXor = special("BitwiseXor", 2, np.bitwise_xor, "The bits in which they differ.", "bits")
-BitwiseNot = special("BitwiseNot", 1, np.invert, "All bits flipped.", "bits")
-LeftShift = special("LeftShift", 2, np.left_shift, "The bits moved to higher places.", "bits")
-RightShift = special("RightShift", 2, np.right_shift, "The bits moved to lower places.", "bits")
-Gcd = special("Gcd", 2, np.gcd, "The greatest common divisor.", "bits")
-Lcm = special("Lcm", 2, np.lcm, "The least common multiple.", "bits")
+def bessel_i1_values(x: np.ndarray) -> np.ndarray:
+    """The mean of exp(x cos t) cos t over a circle. The error of N equidistant points is the Bessel function of order N - 1:
+    below rounding at 512 points, up to where it overflows.
+    """
+    total = np.zeros(x.shape)
+    for cosine in np.cos(np.arange(1, 256) * (math.pi / 256)):  # of the upper half: the lower one mirrors it
+        total += np.exp(x * cosine) * cosine
+    return (2.0 * total + np.exp(x) - np.exp(-x)) / 512
+
+
+def _hypot_vjp(g: Any, z: Any, x: Any, y: Any) -> tuple[Any, Any]:
+    """Nothing flows at the origin."""
+    t = where(greater(z, 0.0), g / z, 0.0)
+    return t * x, t * y
+
+
+LN2, LN10, HALF_ROOT_PI = math.log(2.0), math.log(10.0), math.sqrt(math.pi) / 2.0
+
+# A row: name, number of operands, numpy's function, its vjp (cotangents of the operands for g, that of the result), meaning.
+
+Erfinv = special("Erfinv", 1, erfinv_values, lambda g, y, x: g * exp(y * y) * HALF_ROOT_PI, "The inverse of erf.")
+Log2 = special("Log2", 1, _wide(np.log2), lambda g, y, x: g / (x * LN2), "The logarithm to base 2.")
+Log10 = special("Log10", 1, _wide(np.log10), lambda g, y, x: g / (x * LN10), "The logarithm to base 10.")
+Exp2 = special("Exp2", 1, _wide(np.exp2), lambda g, y, x: g * y * LN2, "2 to the power x.")
+Cbrt = special("Cbrt", 1, _wide(np.cbrt), lambda g, y, x: g / (3.0 * y * y), "The cube root.")
+Hypot = special("Hypot", 2, np.hypot, _hypot_vjp, "sqrt(x * x + y * y), without overflow.")
+Logaddexp = special("Logaddexp", 2, np.logaddexp, lambda g, z, x, y: ((t := g * sigmoid(x - y)), g - t),
+                    "log(exp(x) + exp(y)), without overflow.")
+Logaddexp2 = special("Logaddexp2", 2, np.logaddexp2, lambda g, z, x, y: ((t := g * sigmoid((x - y) * LN2)), g - t),
+                     "log2(2**x + 2**y), without overflow.")
+Nextafter = special("Nextafter", 2, np.nextafter, None, "The next float after x towards y.")
+Fmod = special("Fmod", 2, np.fmod, lambda g, z, x, y: (g, -g * trunc(x / y)),
+               "What is left of x / y, with the sign of x.", "same")
+Fmax = special("Fmax", 2, np.fmax, lambda g, z, x, y: shared(g, logical_or(greater(x, y), isnan(y)), equal(x, y)),
+               "The larger; where one is NaN, the other.", "same")
+Fmin = special("Fmin", 2, np.fmin, lambda g, z, x, y: shared(g, logical_or(less(x, y), isnan(y)), equal(x, y)),
+               "The smaller; where one is NaN, the other.", "same")
+Trunc = special("Trunc", 1, np.trunc, flat, "x without what is behind the point.", "same")
+Signbit = special("Signbit", 1, np.signbit, flat, "Whether the sign is a minus.", "bool")
+BesselI0 = special("BesselI0", 1, _wide(np.i0), lambda g, y, x: g * BesselI1()(x),
+                   "The modified Bessel function of the first kind, order 0.")
+BesselI1 = special("BesselI1", 1, _wide(bessel_i1_values),
+                   lambda g, y, x: g * (BesselI0()(x) - where(equal(x, 0.0), 0.5, y / x)),  # y / x tends to 1 / 2
+                   "The modified Bessel function of the first kind, order 1.")
+BitwiseAnd = special("BitwiseAnd", 2, np.bitwise_and, flat, "The bits that both have.", "bits")
+BitwiseOr = special("BitwiseOr", 2, np.bitwise_or, flat, "The bits that either has.", "bits")
+BitwiseXor = special("BitwiseXor", 2, np.bitwise_xor, flat, "The bits in which they differ.", "bits")
+BitwiseNot = special("BitwiseNot", 1, np.invert, flat, "All bits flipped.", "bits")
+LeftShift = special("LeftShift", 2, np.left_shift, flat, "The bits moved to higher places.", "bits")
+RightShift = special("RightShift", 2, np.right_shift, flat, "The bits moved to lower places.", "bits")
+Gcd = special("Gcd", 2, np.gcd, flat, "The greatest common divisor.", "bits")
+Lcm = special("Lcm", 2, np.lcm, flat, "The least common multiple.", "bits")
 
 
 # ---- public functions

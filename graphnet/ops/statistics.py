@@ -14,7 +14,7 @@ from graphnet.ops import elementwise as e
 from graphnet.ops import reduction as r
 from graphnet.ops.contraction import matmul
 from graphnet.ops.convert import by_value, cast, floating, normalize_axes, normalize_axis, promote, shape, to_tensor
-from graphnet.ops.indexing import get_item, take
+from graphnet.ops.indexing import get_item, take, take_along_axis
 from graphnet.ops.ordering import Sort
 from graphnet.ops.shape import broadcast_to, moveaxis, reshape, transpose
 
@@ -30,6 +30,14 @@ class Cumprod(Op):
 
     def reference(self, x: np.ndarray) -> np.ndarray:
         return np.cumprod(x, self.axis, dtype=x.dtype)
+
+    def vjp(self, g: Any, y: Any, x: Any) -> list[Any]:
+        """Sums of g y from here on, over x. At the first zero y is taken without that factor; behind it nothing changes."""
+        zeros = r.Cumsum(self.axis)(cast(e.equal(x, 0.0), "int32"))
+        first = e.logical_and(e.equal(x, 0.0), e.equal(zeros, 1))
+        passed = r.Cumsum(self.axis, True)(g * y)
+        at_zero = r.Cumsum(self.axis, True)(g * Cumprod(self.axis)(e.where(first, 1.0, x)))
+        return [e.where(first, at_zero, e.where(e.equal(zeros, 0), passed / e.where(e.equal(x, 0.0), 1.0, x), 0.0))]
 
     @classmethod
     def samples(cls) -> Samples:
@@ -53,6 +61,10 @@ class Bincount(Op):
         if not weights:
             return np.sum(hits, -2, dtype="int32")
         return np.sum(np.where(hits, np.expand_dims(weights[0], -1), 0), -2, dtype=weights[0].dtype)
+
+    def vjp(self, g: Any, y: Any, x: Any, *weights: Any) -> list[Any]:
+        counted = e.logical_and(e.greater_equal(x, 0), e.less(x, self.count))
+        return [None, *[e.where(counted, take_along_axis(g, e.where(counted, x, 0), -1), 0.0) for _ in weights]]
 
     @classmethod
     def samples(cls) -> Samples:
