@@ -1,4 +1,5 @@
 """Random tensors, as Keras 3 has them: an int seed gives the same numbers each time, a `SeedGenerator` or None new ones."""
+import functools
 import math
 import random as python_random
 from collections.abc import Callable, Sequence
@@ -13,7 +14,7 @@ from graphnet.module import Module
 from graphnet.op import NAMES, FunctionCall, Op, public, symbolic_call
 from graphnet.ops.convert import assign_in_trace, sized
 from graphnet.ops.elementwise import Add
-from graphnet.ops.random import RandomBinomial, RandomBits, RandomGamma, RandomNormal, RandomUniform
+from graphnet.ops.random import RandomBinomial, RandomBits, RandomFactors, RandomGamma, RandomNormal, RandomUniform
 from graphnet.ops.special import Erfinv
 from graphnet.registry import builtin
 from graphnet.tracing import current
@@ -127,8 +128,8 @@ def _shape(shape: Any) -> tuple[Any, ...]:
     return (shape,) if isinstance(shape, (int, Dim)) else tuple([s if isinstance(s, Dim) else int(s) for s in shape])
 
 
-def _drawn(op_class: type[Op], shape: Any, dtype: str, seed: Any, *parameters: Any) -> Any:
-    return sized(op_class(_shape(shape), dtype), draw_seed(seed), *parameters)  # type: ignore[call-arg]
+def _drawn(op_class: Callable[..., Op], shape: Any, dtype: str, seed: Any, *parameters: Any) -> Any:
+    return sized(op_class(_shape(shape), dtype), draw_seed(seed), *parameters)
 
 
 def _float(dtype: Any) -> str:
@@ -216,7 +217,7 @@ def randint(shape: Sequence[Any], minval: Any, maxval: Any, dtype: Any = "int32"
 
 @_draws
 def dropout(inputs: Any, rate: float, noise_shape: Sequence[Any] | None = None, seed: Any = None) -> Any:
-    """The inputs, each with probability `rate` set to 0 and else divided by 1 - rate.
+    """The inputs, each with probability `rate` multiplied with 0 and else divided by 1 - rate.
 
     ``noise_shape``: extents of the mask, None or 1 for each axis: along those of 1 all elements share one fate.
     Source: https://jmlr.org/papers/v15/srivastava14a.html
@@ -235,8 +236,7 @@ def dropout(inputs: Any, rate: float, noise_shape: Sequence[Any] | None = None, 
     extents = ops.shape(x)
     if noise_shape is not None:
         extents = tuple([s if n is None else n for s, n in zip(extents, noise_shape, strict=True)])
-    kept = ops.greater_equal(_drawn(RandomUniform, extents, "float32", seed), rate)
-    return ops.where(kept, ops.multiply(x, 1.0 / (1.0 - rate)), 0.0)
+    return ops.multiply(x, _drawn(functools.partial(RandomFactors, rate=float(rate)), extents, str(x.dtype), seed))
 
 
 @_draws

@@ -12,6 +12,7 @@ from graphnet.ops import reduction as r
 from graphnet.ops.contraction import matmul
 from graphnet.ops.convert import floating, normalize_axes, normalize_axis, shape, shown
 from graphnet.ops.creation import tri
+from graphnet.ops.moments import Moments
 from graphnet.ops.reduction import Normalize
 from graphnet.ops.shape import broadcast_to, expand_dims, moveaxis, reshape, squeeze
 
@@ -29,9 +30,8 @@ def moments(x: Any, axes: int | Sequence[int], keepdims: bool = False, synchroni
     if synchronized:
         raise ValueError("moments expects synchronized=False: graphnet runs on one machine. Leave the argument out.")
     x = floating(x)
-    middle = r.mean(x, axes, True)
-    variance = r.mean(e.square(e.subtract(x, middle)), axes, keepdims)
-    return (middle if keepdims else squeeze(middle, axes)), variance
+    mean, variance = Moments(normalize_axes(axes, x.ndim, "moments"), bool(keepdims))(x)
+    return mean, variance
 
 
 def _along(parameter: Any, x: Any, axes: tuple[int, ...]) -> Any:

@@ -5,7 +5,7 @@ nothing else, so a kernel may compute any element by itself. Source: Salmon et a
 (https://doi.org/10.1145/2063384.2063405).
 """
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -46,7 +46,7 @@ class _Draw(Op):
         return Spec(self.shape, self.dtype)
 
     def bind(self, extents: Any) -> "_Draw":
-        return type(self)(bound(self.shape, extents), self.dtype)  # type: ignore[call-arg]
+        return replace(self, shape=bound(self.shape, extents))  # type: ignore[type-var]
 
     @classmethod
     def samples(cls) -> Samples:
@@ -74,6 +74,19 @@ class RandomUniform(_Draw):
 
     def reference(self, seed: np.ndarray) -> np.ndarray:
         return fractions(seed, math.prod(self.shape), self.dtype).astype(self.dtype).reshape(self.shape)
+
+
+@dataclass(frozen=True)
+class RandomFactors(_Draw):
+    """Factors of dropout: 0 where the uniform number of `RandomUniform` is below ``rate``, else 1 / (1 - rate)."""
+
+    shape: tuple[Any, ...] = ()
+    dtype: str = "float32"
+    rate: float = 0.5
+
+    def reference(self, seed: np.ndarray) -> np.ndarray:
+        kept = fractions(seed, math.prod(self.shape), "float32") >= np.float32(self.rate)
+        return np.where(kept, 1.0 / (1.0 - self.rate), 0.0).astype(self.dtype).reshape(self.shape)
 
 
 @dataclass(frozen=True)

@@ -68,7 +68,7 @@ class ThroughTime(Op):
         return (*sums, *[np.asarray(s, dtype) for s in states])
 
     def vjp(self, g: Any, y: Any, *xs: Any) -> list[Any]:
-        raise UnsupportedError(f"Second derivatives through {self.op.name!r} are not there: its gradient has none of its own. Run "
+        raise UnsupportedError(f"The gradient of {self.op.name!r} has none of its own. Put ops.stop_gradient around it, or run "
                                "the cell step by step (graphnet.layers.RNN with a cell whose call is written in ops) for them.")
 
     @classmethod

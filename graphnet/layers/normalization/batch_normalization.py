@@ -6,8 +6,9 @@ from graphnet.errors import ShapeError, UnsupportedError
 from graphnet.layers.arguments import WeightOptions
 from graphnet.layers.input_spec import InputSpec
 from graphnet.ops.convert import assign_in_trace, cast, normalize_axis, shape, shown
+from graphnet.ops.creation import zeros_like
 from graphnet.ops.elementwise import add, divide, multiply, negative, rsqrt, square, subtract, where
-from graphnet.ops.reduction import mean as average
+from graphnet.ops.moments import Moments, Standardize
 from graphnet.ops.reduction import sum as total
 from graphnet.ops.shape import broadcast_to, expand_dims, reshape
 from graphnet.registry import builtin
@@ -76,12 +77,20 @@ class BatchNormalization(WeightOptions):
             mean, variance = self._moments(x, mask)
             for moving, batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
                 assign_in_trace(moving, add(multiply(moving, self.momentum), multiply(batch, 1.0 - self.momentum)))
-        factor = rsqrt(add(variance, self.epsilon))
-        if self.gamma is not None:
-            factor = multiply(factor, self.gamma)
+            return cast(self._standardized(x, mean, variance), self.dtype)
+        factor = self._factor(variance)
         shift = multiply(mean, factor)
         shift = negative(shift) if self.beta is None else subtract(self.beta, shift)
         return cast(add(multiply(x, self._along(x, factor)), self._along(x, shift)), self.dtype)
+
+    def _factor(self, variance: Any) -> Any:
+        factor = rsqrt(add(variance, self.epsilon))
+        return factor if self.gamma is None else multiply(factor, self.gamma)
+
+    def _standardized(self, x: Any, mean: Any, variance: Any) -> Any:
+        """By the batch's own statistics: what is far from 0 loses nothing, and the gradient needs two sums a channel."""
+        shift = zeros_like(mean) if self.beta is None else cast(self.beta, x.dtype)
+        return Standardize()(x, *[self._along(x, v) for v in (mean, self._factor(variance), shift)])
 
     def _along(self, x: Any, vector: Any) -> Any:
         """One value for each channel, so that it broadcasts against x."""
@@ -92,8 +101,7 @@ class BatchNormalization(WeightOptions):
         """Mean and variance of the batch for each channel; where there is a mask, of what it keeps."""
         axes = tuple(i for i in range(x.ndim) if i != self.axis % x.ndim)
         if mask is None:
-            mean = average(x, axes)
-            return mean, average(square(subtract(x, self._along(x, mean))), axes)
+            return Moments(axes)(x)
         if mask.ndim != x.ndim - 1:
             raise ShapeError(f"Layer {self.name!r} (BatchNormalization) expects a mask with ndim={x.ndim - 1}, one less than its input; received "
                              f"a mask of shape {shown(shape(mask))} for an input of shape {shown(shape(x))}.")

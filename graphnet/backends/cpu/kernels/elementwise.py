@@ -116,7 +116,7 @@ def block(formula: str) -> Block | None:
     """
     writer = Writer()
     try:
-        body = ast.unparse(ast.fix_missing_locations(writer.visit(ast.parse(formula.format("_0", "_1", "_2"), mode="eval").body)))
+        body = ast.unparse(ast.fix_missing_locations(writer.visit(ast.parse(formula.format("_0", "_1", "_2", "_3"), mode="eval").body)))
     except LookupError:
         return None
     source = _source("NAME", body, len(writer.operands))
