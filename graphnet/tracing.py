@@ -21,12 +21,13 @@ _current: contextvars.ContextVar["Trace | None"] = contextvars.ContextVar("graph
 
 
 class Trace:
-    """What is gathered while a function is traced: leaves of variables and constants, updates, the stack of layer names."""
+    """What is gathered while a function is traced: leaves of variables and constants, updates, losses, the stack of layer names."""
 
     def __init__(self, training: bool | None = False, outer: int = 0) -> None:
         self.outer = outer
         self.leaves: dict[Any, Tensor] = {}
         self.updates: dict[Variable, Tensor] = {}
+        self.losses: list[tuple[Any, Tensor]] = []  # what layers add to the loss, with who added it
         self.scope: list[str] = []
         self.training = training
 

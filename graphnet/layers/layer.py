@@ -4,7 +4,7 @@ import functools
 import inspect
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -13,8 +13,9 @@ from graphnet.errors import GraphError
 from graphnet.graph import CallList, Node, Tensor, Variable
 from graphnet.identifiers import did_you_mean
 from graphnet.layers.input_spec import InputSpec, check_arguments, check_inputs
+from graphnet.layers.penalties import Penalized
+from graphnet.layers.signature import Signature, signature_of, snake_case
 from graphnet.masking import drops, get_mask, set_mask, warn_dropped, without_masks
-from graphnet.module import Module
 from graphnet.op import NAMES, outputs_of, symbolic_call
 from graphnet.ops.elementwise import cast
 from graphnet.ops.shape import shape as shape_of
@@ -27,37 +28,7 @@ _MADE_BY_INIT = {"autocast", "built", "dtype", "input_spec", "name", "_trainable
 edits = [0]  # rises with every attribute that is set on a built layer; a model compares this before it looks at its layers
 
 
-class Signature(NamedTuple):
-    """What `call` takes: names of its arguments, and whether training and masks are among them."""
-
-    names: tuple[str, ...]
-    training: bool
-    masks: tuple[str, ...]  # arguments named mask or <argument>_mask
-    any_keyword: bool
-
-
-@functools.cache
-def signature_of(function: Any) -> Signature:
-    parameters = dict(list(inspect.signature(function).parameters.items())[1:])  # without self, whatever its name
-    names = tuple(n for n, p in parameters.items() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY))
-    masks = tuple(n for n in names if n == "mask" or n.endswith("_mask"))
-    return Signature(names, "training" in names, masks, any(p.kind is p.VAR_KEYWORD for p in parameters.values()))
-
-
-def snake_case(name: str) -> str:
-    """Keras's automatic names: Conv2DTranspose -> conv2d_transpose, LSTM -> lstm."""
-    out = ""
-    for i, c in enumerate(name):
-        before, behind = name[i - 1] if i else "_", name[i + 1:i + 2]
-        if c.isupper() and (before.islower() or (behind.islower() and not before.isdigit() and before != "_")):
-            out += "_"
-        elif c.isupper() and i > 1 and name[i - 1].isdigit() and i + 1 < len(name) and name[i + 1].islower():
-            out += "_"
-        out += c.lower()
-    return out
-
-
-class Layer(Module):
+class Layer(Penalized):
     """A callable with variables. Subclasses define ``build(input_shape)``, which makes variables by `add_weight`, and ``call(inputs)``.
 
     Arguments: ``activity_regularizer``, ``trainable``, ``dtype`` (of computation and variables), ``autocast`` (float inputs are cast to dtype), ``name``.
@@ -317,7 +288,11 @@ class Layer(Module):
             if takes.training and training is not None:
                 kwargs["training"] = training
             masks = self._find_masks(takes, args, kwargs)
+            if trace is None and self._untracked_losses:
+                self._untracked_losses = ()
             result = self.call(*args, **kwargs)
+            if self.activity_regularizer is not None:
+                self._penalize(result)
             return self._attach_masks(inputs, masks, result)
         finally:
             _training.reset(training_token)
