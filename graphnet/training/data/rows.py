@@ -104,20 +104,19 @@ def _lists_of_parts(value: Any, parts: int) -> bool:
 
 
 def _leaf(value: Any, label: str, who: str, floats: bool) -> Rows | SparseRows:
-    module = type(value).__module__
-    if module.startswith("scipy.sparse") and hasattr(value, "tocsr"):
+    if type(value).__module__.startswith("scipy.sparse") and hasattr(value, "tocsr"):
         return SparseRows(value, _due(value.dtype, label, who, floats))
-    array = _array(value, module, label, who)
+    array = _array(value, label, who)
     if array.ndim == 0:
         raise DataError(f"{who} expects {label} to have rows on its first axis; received {value!r}, which has no axis. "
                         f"A single row has shape (1, ...).")
     return Rows(array, _due(array.dtype, label, who, floats))
 
 
-def _array(value: Any, module: str, label: str, who: str) -> np.ndarray:
+def _array(value: Any, label: str, who: str) -> np.ndarray:
     if isinstance(value, np.ndarray):
         return np.asarray(value)
-    if module.startswith("pandas.") and hasattr(value, "to_numpy"):
+    if type(value).__module__.split(".")[0] == "pandas" and hasattr(value, "to_numpy"):
         return _table(value, label, who)
     if hasattr(value, "detach") and hasattr(value, "cpu"):  # a tensor of PyTorch
         value = value.detach().cpu()
