@@ -1,16 +1,19 @@
 """Decompositions and solutions of linear algebra, of matrices on the last two axes; numpy computes them."""
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
-from graphnet.errors import ShapeError
+from graphnet.errors import ShapeError, UnsupportedError
 from graphnet.graph import Spec
 from graphnet.op import Op, Samples, public
-from graphnet.ops.contraction import matmul
-from graphnet.ops.convert import floating, promote, shown
-from graphnet.ops.shape import swapaxes
+from graphnet.ops.contraction import MatMul, matmul
+from graphnet.ops.convert import floating, promote, shape, shown
+from graphnet.ops.creation import eye, tril, triu, zeros_like
+from graphnet.ops.elementwise import add, divide, equal, multiply, negative, reciprocal, square, subtract, where
+from graphnet.ops.shape import concatenate, expand_dims, swapaxes
 
 Shape = tuple[Any, ...]
 
@@ -22,6 +25,41 @@ def _matrix(n: int = 4, m: int | None = None) -> np.ndarray:
 def _positive() -> np.ndarray:
     a = _matrix()
     return a @ np.swapaxes(a, -1, -2) + 4 * np.eye(4, dtype="float32")
+
+
+def _t(x: Any) -> Any:
+    return swapaxes(x, -1, -2)
+
+
+def _symmetric(x: Any) -> Any:
+    return multiply(add(x, _t(x)), 0.5)
+
+
+def _half(x: Any) -> Any:
+    """The lower triangle, its diagonal halved."""
+    return multiply(add(tril(x), tril(x, -1)), 0.5)
+
+
+def _as_matrix(x: Any) -> Any:
+    return expand_dims(x, (-2, -1))
+
+
+def _reciprocal(x: Any) -> Any:
+    """1 / x, and 0 at 0."""
+    return where(equal(x, 0.0), 0.0, reciprocal(where(equal(x, 0.0), 1.0, x)))
+
+
+def _sum(x: Any, y: Any) -> Any:
+    return y if x is None else add(x, y)
+
+
+def _known(op: Op, a: Any) -> tuple[int, int]:
+    """The extents of a matrix, whose gradient depends on which is larger."""
+    rows, columns = shape(a)[-2:]
+    if type(rows) is not int or type(columns) is not int:
+        raise UnsupportedError(f"The gradient of {op.name!r} expects matrices of known extents; received shape "
+                               f"{shown(shape(a))}. Give both extents in Input(shape=...).")
+    return rows, columns
 
 
 class _Decomposition(Op):
@@ -70,6 +108,13 @@ class Cholesky(_Decomposition):
             return np.full_like(a, np.nan)
         return np.swapaxes(lower, -1, -2) if self.upper else lower
 
+    def vjp(self, g: Any, y: Any, a: Any) -> list[Any]:
+        """L^-T half(L^T g) L^-1, made symmetric: https://arxiv.org/abs/1602.07527."""
+        up, g = (y, _t(g)) if self.upper else (_t(y), g)
+        middle = _half(MatMul()(up, g))
+        solve_up = Solve("upper")
+        return [_symmetric(_t(solve_up(up, _t(solve_up(up, middle)))))]
+
 
 @dataclass(frozen=True)
 class Inv(_Decomposition):
@@ -77,6 +122,9 @@ class Inv(_Decomposition):
 
     def compute(self, a: np.ndarray) -> np.ndarray:
         return np.linalg.inv(a)
+
+    def vjp(self, g: Any, y: Any, a: Any) -> list[Any]:
+        return [negative(MatMul(False, True)(MatMul(True, False)(y, g), y))]
 
 
 @dataclass(frozen=True)
@@ -89,6 +137,9 @@ class Det(_Decomposition):
     def compute(self, a: np.ndarray) -> np.ndarray:
         return np.linalg.det(a)
 
+    def vjp(self, g: Any, y: Any, a: Any) -> list[Any]:
+        return [multiply(_as_matrix(multiply(g, y)), _t(Inv()(a)))]
+
 
 @dataclass(frozen=True)
 class Slogdet(_Decomposition):
@@ -99,6 +150,9 @@ class Slogdet(_Decomposition):
 
     def compute(self, a: np.ndarray) -> Any:
         return tuple(np.linalg.slogdet(a))
+
+    def vjp(self, g: Any, y: Any, a: Any) -> list[Any]:
+        return [None if g[1] is None else multiply(_as_matrix(g[1]), _t(Inv()(a)))]  # the sign moves in steps
 
 
 @dataclass(frozen=True)
@@ -115,6 +169,13 @@ class Solve(_Decomposition):
     def compute(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         a = np.tril(a) if self.half == "lower" else np.triu(a) if self.half == "upper" else a
         return np.linalg.solve(a, b[..., None])[..., 0] if b.ndim == a.ndim - 1 else np.linalg.solve(a, b)
+
+    def vjp(self, g: Any, y: Any, a: Any, b: Any) -> list[Any]:
+        to_b = Solve({"lower": "upper", "upper": "lower"}.get(self.half, self.half))(_t(a), g)
+        columns = b.ndim == a.ndim - 1
+        left, right = (expand_dims(to_b, -1), expand_dims(y, -1)) if columns else (to_b, y)
+        to_a = negative(MatMul(False, True)(left, right))
+        return [tril(to_a) if self.half == "lower" else triu(to_a) if self.half == "upper" else to_a, to_b]
 
     @classmethod
     def samples(cls) -> Samples:
@@ -137,6 +198,32 @@ class Qr(_Decomposition):
 
     def compute(self, a: np.ndarray) -> Any:
         return tuple(np.linalg.qr(a, self.mode))  # type: ignore[call-overload]
+
+    def vjp(self, g: Any, y: Any, a: Any) -> list[Any]:
+        """Of a tall a: (g_q + q sym(r g_r^T - g_q^T q)) r^-T, where sym mirrors the lower triangle.
+
+        Source: https://arxiv.org/abs/1710.08717. Of a wide one, the columns behind the square add to g_q, and get q g_r themselves.
+        """
+        rows, columns = _known(self, a)
+        (q, r), (to_q, to_r) = y, g
+        if self.mode == "complete" and rows > columns:
+            if to_q is not None:
+                raise UnsupportedError("qr: with mode='complete' q has columns that x does not determine, and they have no "
+                                       f"gradient; received matrices of shape ({rows}, {columns}). Use mode='reduced'.")
+            q, r, to_r = q[..., :columns], r[..., :columns, :], to_r[..., :columns, :]
+        to_q = zeros_like(q) if to_q is None else to_q
+        to_r = zeros_like(r) if to_r is None else to_r
+        if rows >= columns:
+            return [self._tall(to_q, to_r, q, r)]
+        square, rest = to_r[..., :rows], to_r[..., rows:]
+        to_q = add(to_q, MatMul(False, True)(a[..., rows:], rest))
+        return [concatenate([self._tall(to_q, square, q, r[..., :rows]), MatMul()(q, rest)], -1)]
+
+    @staticmethod
+    def _tall(to_q: Any, to_r: Any, q: Any, r: Any) -> Any:
+        middle = subtract(MatMul(False, True)(r, to_r), MatMul(True, False)(to_q, q))
+        mirrored = add(tril(middle), _t(tril(middle, -1)))
+        return _t(Solve("upper")(r, _t(add(to_q, MatMul()(q, mirrored)))))
 
     @classmethod
     def samples(cls) -> Samples:
@@ -161,10 +248,39 @@ class Svd(_Decomposition):
     def compute(self, a: np.ndarray) -> Any:
         return tuple(np.linalg.svd(a, self.full_matrices))
 
+    def vjp(self, g: Any, y: Any, a: Any) -> list[Any]:
+        """u (F (u^T g_u - g_u^T u) s + s F (v g_v^T - g_v v^T) + g_s) v, and what leads out of the spans of u and of v.
+
+        Source: https://j-towns.github.io/papers/svd-derivative.pdf. F is 1 / (s_j^2 - s_i^2), 0 where two singular
+        values are equal.
+        """
+        (to_u, to_s, to_v), (u, s, v) = g, y
+        rows, columns = _known(self, a)
+        least = min(rows, columns)
+        if self.full_matrices and (to_u if rows > columns else to_v if rows < columns else None) is not None:
+            raise UnsupportedError("svd: with full_matrices=True there are vectors that x does not determine, and they have no "
+                                   f"gradient; received matrices of shape ({rows}, {columns}). Use full_matrices=False.")
+        u, v = u[..., :least], v[..., :least, :]
+        size, squares = expand_dims(s, -2), square(s)
+        gaps = _reciprocal(subtract(expand_dims(squares, -2), expand_dims(squares, -1)))
+        middle = None if to_s is None else multiply(eye(least, dtype=s.dtype), expand_dims(to_s, -2))
+        outside = []
+        if to_u is not None:
+            inner = MatMul(True, False)(u, to_u)
+            middle = _sum(middle, multiply(multiply(gaps, subtract(inner, _t(inner))), size))
+            outside.append(MatMul()(divide(subtract(to_u, MatMul()(u, inner)), size), v))
+        if to_v is not None:
+            inner = MatMul(False, True)(v, to_v)
+            middle = _sum(middle, multiply(expand_dims(s, -1), multiply(gaps, subtract(inner, _t(inner)))))
+            beyond = subtract(to_v, MatMul(True, False)(inner, v))
+            outside.append(MatMul()(u, divide(beyond, expand_dims(s, -1))))
+        return [functools.reduce(add, outside, MatMul()(u, MatMul()(middle, v)))]
+
     @classmethod
     def samples(cls) -> Samples:
         for full in (True, False):
-            yield cls(full), [_matrix(4, 3)]
+            for rows, columns in ((4, 3), (3, 4), (4, 4)):
+                yield cls(full), [_matrix(rows, columns)]
 
 
 @dataclass(frozen=True)
@@ -176,6 +292,15 @@ class Eigh(_Decomposition):
 
     def compute(self, a: np.ndarray) -> Any:
         return tuple(np.linalg.eigh(a))
+
+    def vjp(self, g: Any, y: Any, a: Any) -> list[Any]:
+        """v (g_w + F (v^T g_v)) v^T, made symmetric; F is 1 / (w_j - w_i), 0 where two eigenvalues are equal."""
+        (to_w, to_v), (w, v) = g, y
+        middle = None if to_w is None else multiply(eye(shape(w)[-1], dtype=w.dtype), expand_dims(to_w, -2))
+        if to_v is not None:
+            gaps = _reciprocal(subtract(expand_dims(w, -2), expand_dims(w, -1)))
+            middle = _sum(middle, multiply(gaps, MatMul(True, False)(v, to_v)))
+        return [_symmetric(MatMul(False, True)(MatMul()(v, middle), v))]
 
 
 @dataclass(frozen=True)
@@ -192,9 +317,19 @@ class Pinv(_Decomposition):
         rcond = 10.0 * max(a.shape[-2:]) * float(np.finfo(a.dtype).eps) if self.rcond is None else self.rcond
         return np.linalg.pinv(a, rcond)
 
+    def vjp(self, g: Any, y: Any, a: Any) -> list[Any]:
+        """-y^T g y^T + (1 - a y) g^T y y^T + y^T y g^T (1 - y a), for a of constant rank: https://doi.org/10.1137/0710036."""
+        product = MatMul()
+        inverse = MatMul(False, True)(MatMul(True, False)(y, g), y)
+        left = MatMul(False, True)(MatMul(True, False)(g, y), y)
+        right = MatMul(True, False)(y, MatMul(False, True)(y, g))
+        left, right = subtract(left, product(a, product(y, left))), subtract(right, product(product(right, y), a))
+        return [subtract(add(left, right), inverse)]
+
     @classmethod
     def samples(cls) -> Samples:
         yield cls(), [_matrix(4, 3)]
+        yield cls(), [_matrix(3, 4)]
 
 
 def _function(name: str, doc: str, source: str, call: str, result: str, run: Callable[..., Any]) -> Any:
