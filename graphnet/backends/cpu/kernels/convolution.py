@@ -2,24 +2,41 @@
 
 Padding is a halo of zeros around x: its producer's buffer has one where the driver has asked `required_halo`, else x is copied
 into one that has. A transposed convolution of stride s is s direct ones along each axis: the outputs o with o mod s = p
-take only the kernel elements that fit this phase, and lie s apart.
+take only the kernel elements that fit this phase, and lie s apart. The cotangent of a convolution's input is a transposed
+convolution, so both are lowered here, with weights packed once or by a step of the plan.
 """
 import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from graphnet.backends.cpu.kernels.contraction import Sum, add_sum, runs
 from graphnet.backends.cpu.kernels.epilogue import Finish, decode, part
-from graphnet.backends.cpu.kernels.packing import computed_weights, constant_weights
+from graphnet.backends.cpu.kernels.packing import blocks_in_plan, computed_weights, constant_weights
 from graphnet.backends.cpu.lowering import lowers
 from graphnet.backends.cpu.operand import Operand
 from graphnet.backends.cpu.plan import Builder
 from graphnet.backends.cpu.tiles import WIDTH
-from graphnet.ops.convolution import Conv, ConvTranspose, DepthwiseConv
+from graphnet.graph import Spec
+from graphnet.ops.convolution import (
+    Conv,
+    ConvGradInput,
+    ConvGradKernel,
+    ConvTranspose,
+    DepthwiseConv,
+    DepthwiseConvGradInput,
+    DepthwiseConvGradKernel,
+)
 from graphnet.ops.geometry import pads_of
 
 Pads = tuple[tuple[int, int], ...]
+
+
+def window_pads(op: Any, spatial: Sequence[int], size: Sequence[int]) -> Pads:
+    """The zeros that a convolution's windows see around x; what negative padding cuts off is never read."""
+    return tuple([(before, max(after, 0)) for before, after in pads_of(op, spatial, size)])
 
 
 def haloed(x: Operand, pads: Pads, builder: Builder) -> Operand:
@@ -58,7 +75,7 @@ def lower_conv(op: Conv, inputs: list[Operand], outputs: list[Operand], builder:
         return True
     rank = len(op.strides)
     size, channels = kernel.shape[:rank], kernel.shape[-2]
-    wide = haloed(x, pads_of(op, x.shape[1:-1], size), builder)
+    wide = haloed(x, window_pads(op, x.shape[1:-1], size), builder)
     spatial = wide.strides[1:-1]
     axes = [[i * d * s for i in range(n)] for n, d, s in zip(size, op.dilation, spatial, strict=True)]
     offsets, run = runs(axes, channels)
@@ -81,79 +98,109 @@ def served(x: Operand, kernel: Operand, y: Operand) -> bool:
             and (y.strides[-1] == 1 or y.shape[-1] == 1))
 
 
-# ---- transposed
+# ---- transposed: ConvTranspose, and the cotangent of a convolution's input
 
 Phase = tuple[int, list[tuple[int, int]]]  # the first output, and (kernel element, offset from position q to its input)
 
 
-def phases(op: ConvTranspose, axis: int, size: int, outputs: int) -> list[Phase]:
-    """Of a spatial axis, one record for each phase: the outputs first, first + stride, ..., and what their sums take."""
-    stride, dilation = op.strides[axis], op.dilation[axis]
-    before = op.geometry(axis, size)[0]
-    crop = (size - 1) * dilation - before
-    found = []
-    for first in range(min(stride, outputs)):
-        taps = [(k, (first + crop - k * dilation) // stride) for k in reversed(range(size))
-                if (first + crop - k * dilation) % stride == 0]
-        found.append((first, taps))
-    return found
+@dataclass(frozen=True)
+class Transposed:
+    """y[s * stride + k * dilation - before] += x[s] kernel[k]^T: the transpose of a convolution from y to x."""
+
+    strides: tuple[int, ...]
+    dilation: tuple[int, ...]
+    before: tuple[int, ...]
+    groups: int
+
+    def phases(self, axis: int, size: int, outputs: int) -> list[Phase]:
+        """Of a spatial axis, one record for each phase: the outputs first, first + stride, ..., and what their sums take."""
+        stride, dilation, before = self.strides[axis], self.dilation[axis], self.before[axis]
+        found = []
+        for first in range(min(stride, outputs)):
+            taps = [(k, (first + before - k * dilation) // stride) for k in reversed(range(size))
+                    if (first + before - k * dilation) % stride == 0]
+            found.append((first, taps))
+        return found
+
+    def pads(self, spatial: Sequence[int], size: Sequence[int], outputs: Sequence[int]) -> Pads:
+        """The halo that all phases' reads stay within."""
+        pads = []
+        for axis, (extent, n, out) in enumerate(zip(spatial, size, outputs, strict=True)):
+            before = after = 0
+            for first, taps in self.phases(axis, n, out):
+                last = (out - first - 1) // self.strides[axis]  # the last position of the phase
+                for _, offset in taps:
+                    before, after = max(before, -offset), max(after, last + offset - (extent - 1))
+            pads.append((before, after))
+        return tuple(pads)
 
 
-def transposed_pads(op: ConvTranspose, spatial: tuple[int, ...], size: tuple[int, ...], outputs: tuple[int, ...]) -> Pads:
-    """The halo that all phases' reads stay within."""
-    pads = []
-    for axis, (extent, n, out) in enumerate(zip(spatial, size, outputs, strict=True)):
-        before = after = 0
-        for first, taps in phases(op, axis, n, out):
-            last = (out - first - 1) // op.strides[axis]  # the last position of the phase
-            for _, offset in taps:
-                before, after = max(before, -offset), max(after, last + offset - (extent - 1))
-        pads.append((before, after))
-    return tuple(pads)
+def transposed(op: Any, size: Sequence[int]) -> Transposed:
+    """How a `ConvTranspose`, or the cotangent of a convolution's input, goes from its input to its output."""
+    pads = op.pads(size) if isinstance(op, ConvTranspose) else pads_of(op, op.spatial, size)
+    return Transposed(op.strides, op.dilation, tuple([before for before, _ in pads]), getattr(op, "groups", 1))
 
 
-@lowers(ConvTranspose)
-def lower_transpose(op: ConvTranspose, inputs: list[Operand], outputs: list[Operand], builder: Builder,
-                    epilogue: Any = None) -> bool:
-    """A transposed convolution with constant weights, phase by phase."""
+@lowers(ConvTranspose, ConvGradInput)
+def lower_transpose(op: Any, inputs: list[Operand], outputs: list[Operand], builder: Builder, epilogue: Any = None) -> bool:
+    """A transposed convolution, phase by phase."""
     x, kernel, *extras = inputs
     y, = outputs
     rank = len(op.strides)
-    if not served(x, kernel, y) or not kernel.fixed or rank > 3:
+    if not served(x, kernel, y) or rank > 3:
         return False
     if y.size == 0:
         return True
     size, out = kernel.shape[:rank], y.shape[1:-1]
-    pads = transposed_pads(op, x.shape[1:-1], size, out)
+    way = transposed(op, size)
+    pads = way.pads(x.shape[1:-1], size, out)
     wide = haloed(x, pads, builder)
     finish = decode(epilogue.program, extras, y.shape) if epilogue is not None else Finish()
-    for chosen in itertools.product(*[phases(op, axis, size[axis], out[axis]) for axis in range(rank)]):
+    for chosen in itertools.product(*[way.phases(axis, size[axis], out[axis]) for axis in range(rank)]):
         starts = (0, *[first for first, _ in chosen], 0)
 
         def cut(v: Operand, starts: tuple[int, ...] = starts) -> Operand:
             return v.slice(starts, v.shape, (1, *op.strides, 1))
-        _lower_phase(chosen, wide, pads, kernel, cut(y), part(finish, y.shape, cut), builder)
+        _lower_phase(chosen, way.groups, wide, pads, kernel, cut(y), part(finish, y.shape, cut), builder)
     return True
 
 
-def _lower_phase(chosen: tuple[Phase, ...], wide: Operand, pads: Pads, kernel: Operand, y: Operand, finish: Finish,
+def _lower_phase(chosen: tuple[Phase, ...], groups: int, wide: Operand, pads: Pads, kernel: Operand, y: Operand, finish: Finish,
                  builder: Builder) -> None:
-    spatial = wide.strides[1:-1]
+    spatial, channels = wide.strides[1:-1], kernel.shape[-1] // groups
     axes = [[(offset + before) * stride for _, offset in taps]
             for (_, taps), (before, _), stride in zip(chosen, pads, spatial, strict=True)]
-    offsets, run = runs(axes, wide.shape[-1])
-    k, columns = run * len(offsets), y.shape[-1]
-    elements = tuple([tuple([element for element, _ in taps]) for _, taps in chosen])
+    offsets, run = runs(axes, channels)
+    k = run * len(offsets)
+    w = _phase_weights(tuple([tuple([element for element, _ in taps]) for _, taps in chosen]), groups, kernel, builder) if k else None
+    s = Sum(wide, wide.strides[:-1], w, (0,) * (len(y.shape) - 1), k * WIDTH, WIDTH, offsets, run, groups, channels)
+    done = add_sum(s, y, finish, builder)
+    assert done, "a phase has as many axes as the convolution"
+
+
+def _phase_weights(elements: tuple[tuple[int, ...], ...], groups: int, kernel: Operand, builder: Builder) -> Operand:
+    """Of a kernel (*K, columns of y, groups * channels of x) the blocks that a phase takes, its elements in that order."""
+    columns, channels = kernel.shape[-2], kernel.shape[-1] // groups
 
     def arrange(value: np.ndarray) -> np.ndarray:
-        return np.swapaxes(value[np.ix_(*elements)], -1, -2).reshape(k, columns)
-    w = constant_weights(kernel, 1, ("transposed", elements), arrange, builder) if offsets else None
-    done = add_sum(Sum(wide, wide.strides[:-1], w, (0,) * (len(y.shape) - 1), k * WIDTH, WIDTH, offsets, run), y, finish, builder)
-    assert done, "a phase has as many axes as the convolution"
+        taken = value[np.ix_(*elements)].reshape(-1, columns, groups, channels)
+        return taken.transpose(0, 3, 2, 1).reshape(-1, groups * columns)
+    if kernel.fixed:
+        return constant_weights(kernel, groups, ("transposed", groups, elements), arrange, builder)
+    start = sum(along[0] * stride for along, stride in zip(elements, kernel.strides, strict=False))
+    steps = [along[1] - along[0] if len(along) > 1 else 0 for along in elements]  # of one axis they are equally far apart
+    (*spatial, row, column), shape = kernel.strides, tuple(map(len, elements))
+    taken = kernel.view(start, (groups, *shape, channels, columns),
+                        (channels * column, *[n * s for n, s in zip(steps, spatial, strict=True)], column, row))
+    return blocks_in_plan(taken, 1, builder)
 
 
 def required_halo(op: Any, x_shape: tuple[int, ...], kernel_shape: tuple[int, ...]) -> Pads | None:
     """The zeros around all axes of x that a convolution reads where it finds them; None where it reads none.
+
+    Args:
+        op: any op.
+        x_shape, kernel_shape: of its first two operands.
 
     Example:
 
@@ -161,12 +208,13 @@ def required_halo(op: Any, x_shape: tuple[int, ...], kernel_shape: tuple[int, ..
         ((0, 0), (1, 1), (1, 1), (0, 0))
     """
     if isinstance(op, Conv | DepthwiseConv):
-        pads = pads_of(op, x_shape[1:-1], kernel_shape[:len(op.strides)])
-    elif isinstance(op, ConvTranspose):
-        size = kernel_shape[:-2]
-        outputs = [(extent - 1) * s + 1 + sum(op.geometry(i, n)[:2]) - (n - 1) * d
-                   for i, (extent, n, s, d) in enumerate(zip(x_shape[1:-1], size, op.strides, op.dilation, strict=True))]
-        pads = transposed_pads(op, x_shape[1:-1], size, tuple(outputs))
+        pads = window_pads(op, x_shape[1:-1], kernel_shape[:len(op.strides)])
+    elif isinstance(op, ConvGradKernel | DepthwiseConvGradKernel):
+        pads = window_pads(op, x_shape[1:-1], op.size)
+    elif isinstance(op, ConvTranspose | ConvGradInput | DepthwiseConvGradInput):
+        size = kernel_shape[:len(op.strides)]
+        outputs = op.infer(Spec(x_shape, "float32"), Spec(kernel_shape, "float32")).shape[1:-1]
+        pads = transposed(op, size).pads(x_shape[1:-1], size, outputs)  # type: ignore[arg-type]
     else:
         return None
     return ((0, 0), *pads, (0, 0)) if any(map(any, pads)) else None

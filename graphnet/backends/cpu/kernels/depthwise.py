@@ -10,7 +10,7 @@ import numpy as np
 
 from graphnet.backends.cpu.cache import jit, kernel
 from graphnet.backends.cpu.kernels.contraction import MADE, Sum, add_sum, edge
-from graphnet.backends.cpu.kernels.convolution import haloed, lower_conv, served
+from graphnet.backends.cpu.kernels.convolution import haloed, lower_conv, served, window_pads
 from graphnet.backends.cpu.kernels.epilogue import Finish, decode
 from graphnet.backends.cpu.lowering import lowers
 from graphnet.backends.cpu.operand import Operand
@@ -19,7 +19,6 @@ from graphnet.backends.cpu.simd import LANES, fma, full, load_part, real, store,
 from graphnet.backends.cpu.tape import run_tile
 from graphnet.backends.cpu.tiles import HALF, LANE_MOST, NARROW, VECTORS, WIDTH, lane_product
 from graphnet.ops.convolution import Conv, DepthwiseConv
-from graphnet.ops.geometry import pads_of
 
 
 @jit
@@ -88,7 +87,7 @@ def lower_depthwise(op: DepthwiseConv, inputs: list[Operand], outputs: list[Oper
     if multiplier != 1:
         grouped = Conv(op.strides, op.padding, op.dilation, channels)
         return bool(lower_conv(grouped, [x, w, *extras], outputs, builder, epilogue))
-    wide = haloed(x, pads_of(op, x.shape[1:-1], size), builder)
+    wide = haloed(x, window_pads(op, x.shape[1:-1], size), builder)
     spatial = wide.strides[1:-1]
     axes = [[i * d * s for i in range(n)] for n, d, s in zip(size, op.dilation, spatial, strict=True)]
     steps = (wide.strides[0], *[s * t for s, t in zip(op.strides, spatial, strict=True)])

@@ -3,6 +3,7 @@ from typing import Any
 
 import numpy as np
 
+from graphnet.backends.cpu.kernels.copy import copy_all
 from graphnet.backends.cpu.operand import Operand
 from graphnet.backends.cpu.plan import Builder
 from graphnet.backends.cpu.tiles import HALF, MOST, WIDTH
@@ -46,19 +47,27 @@ def computed_weights(w: Operand, groups: int, rows: int, builder: Builder) -> tu
     fits = columns == HALF or columns % WIDTH == 0
     if fits and w.strides[-1] == 1 and (rows <= FEW or 4 * w.strides[-2] < FAR):
         return w, min(columns, WIDTH), w.strides[-2]
-    blocks, whole = -(-columns // WIDTH), columns // WIDTH
-    to = builder.temporary((*outer, groups, blocks, k, WIDTH))
     by_group = w.view(0, (*outer, k, groups, columns), (*w.strides[:-1], columns * w.strides[-1], w.strides[-1]))
     axes = len(outer)
-    lead = tuple(range(axes))
+    by_group = by_group.transpose((*range(axes), axes + 1, axes, axes + 2))
+    return blocks_in_plan(by_group, axes + 1, builder), k * WIDTH, WIDTH
+
+
+def blocks_in_plan(w: Operand, outer: int, builder: Builder) -> Operand:
+    """(*outer, *K, columns) of any strides, copied by a step of the plan to (*outer, blocks, *K, WIDTH).
+
+    What the last block is filled up with is undefined.
+    """
+    lead, inner, columns, step = w.shape[:outer], w.shape[outer:-1], w.shape[-1], w.strides[-1]
+    blocks, whole = -(-columns // WIDTH), columns // WIDTH
+    to, axes, pairs = builder.temporary((*lead, blocks, *inner, WIDTH)), len(w.shape) - 1, []
     if whole:
-        strides = (*by_group.strides[:-1], WIDTH * w.strides[-1], w.strides[-1])
-        source = by_group.view(0, (*outer, k, groups, whole, WIDTH), strides)
-        source = source.transpose((*lead, axes + 1, axes + 2, axes, axes + 3))
-        builder.copy(source, to.slice((0,) * (axes + 4), (*outer, groups, whole, k, WIDTH)))
+        source = w.view(0, (*w.shape[:-1], whole, WIDTH), (*w.strides[:-1], WIDTH * step, step))
+        source = source.transpose((*range(outer), axes, *range(outer, axes), axes + 1))
+        pairs.append((source, to.slice((0,) * len(to.shape), (*lead, whole, *inner, WIDTH))))
     if columns > whole * WIDTH:
-        rest = columns - whole * WIDTH
-        source = by_group.view(whole * WIDTH * w.strides[-1], (*outer, k, groups, rest), by_group.strides)
-        last = to.view(whole * k * WIDTH, (*outer, groups, k, rest), (*to.strides[:-3], WIDTH, 1))
-        builder.copy(source.transpose((*lead, axes + 1, axes, axes + 2)), last)
-    return to, k * WIDTH, WIDTH
+        rest = (*w.shape[:-1], columns - whole * WIDTH)
+        last = to.view(whole * to.strides[outer], rest, (*to.strides[:outer], *to.strides[outer + 1:]))
+        pairs.append((w.view(whole * WIDTH * step, rest, w.strides), last))
+    copy_all(builder, pairs)
+    return to

@@ -1,0 +1,92 @@
+"""Gradients of convolutions through the kernels, against sums written out in float64: strides, padding, dilation, groups, layouts."""
+import numpy as np
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from lowered import close, run
+
+from graphnet.backends.cpu.lowering import lowering_of
+from graphnet.backends.cpu.tiles import HALF, MOST, WIDTH
+from graphnet.graph import Spec
+from graphnet.ops.convolution import Conv, ConvGradInput, ConvTranspose
+from graphnet.ops.elementwise import Add, Clip, Multiply
+from graphnet.passes.fuse import Epilogue
+
+TOLERANCE = 1e-5  # of the largest element
+LAYOUTS = st.sampled_from([("dense", "dense"), ("padded", "padded"), ("reversed", "dense")])
+
+
+def random(*shape, seed=0):
+    return np.random.default_rng(seed).standard_normal(shape).astype("float32")
+
+
+def computed(op, *arrays, layout="dense", to="dense", constant=False):
+    """The op's kernels on arrays, which are all inputs of the plan; the second as a constant if so asked."""
+    producer, epilogue = (op.producer, op) if isinstance(op, Epilogue) else (op, None)
+
+    def lower(inputs, outputs, builder):
+        inputs = [inputs[0], builder.constant(arrays[1]), *inputs[1:]] if constant else inputs
+        return lowering_of(producer)(producer, inputs, outputs, builder, epilogue)
+    spec = op.infer(*[Spec(a.shape, "float32") for a in arrays])
+    given_arrays = [a for i, a in enumerate(arrays) if i != 1 or not constant]
+    found = run(lower, given_arrays, [spec], layout, to)
+    return None if found is None else found[0]
+
+
+def exact(op, *arrays):
+    return op.reference(*[a.astype("float64") for a in arrays])
+
+
+@st.composite
+def convolutions(draw):
+    """A convolution, and the shapes of x and of its kernel."""
+    rank = draw(st.integers(1, 3))
+    few = st.integers(1, 3)
+    size = [draw(st.integers(1, 4 if rank < 3 else 2)) for _ in range(rank)]
+    dilation = [draw(st.integers(1, 2)) for _ in range(rank)]
+    strides = [draw(few) for _ in range(rank)]
+    pads = [(draw(st.integers(0, 2)), draw(st.integers(0, 2))) for _ in range(rank)]
+    reach = [(k - 1) * d + 1 for k, d in zip(size, dilation, strict=True)]
+    spatial = [draw(st.integers(max(1, r - sum(p)), r + (16 if rank < 3 else 4))) for r, p in zip(reach, pads, strict=True)]
+    groups = draw(few)
+    channels = groups * draw(st.integers(1, MOST + 4))
+    columns = groups * draw(st.sampled_from([1, 3, HALF, WIDTH, WIDTH + 5]))
+    padding = draw(st.sampled_from([tuple(pads), "same"]))
+    op = Conv(tuple(strides), padding, tuple(dilation), groups)
+    return op, (draw(st.integers(1, 5)), *spatial, channels), (*size, channels // groups, columns)
+
+
+def output(op, x_shape, w_shape):
+    return op.infer(Spec(x_shape, "float32"), Spec(w_shape, "float32")).shape
+
+
+@settings(max_examples=40, deadline=None)
+@given(convolutions(), LAYOUTS, st.booleans())
+@example((Conv((2, 2), ((1, -2), (0, 1)), (1, 1)), (2, 9, 7, 5), (2, 3, 5, 7)), ("dense", "dense"), False)
+@example((Conv((3,), "same", (2,)), (2, 11, 5), (4, 5, WIDTH)), ("padded", "padded"), True)
+def test_gradient_of_the_input(case, layouts, constant):
+    conv, x_shape, w_shape = case
+    op = ConvGradInput(x_shape[1:-1], *conv.geometry)
+    g, w = random(*output(conv, x_shape, w_shape)), random(*w_shape, seed=1)
+    close(computed(op, g, w, layout=layouts[0], to=layouts[1], constant=constant), exact(op, g, w), TOLERANCE)
+
+
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize("padding", ["valid", "same"])
+def test_transposed_with_weights_that_a_call_computes(stride, padding):
+    op = ConvTranspose((stride, 1), padding)
+    x, w = random(2, 5, 4, 3), random(3, 2, WIDTH + 3, 3, seed=1)
+    close(computed(op, x, w, to="padded"), exact(op, x, w), TOLERANCE)
+
+
+@pytest.mark.parametrize("strides", [(1, 1), (2, 2)])
+@pytest.mark.parametrize("columns", [5, WIDTH])
+def test_epilogues_of_the_gradient_of_the_input(strides, columns):
+    """The mask of a rectifier and the sum with another cotangent follow in a training step."""
+    op = ConvGradInput((9, 8), strides, "same", (1, 1))
+    g, w = random(2, *[-(-n // s) for n, s in zip((9, 8), strides, strict=True)], 6), random(3, 3, columns, 6, seed=1)
+    other, mask = random(2, 9, 8, columns, seed=2), random(2, 9, 8, columns, seed=3)
+    for program, more in ((((Add(), (0, 1)),), [other]), (((Multiply(), (0, 1)),), [mask]),
+                          (((Add(), (0, 1)), (Multiply(), (3, 2)), (Clip(-1.0, 1.0), (4,))), [other, mask])):
+        fused = Epilogue(op, 2, program)
+        close(computed(fused, g, w, *more, to="padded"), exact(fused, g, w, *more), TOLERANCE)
