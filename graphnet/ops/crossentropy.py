@@ -8,15 +8,15 @@ from graphnet.errors import ShapeError
 from graphnet.op import public
 from graphnet.ops import elementwise as e
 from graphnet.ops import reduction as r
+from graphnet.ops.classes import ClassScore, SigmoidCrossentropy, SoftmaxCrossentropy, differ
 from graphnet.ops.convert import cast, floating, normalize_axis, promote, shape, shown
 from graphnet.ops.elementwise import Clip
-from graphnet.ops.indexing import one_hot
-from graphnet.ops.shape import squeeze
+from graphnet.ops.shape import moveaxis, squeeze
 
 
 def _same_shape(target: Any, output: Any, who: str) -> None:
     a, b = shape(target), shape(output)
-    if len(a) != len(b) or any(isinstance(i, int) and isinstance(j, int) and i != j for i, j in zip(a, b, strict=True)):
+    if differ(a, b):
         raise ShapeError(f"{who} expects target and output of one shape; received {shown(a)} and {shown(b)}.")
 
 
@@ -40,17 +40,10 @@ def binary_crossentropy(target: Any, output: Any, from_logits: bool = False) -> 
     target, output = promote(floating(target), floating(output))
     _same_shape(target, output, "binary_crossentropy")
     if from_logits:
-        rest = e.log1p(e.exp(e.negative(e.absolute(output))))
-        return e.add(e.subtract(e.maximum(output, 0.0), e.multiply(output, target)), rest)
+        return SigmoidCrossentropy()(target, output)
     p = _safe(output)
     gain = e.add(e.multiply(target, e.log(p)), e.multiply(e.subtract(1.0, target), e.log(e.subtract(1.0, p))))
     return e.negative(gain)
-
-
-def _log_probabilities(output: Any, from_logits: bool, axis: int) -> Any:
-    if from_logits:
-        return r.log_softmax(output, axis)
-    return e.log(_safe(e.divide(output, r.sum(output, axis, True))))
 
 
 @public
@@ -69,13 +62,17 @@ def categorical_crossentropy(target: Any, output: Any, from_logits: bool = False
     if output.ndim < 1:
         raise ShapeError("categorical_crossentropy expects operands with ndim >= 1; received numbers.")
     _same_shape(target, output, "categorical_crossentropy")
-    return e.negative(r.sum(e.multiply(target, _log_probabilities(output, from_logits, axis)), axis))
+    if from_logits:
+        return SoftmaxCrossentropy()(*[moveaxis(x, axis, -1) for x in (target, output)])
+    scaled = e.divide(output, r.sum(output, axis, True))
+    return e.negative(r.sum(e.multiply(target, e.log(_safe(scaled))), axis))
 
 
 @public
 def sparse_categorical_crossentropy(target: Any, output: Any, from_logits: bool = False, axis: int = -1) -> Any:
     """-log(output[target]) along the classes; outputs are scaled to add up to 1, or are logits; targets are class numbers.
 
+    Raises OutOfRangeError where a target is no class: below 0, or not below C.
     Shapes: (...) or (..., 1), (..., C) -> (...). Source: https://keras.io/api/ops/nn/
 
     Example:
@@ -85,7 +82,7 @@ def sparse_categorical_crossentropy(target: Any, output: Any, from_logits: bool 
         array([0.6931472], dtype=float32)
     """
     output = floating(output)
-    target = cast(target, "int32")
+    target = target if str(getattr(target, "dtype", "")) in ("int32", "int64") else cast(target, "int32")
     if output.ndim < 1:
         raise ShapeError("sparse_categorical_crossentropy expects an output with ndim >= 1; received a number.")
     axis = normalize_axis(axis, output.ndim, "sparse_categorical_crossentropy")
@@ -94,15 +91,15 @@ def sparse_categorical_crossentropy(target: Any, output: Any, from_logits: bool 
         target = squeeze(target, -1)
     rest = tuple(s for i, s in enumerate(shape(output)) if i != axis)
     _same_shape_as(target, rest, shape(output))
-    picked = one_hot(target, shape(output)[axis], axis, output.dtype)
-    return e.negative(r.sum(e.multiply(picked, _log_probabilities(output, from_logits, axis)), axis))
+    output = moveaxis(output, axis, -1)
+    if from_logits:
+        return SoftmaxCrossentropy()(target, output)
+    return e.negative(e.log(_safe(e.divide(ClassScore()(target, output), r.sum(output, -1)))))
 
 
 def _same_shape_as(target: Any, expected: tuple[Any, ...], output: tuple[Any, ...]) -> None:
     received = shape(target)
-    fits = len(received) == len(expected) and all(
-        not (isinstance(i, int) and isinstance(j, int)) or i == j for i, j in zip(received, expected, strict=True))
-    if not fits:
+    if differ(received, expected):
         raise ShapeError(f"sparse_categorical_crossentropy expects targets of shape {shown(expected)} for outputs of shape "
                          f"{shown(output)}; "
                          f"received {shown(received)}.")
