@@ -66,17 +66,18 @@ def listed(result):
     return result if isinstance(result, tuple) else (result,)
 
 
-def samples():
+def raw_samples():
     """Samples through which a gradient can flow: floats in, floats out."""
     for name, op_class in sorted(OPS.items()):
         if op_class.__module__.startswith("graphnet.ops."):
             for i, (op, arrays) in enumerate(op_class.samples()):
                 specs = listed(op.infer(*[Spec(x.shape, x.dtype.name) for x in arrays]))
                 if any(map(is_float, arrays)) and any(map(is_float, specs)):
-                    yield pytest.param(*double(op, arrays), id=f"{name}-{i}")
+                    yield pytest.param(op, arrays, id=f"{name}-{i}")
 
 
-SAMPLES = list(samples())
+RAW = list(raw_samples())
+SAMPLES = [pytest.param(*double(*p.values), id=p.id) for p in RAW]
 WITH = [p for p in SAMPLES if p.id.rpartition("-")[0] not in WITHOUT]
 TWICE = [p for p in WITH if p.id.rpartition("-")[0] not in ONCE and all(x.size for x in p.values[1])]
 
@@ -111,6 +112,15 @@ def check_cotangents(cotangents, xs):
 def agree(found, expected, scale):
     assert np.isfinite(found), found
     np.testing.assert_allclose(found, expected, rtol=2e-6, atol=2e-7 * max(1.0, scale))
+
+
+@pytest.mark.parametrize("op, xs", [p for p in RAW if p.id.rpartition("-")[0] not in WITHOUT])
+def test_vjp_keeps_float32(op, xs):
+    y = op.reference(*xs)
+    used, *_ = cotangent_choices(op, xs, listed(y))
+    g = tuple([v if i in used else None for i, v in enumerate(listed(y))])
+    for c, x in zip(op.vjp(g if isinstance(y, tuple) else g[0], y, *xs), xs, strict=True):
+        assert c is None or c.dtype == x.dtype
 
 
 def undetermined(op, xs):

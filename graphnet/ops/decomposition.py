@@ -202,7 +202,8 @@ class Qr(_Decomposition):
     def vjp(self, g: Any, y: Any, a: Any) -> list[Any]:
         """Of a tall a: (g_q + q sym(r g_r^T - g_q^T q)) r^-T, where sym mirrors the lower triangle.
 
-        Source: https://arxiv.org/abs/1710.08717. Of a wide one, the columns behind the square add to g_q, and get q g_r themselves.
+        Source: https://arxiv.org/abs/1710.08717. Of a wide one, the columns behind the square add to g_q, and get q g_r
+        themselves.
         """
         rows, columns = _known(self, a)
         (q, r), (to_q, to_r) = y, g
@@ -215,9 +216,9 @@ class Qr(_Decomposition):
         to_r = zeros_like(r) if to_r is None else to_r
         if rows >= columns:
             return [self._tall(to_q, to_r, q, r)]
-        square, rest = to_r[..., :rows], to_r[..., rows:]
+        core, rest = to_r[..., :rows], to_r[..., rows:]
         to_q = add(to_q, MatMul(False, True)(a[..., rows:], rest))
-        return [concatenate([self._tall(to_q, square, q, r[..., :rows]), MatMul()(q, rest)], -1)]
+        return [concatenate([self._tall(to_q, core, q, r[..., :rows]), MatMul()(q, rest)], -1)]
 
     @staticmethod
     def _tall(to_q: Any, to_r: Any, q: Any, r: Any) -> Any:
