@@ -444,3 +444,44 @@ def test_no_warning_where_all_is_well():
         warnings.simplefilter("error")
         taken(adapt(rows(5), batch_size=2))
         taken(adapt(generator()))
+
+
+# ---- predict
+
+
+def model_of_sums():
+    x = graphnet.Input((3,))
+    return graphnet.Model(x, graphnet.ops.sum(x, axis=1))
+
+
+def test_predict_tells_its_callbacks():
+    told = []
+
+    class Watch(graphnet.callbacks.Callback):
+        def on_predict_begin(self, logs=None):
+            told.append(self.params["steps"])
+
+        def on_predict_batch_end(self, batch, logs=None):
+            told.append((batch, logs["outputs"].tolist()))
+            self.model.stop_predicting = batch == 1
+
+    found = model_of_sums().predict(rows(5), batch_size=2, verbose=0, callbacks=[Watch()])
+    assert found.tolist() == [3, 12, 21, 30] and told == [3, (0, [3, 12]), (1, [21, 30])]
+
+
+def test_predict_shows_its_progress(capsys):
+    model_of_sums().predict(rows(5), batch_size=2, verbose=1)
+    assert "3/3" in capsys.readouterr().out
+    model_of_sums().predict(rows(5), batch_size=2, verbose=0)
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize("data", [Numbers(3), Numbers(3, workers=2), DataLoader(), ((rows(2),) for _ in range(3)), iter([rows(2), rows(2)])])
+def test_predict_takes_what_gives_batches(data):
+    assert model_of_sums().predict(data, verbose=0).shape[0] in (4, 6, 8) and not workers()
+
+
+def test_predict_reads_mapped_files(tmp_path):
+    np.save(tmp_path / "x.npy", rows(100))
+    x = np.load(tmp_path / "x.npy", mmap_mode="r")
+    np.testing.assert_array_equal(model_of_sums().predict(x, verbose=0), rows(100).sum(1))

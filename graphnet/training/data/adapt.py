@@ -50,8 +50,7 @@ def adapt(
         pairs = _is_dataset(x) or any(base.__name__ == "DataLoader" for base in type(x).__mro__)
         standard = Standard(who, pairs, training, weights, inputs, outputs)
         return PyDatasetBatches(who, x, steps, shuffle, standard) if _is_dataset(x) else IterableBatches(who, x, steps, standard)
-    parts = _parts(x, y, sample_weight, who, inputs, outputs, training)
-    rows = check_rows(parts, who, hint=True)
+    parts, rows = array_parts(x, y, sample_weight, who, inputs, outputs, training)
     if rows == 0:
         raise DataError(f"{who} expects at least one row; received arrays without rows.")
     if weights is not None:
@@ -70,8 +69,7 @@ def split_validation(
     if gives_batches(x, who):
         raise DataError(f"{who} takes validation_split for arrays only; received a {type(x).__name__}, whose rows cannot be counted. "
                         "Pass validation_data instead.")
-    parts = _parts(x, y, sample_weight, who, inputs, outputs, True)
-    rows = check_rows(parts, who, hint=True)
+    parts, rows = array_parts(x, y, sample_weight, who, inputs, outputs)
     at = math.floor(rows * (1.0 - fraction))
     if at in (0, rows):
         raise DataError(f"{who} expects enough rows for validation_split={fraction}; received {rows}, of which {at} would be left to "
@@ -107,6 +105,10 @@ def _is_dataset(x: Any) -> bool:
     return isinstance(x, PyDataset) or (by_number and (hasattr(x, "on_epoch_end") or not hasattr(x, "__iter__")))
 
 
-def _parts(x: Any, y: Any, weight: Any, who: str, inputs: int, outputs: int, training: bool) -> tuple[Any, Any, Any]:
+def array_parts(
+    x: Any, y: Any, weight: Any, who: str, inputs: int = 1, outputs: int = 1, training: bool = True
+) -> tuple[tuple[Any, Any, Any], int]:
+    """x, y and sample_weight with `Rows` in the place of arrays, and the number of rows on which they agree."""
     found = (convert(x, "x", who, inputs, training), convert(y, "y", who, outputs), convert(weight, "sample_weight", who, outputs))
-    return found[0], found[1], match_weights(found[2], found[1], who)
+    parts = found[0], found[1], match_weights(found[2], found[1], who)
+    return parts, check_rows(parts, who, hint=True)
