@@ -38,9 +38,10 @@ def gradients(graph: Graph, of: Tensor, wrt: Sequence[Tensor]) -> Graph:
         >>> evaluate(gradients(graph, graph.outputs[0], graph.inputs), [np.ones(3, "float32")])[0][1]
         array([2., 2., 2.], dtype=float32)
     """
-    with tracing(Trace()):
+    trace = Trace()
+    with tracing(trace):
         found = backward([of], [ones_like(of)], wrt)
-        filled = [zeros_like(x) if g is None else g for g, x in zip(found, wrt, strict=True)]
+        filled = [trace.lift(zeros_like(x)) if g is None else g for g, x in zip(found, wrt, strict=True)]
     return Graph(graph.inputs, (*graph.outputs, *filled), graph.updates, graph.name)
 
 
@@ -53,7 +54,7 @@ def backward(outputs: Sequence[Tensor], cotangents: Sequence[Tensor], wrt: Seque
     differs = _depends(order, wrt)
     sums: dict[Any, Tensor] = {}
     for output, g in zip(outputs, cotangents, strict=True):
-        _accumulate(sums, output, g)
+        _accumulate(sums, output, trace.lift(g))  # of a known shape it may be an array
     scope = trace.scope
     try:
         for node in reversed(order):
