@@ -157,14 +157,12 @@ def test_masks_of_ids() -> None:
         assert (found is not None) == taken
         if found is not None:
             same(found[0], ids != constant)
-    assert lowered(E.NotEqual(), ids, ids) is None
+    same(lowered(E.NotEqual(), ids, ids[:1]), ids != ids[:1])  # by the kernel for whole numbers
 
 
 @pytest.mark.parametrize("op", [E.Add(), E.Maximum(), E.Absolute()])
 def test_declined(op: Any) -> None:
-    for dtype in (np.int32, np.float64):
-        x = np.ones((3, 4), dtype)
-        assert lowered(op, *[x] * op.arity) is None
+    assert lowered(op, *[np.ones((3, 4))] * op.arity) is None
 
 
 def test_special_values_pass_through() -> None:

@@ -2,6 +2,7 @@
 from typing import Any
 
 from graphnet.backends.cpu.encoding import add_tape
+from graphnet.backends.cpu.kernels.integers import add_integers
 from graphnet.backends.cpu.lowering import lowers
 from graphnet.backends.cpu.operand import Operand
 from graphnet.backends.cpu.plan import Builder
@@ -20,4 +21,4 @@ def lower_tape(op: Tape, inputs: list[Operand], outputs: list[Operand], builder:
 def lower_elementwise(op: Elementwise, inputs: list[Operand], outputs: list[Operand], builder: Builder,
                       epilogue: Any = None) -> bool:
     """An op that stands alone."""
-    return add_tape([(op, tuple(range(len(inputs))))], inputs, outputs[0], builder)
+    return add_tape([(op, tuple(range(len(inputs))))], inputs, outputs[0], builder) or add_integers(op, inputs, outputs[0], builder)

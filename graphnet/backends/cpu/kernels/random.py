@@ -1,0 +1,123 @@
+"""Random bits, uniform numbers and dropout's factors: Philox4x64-10, eight 32-bit words for each value of its counter.
+
+Any element is computed by itself, so the numbers are those of the reference bit for bit, however tasks are shared. Source:
+Salmon et al., Parallel random numbers: as easy as 1, 2, 3 (https://doi.org/10.1145/2063384.2063405).
+"""
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+
+from graphnet.backends.cpu.cache import jit, kernel
+from graphnet.backends.cpu.lowering import lowers
+from graphnet.backends.cpu.operand import Operand
+from graphnet.backends.cpu.plan import Builder
+from graphnet.backends.cpu.simd import (
+    I64,
+    IVEC,
+    LANES,
+    VEC,
+    A,
+    V,
+    below,
+    define,
+    full,
+    load,
+    load_part,
+    put_word,
+    real,
+    store,
+    store_part,
+    word,
+)
+from graphnet.ops.random import RandomBits, RandomFactors, RandomUniform
+
+BLOCK = 1024  # elements of a task
+GROUP = 8  # words that one value of the counter gives
+WORK = 10.0  # multiply-adds that take as long as a word
+ROUNDS = 10
+BITS, UNIFORM, FACTORS = range(3)
+I128 = ir.IntType(128)
+ZERO = np.float32(0)
+
+
+def _signed(value: int) -> int:
+    return value - 2**64 if value >= 2**63 else value
+
+
+FIRST, SECOND = _signed(0xD2E7470EE14C6C93), _signed(0xCA5A826395121157)  # multipliers
+BUMP, OTHER_BUMP = _signed(0x9E3779B97F4A7C15), _signed(0xBB67AE8584CAA73B)  # what each round adds to the keys
+
+# the upper half of a product of unsigned words; the lower one is that of signed words
+upper = define("upper", A, (A, A), lambda b, x, y: b.trunc(
+    b.lshr(b.mul(b.zext(x, I128), b.zext(y, I128)), ir.Constant(I128, 64)), I64))
+
+
+def _fraction(builder: Any, x: Any) -> Any:
+    """The leading 24 of 32 bits, times 2**-24."""
+    bits = builder.lshr(builder.bitcast(x, IVEC), ir.Constant(IVEC, [8] * LANES))
+    return builder.fmul(builder.sitofp(bits, VEC), ir.Constant(VEC, [2.0**-24] * LANES))
+
+
+fraction = define("fraction", V, (V,), _fraction)
+
+
+@jit
+def philox(to, count, key, other_key):
+    """The four words of 64 bits for a value of the counter."""
+    a, b, c, d = count, 0, 0, 0
+    for _ in range(ROUNDS):
+        high, low, high_c, low_c = upper(FIRST, a), FIRST * a, upper(SECOND, c), SECOND * c
+        a, b, c, d = high_c ^ b ^ key, low_c, high ^ d ^ other_key, low
+        key, other_key = key + BUMP, other_key + OTHER_BUMP
+    put_word(to, 0, a)
+    put_word(to, 1, b)
+    put_word(to, 2, c)
+    put_word(to, 3, d)
+
+
+@jit
+def converted(bits, mode, rate, scale):
+    """A vector of words as what is drawn."""
+    if mode == BITS:
+        return bits
+    u = fraction(bits)
+    return u if mode == UNIFORM else below(u, rate, full(ZERO), scale)
+
+
+@kernel
+def random_words(row, begin, end, scratch):
+    """A task is BLOCK elements. 0 y, 1 elements, 2 mode, 3 the seed, 4 bytes of each of its two words, 5 rate, 6 factor of what is
+    kept"""
+    mode, rate, scale = word(row, 2), full(real(row, 5)), full(real(row, 6))
+    seed = word(row, 3)
+    if word(row, 4) == 4:
+        key, other_key = word(seed, 0) & 0xFFFFFFFF, (word(seed, 0) >> 32) & 0xFFFFFFFF
+    else:
+        key, other_key = word(seed, 0), word(seed, 1)
+    for task in range(begin, end):
+        n = min(BLOCK, word(row, 1) - task * BLOCK)
+        for i in range((n + GROUP - 1) // GROUP):
+            philox(scratch + 4 * GROUP * i, task * (BLOCK // GROUP) + i + 1, key, other_key)
+        y, whole = word(row, 0) + 4 * task * BLOCK, n // LANES * LANES
+        for i in range(0, whole, LANES):
+            store(y, i, converted(load(scratch, i), mode, rate, scale))
+        if whole < n:
+            store_part(y, whole, n - whole, converted(load_part(scratch, whole, n - whole), mode, rate, scale))
+
+
+@lowers(RandomBits, RandomUniform, RandomFactors)
+def lower_random(op: Any, inputs: list[Operand], outputs: list[Operand], builder: Builder, epilogue: Any = None) -> bool | None:
+    """32 bits an element: words of uint32, numbers of float32."""
+    (seed,), (out,) = inputs, outputs
+    if out.dtype != ("uint32" if isinstance(op, RandomBits) else "float32") or seed.dtype not in ("uint32", "uint64"):
+        return False
+    seed = builder.contiguous(seed)
+    y = out if out.contiguous else builder.temporary(out.shape, out.dtype)
+    mode, rate = BITS if isinstance(op, RandomBits) else UNIFORM, 0.0
+    if isinstance(op, RandomFactors):
+        mode, rate = FACTORS, op.rate
+    words = [y, y.size, mode, seed, seed.itemsize, rate, 1.0 / (1.0 - rate)]
+    builder.step(random_words, words, -(-y.size // BLOCK), WORK * y.size, [seed], [y], scratch=4 * BLOCK)
+    builder.copy(y, out)
+    return None
