@@ -23,9 +23,11 @@ from graphnet.models import Model as Model
 from graphnet.models import Sequential as Sequential
 from graphnet.module import Module as Module
 from graphnet.settings import settings as settings
+from graphnet.training.grad import grad as grad
+from graphnet.training.grad import value_and_grad as value_and_grad
 
 __version__ = "0.1.0"
 __all__ = [
     "Functional", "Input", "InputSpec", "KerasTensor", "Layer", "Model", "Module", "Sequential", "Variable", "activations", "applications", "config",
-    "constraints", "initializers", "kernel_stats", "layers", "models", "ops", "random", "regularizers", "saving", "settings", "tree", "utils",
+    "constraints", "grad", "initializers", "kernel_stats", "layers", "models", "ops", "random", "regularizers", "saving", "settings", "tree", "utils", "value_and_grad",
 ]

@@ -30,6 +30,8 @@ class Module:
         (2, 1)
     """
 
+    _is_part = True  # whether its variables are among those of the module whose attribute it is
+
     def _attributes(self) -> Iterator[Any]:
         """The attributes that are searched, in order."""
         return iter([value for name, value in vars(self).items() if not name.startswith("_untracked")])
@@ -38,7 +40,7 @@ class Module:
         return _unique(v for value in self._attributes() for v in members(value, Variable))
 
     def _children(self) -> list["Module"]:
-        return _unique(m for value in self._attributes() for m in members(value, Module) if m is not self)
+        return _unique(m for value in self._attributes() for m in members(value, Module) if m is not self and m._is_part)
 
     @property
     def submodules(self) -> list["Module"]:

@@ -49,6 +49,7 @@ class Layer(Penalized):
 
     supports_masking = False
     _auto_config: dict[str, Any]
+    _unwatched: frozenset[str] = frozenset()  # attributes that change nothing of what a call computes
 
     def __new__(cls, *args: Any, **kwargs: Any) -> "Layer":
         if args and type(args[0]) is Tensor and cls.__module__.startswith("graphnet.layers."):
@@ -97,7 +98,7 @@ class Layer(Penalized):
     def __setattr__(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)
         state = self.__dict__
-        if state.get("built") and not name.startswith("_untracked"):  # models compiled with the layer as it was are traced anew
+        if state.get("built") and not name.startswith("_untracked") and name not in self._unwatched:  # models compiled with the layer as it was are traced anew
             state["_untracked_version"] = state.get("_untracked_version", 0) + 1
             edits[0] += 1
 

@@ -239,6 +239,17 @@ class Functional(Model):
     def _batch(self, x: Any) -> Any:
         return self(x) if type(x) is np.ndarray else self._compiled(x, False)
 
+    def _prepare(self, x: Any) -> Any:
+        """x with the arrays that are inputs of the model converted to their dtypes, and checked."""
+        who = f"model {self.name!r}"
+        inputs = {id(value): tensor for tensor, value in zip(self._input_tensors, self._match(x), strict=True)}
+        return tree.map_structure(
+            lambda leaf: data.convert(leaf, inputs[id(leaf)].spec, inputs[id(leaf)].name, who) if id(leaf) in inputs else leaf, x)
+
+    def _open_extents(self, x: Any) -> dict[int, set[int]]:
+        return {id(value): {axis for axis, extent in enumerate(tensor.shape) if extent is None}
+                for tensor, value in zip(self._input_tensors, self._match(x), strict=True)}
+
     def drop_executables(self) -> None:
         super().drop_executables()
         self._untracked_fast = None

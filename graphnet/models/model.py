@@ -15,6 +15,7 @@ from graphnet.models import data
 from graphnet.registry import builtin
 from graphnet.tracing import current, fresh_spec, has_tensor, placeholder, trace_function, tracing
 from graphnet.training.predict import predict as run_predict
+from graphnet.training.trainer import STATE, Trainer
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -27,7 +28,7 @@ def _functional_arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool
 
 
 @builtin("models")
-class Model(Layer):
+class Model(Trainer, Layer):
     """A model: ``Model(inputs, outputs)`` from symbolic tensors (also lists or dicts of them), or a subclass with its own ``call``.
 
     Arguments: ``inputs``, ``outputs``, ``name``, ``trainable``. Raises GraphError where the outputs do not follow from the inputs.
@@ -43,6 +44,7 @@ class Model(Layer):
     """
 
     _untracked_seen: tuple[int, list[int]] = (-1, [])
+    _unwatched = STATE
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
         if cls is Model and _functional_arguments(args, kwargs):

@@ -148,6 +148,9 @@ class Driver:
             self.values[node, 0] = self._leaf(node.op)
             return
         inputs = [self.values[t.key] for t in node.inputs]
+        if not inputs and len(node.specs) == 1:  # now that extents are known, it is a constant
+            self.values[node, 0] = builder.constant(op.reference())
+            return
         if isinstance(op, View):
             self.values[node, 0] = self._view(op, inputs[0], self.specs[node, 0].shape)
             return

@@ -1,0 +1,161 @@
+"""What `compile` was given, made ready for a model's outputs: losses with their weights, metrics with their names in logs."""
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from graphnet import losses, metrics, ops, tree
+from graphnet.errors import DataError
+from graphnet.identifiers import snake_case
+from graphnet.training.outputs import names_of, spread
+
+
+def _kind(y_true: Any, y_pred: Any) -> str:
+    """Which crossentropy or accuracy fits the shapes of labels and predictions."""
+    if y_pred.shape[-1] == 1:
+        return "binary"
+    labels = len(y_true.shape)
+    sparse = labels < len(y_pred.shape) or (y_true.shape[-1] == 1 and (y_pred.shape[-1] or 2) > 1)
+    return "sparse_categorical" if sparse else "categorical"
+
+
+def object_name(thing: Any) -> str:
+    """The name of a loss, a metric or a function in logs."""
+    return getattr(thing, "name", None) or snake_case(getattr(thing, "__name__", type(thing).__name__))
+
+
+def _loss(identifier: Any, y_true: Any, y_pred: Any) -> Any:
+    if isinstance(identifier, str) and identifier.lower() in ("crossentropy", "ce"):
+        found = losses.get(f"{_kind(y_true, y_pred)}_crossentropy")
+    else:
+        found = losses.get(identifier)
+    if isinstance(found, losses.Loss):
+        return found
+    return losses.LossFunctionWrapper(found, name=identifier if isinstance(identifier, str) else object_name(found))
+
+
+class CompiledLoss:
+    """The losses of a model's outputs, and their weighted sum.
+
+    Arguments: ``loss`` and ``weights`` as `Model.compile` takes them; ``output_names`` of the model, where it has such.
+    """
+
+    def __init__(self, loss: Any, weights: Any, output_names: Sequence[str] | None) -> None:
+        self.loss, self.weights, self.output_names = loss, weights, output_names
+        self.parts: list[tuple[Any, Any, Any]] | None = None  # of each output: loss, weight, tracker
+        self.names: list[str | None] = []
+        if isinstance(weights, bool) or (weights is not None and not isinstance(weights, (int, float, list, tuple, Mapping))):
+            raise ValueError(f"compile expects loss_weights to be a number, a list or a dict by output name; received {weights!r}.")
+
+    @property
+    def metrics(self) -> list[Any]:
+        """A mean for each output's own loss, where there are several."""
+        return [tracker for _, _, tracker in self.parts or () if tracker is not None]
+
+    def _build(self, y_true: list[Any], y_pred: Any, found: list[Any]) -> None:
+        weights = spread(self.weights, y_pred, self.names, "loss_weights")
+        if isinstance(self.weights, Mapping):
+            weights = [1.0 if w is None else w for w in weights]
+        predictions = tree.flatten(y_pred)
+        made = [None if one is None else _loss(one, t, p) for one, t, p in zip(found, y_true, predictions, strict=True)]
+        several = sum(loss is not None for loss in made) > 1
+        self.parts = []
+        taken: dict[str, int] = {}
+        for loss, weight, name in zip(made, weights, self.names, strict=True):
+            tracker = None
+            if loss is not None and several:
+                label = name or loss.name
+                count = taken[label] = taken.get(label, -1) + 1
+                tracker = metrics.Mean(name=f"{label}_{count}_loss" if count else f"{label}_loss")
+            self.parts.append((loss, weight, tracker))
+
+    def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
+        """The weighted sum of the outputs' losses; updates their means. Raises DataError where targets do not fit the outputs."""
+        self.names = names_of(y_pred, self.output_names)
+        found = spread(self.loss, y_pred, self.names, "The argument loss of compile")
+        if y_true is None:
+            raise DataError("The model was compiled with a loss, which needs targets; received y=None. Pass y, or batches (x, y).")
+        predictions = tree.flatten(y_pred)
+        targets = spread(y_true, y_pred, self.names, "The targets y", [one is None for one in found])
+        for one, target, name in zip(found, targets, self.names, strict=True):
+            if one is not None and target is None:
+                raise DataError(f"The output {name!r} has a loss and no target. Pass y for it, or leave it out of the loss.")
+        if self.parts is None:
+            self._build(targets, y_pred, found)
+        weights = [None] * len(predictions) if sample_weight is None else spread(sample_weight, y_pred, self.names, "sample_weight")
+        values = []
+        for (loss, factor, tracker), target, prediction, weight in zip(self.parts or (), targets, predictions, weights, strict=True):
+            if loss is None:
+                continue
+            value = loss(target, prediction, sample_weight=weight)
+            if tracker is not None:
+                tracker.update_state(value, sample_weight=ops.shape(prediction)[0])
+            values.append(value if factor is None else value * factor)
+        total = values[0] if values else ops.zeros(())
+        for value in values[1:]:
+            total = total + value
+        return total
+
+
+def _metric(identifier: Any, y_true: Any, y_pred: Any) -> Any:
+    """The metric that an entry of compile's metrics means; one of its own for a name or a function."""
+    if identifier is None:
+        raise ValueError("compile expects metrics to hold names, functions or Metric objects; received None in their list.")
+    if isinstance(identifier, str) and identifier.lower() in ("accuracy", "acc"):
+        found = metrics.get(f"{_kind(y_true, y_pred)}_accuracy")
+    elif isinstance(identifier, str) and identifier.lower() in ("crossentropy", "ce"):
+        found = metrics.get(f"{_kind(y_true, y_pred)}_crossentropy")
+    else:
+        found = metrics.get(identifier)
+    name = identifier if isinstance(identifier, str) else object_name(found)
+    if not isinstance(found, metrics.Metric):
+        return metrics.MeanMetricWrapper(found, name=name)
+    found.name = name
+    return found
+
+
+class CompiledMetrics:
+    """The metrics of a model's outputs: those without sample weights, and those with."""
+
+    def __init__(self, plain: Any, weighted: Any, output_names: Sequence[str] | None) -> None:
+        for what, given in (("metrics", plain), ("weighted_metrics", weighted)):
+            if given and not isinstance(given, (list, tuple, Mapping)):
+                raise ValueError(f"compile expects {what} to be a list, tuple or dict of metrics; received {given!r}. Write [{given!r}].")
+        self.plain, self.weighted, self.output_names = plain, weighted, output_names
+        self.parts: list[tuple[str, int, Any, bool]] | None = None  # name in logs, output, metric, whether weighted
+
+    @property
+    def metrics(self) -> list[Any]:
+        """All metrics, once the first data has shown which they are."""
+        return [metric for _, _, metric, _ in self.parts or ()]
+
+    def _build(self, y_true: list[Any], y_pred: Any, names: Sequence[str | None]) -> None:
+        predictions, parts = tree.flatten(y_pred), []
+        taken: dict[str, int] = {}
+        for given, weighted in ((self.plain, False), (self.weighted, True)):
+            if not given:
+                continue
+            what = "weighted_metrics" if weighted else "metrics"
+            each = [tree.flatten(given)] if len(names) == 1 else spread(given, y_pred, names, f"The argument {what} of compile")
+            for output, entries in enumerate(each):
+                for entry in [] if entries is None else entries if isinstance(entries, (list, tuple)) else [entries]:
+                    metric = _metric(entry, y_true[output], predictions[output])
+                    name = metric.name if len(names) == 1 or not names[output] else f"{names[output]}_{metric.name}"
+                    if weighted and name in taken:
+                        name = f"weighted_{name}" if len(names) == 1 else f"{names[output]}_weighted_{metric.name}"
+                    count = taken[name] = taken.get(name, -1) + 1
+                    parts.append((f"{name}_{count}" if count else name, output, metric, weighted))
+        self.parts = parts
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        """Takes one batch into account."""
+        names = names_of(y_pred, self.output_names)
+        targets = spread(y_true, y_pred, names, "The targets y", [True] * len(names))
+        if self.parts is None:
+            self._build(targets, y_pred, names)
+        predictions = tree.flatten(y_pred)
+        weights = [None] * len(names) if sample_weight is None else spread(sample_weight, y_pred, names, "sample_weight")
+        for _, output, metric, weighted in self.parts or ():
+            metric.update_state(targets[output], predictions[output], sample_weight=weights[output] if weighted else None)
+
+    def result(self) -> dict[str, Any]:
+        """The metrics' values under their names in logs."""
+        return {name: metric.result() for name, _, metric, _ in self.parts or ()}

@@ -1,0 +1,132 @@
+"""Gradients of Python functions over arrays, variables and modules, for training loops of one's own."""
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from graphnet import ops, tree
+from graphnet.autodiff import backward
+from graphnet.compiler import Executable, plain
+from graphnet.dtypes import FLOATS
+from graphnet.errors import DTypeError, ShapeError
+from graphnet.graph import Graph, Spec, Tensor, Variable
+from graphnet.module import Module
+from graphnet.tracing import Trace, current, placeholder, tracing
+
+
+def value_and_grad(function: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable[..., Any]:
+    """A function that gives ``function(*args)`` and its gradient: (value, gradient).
+
+    Arguments: ``function`` gives a scalar, and with ``has_aux`` a pair of it and whatever else is wanted; ``argnums`` which
+    arguments to differentiate by. The gradient of a float array, or of a structure of them, has its shape and structure; that of
+    a `Variable` is an array; that of a `Module` (a layer, a model) is a list in the order of its ``trainable_variables``, as
+    ``optimizer.apply`` takes it. Of several argnums it is a tuple.
+    The function is traced, so it speaks ops, and what it assigns to variables is assigned when it has run. Called within a trace
+    (a ``train_step``) it becomes part of that graph. Raises ShapeError for a value that is no scalar, DTypeError for integers.
+
+    Example:
+
+        >>> import numpy as np, graphnet
+        >>> from graphnet import ops
+        >>> value, gradient = graphnet.value_and_grad(lambda x: ops.sum(x * x))(np.array([1.0, 2.0], "float32"))
+        >>> float(value), gradient
+        (5.0, array([2., 4.], dtype=float32))
+    """
+    several = not isinstance(argnums, int)
+    positions: tuple[int, ...] = tuple(argnums) if not isinstance(argnums, int) else (argnums,)
+
+    def run(*args: Any, **kwargs: Any) -> Any:
+        result, gradients = _evaluate(function, args, kwargs, positions, has_aux)
+        return result, tuple(gradients) if several else gradients[0]
+    return run
+
+
+def grad(function: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable[..., Any]:
+    """A function that gives the gradient of ``function(*args)``; with ``has_aux``, the pair of it and the rest of the result.
+
+    Arguments as for `value_and_grad`.
+
+    Example:
+
+        >>> import numpy as np, graphnet
+        >>> dense = graphnet.layers.Dense(1, kernel_initializer="ones")
+        >>> x = np.ones((2, 3), "float32")
+        >>> y = dense(x)
+        >>> kernel, bias = graphnet.grad(lambda layer: graphnet.ops.sum(layer(x)))(dense)
+        >>> kernel.shape, bias
+        ((3, 1), array([2.], dtype=float32))
+    """
+    both = value_and_grad(function, argnums, has_aux)
+
+    def run(*args: Any, **kwargs: Any) -> Any:
+        result, gradients = both(*args, **kwargs)
+        return (gradients, result[1]) if has_aux else gradients
+    return run
+
+
+def _evaluate(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], positions: tuple[int, ...],
+              has_aux: bool) -> tuple[Any, list[Any]]:
+    """The function's result and the gradients: tensors within a trace, else arrays."""
+    if current() is not None:
+        return _differentiate(function, args, kwargs, positions, has_aux)
+    arrays: list[np.ndarray] = []
+    stand_ins: list[Tensor] = []
+
+    def swap(leaf: Any) -> Any:
+        if not isinstance(leaf, (np.ndarray, np.generic)):
+            return leaf
+        arrays.append(plain(np.asarray(leaf)))
+        stand_ins.append(placeholder(Spec(arrays[-1].shape, arrays[-1].dtype.name)))
+        return stand_ins[-1]
+
+    trace = Trace()
+    with tracing(trace):
+        for i in positions:  # numbers that are differentiated by are arrays as well
+            if i < len(args):
+                args = (*args[:i], _numbers(args[i]), *args[i + 1:])
+        inner_args, inner_kwargs = tree.map_structure(swap, list(args)), tree.map_structure(swap, kwargs)
+        found = _differentiate(function, tuple(inner_args), inner_kwargs, positions, has_aux)
+        leaves = [None if leaf is None else trace.lift(leaf) for leaf in tree.iterate(found)]
+    graph = Graph(stand_ins, [leaf for leaf in leaves if leaf is not None], trace.updates, "gradient")
+    results = iter(Executable(graph)(arrays))
+    return tree.pack_sequence_as(found, [None if leaf is None else next(results) for leaf in leaves])
+
+
+def _numbers(value: Any) -> Any:
+    return tree.map_structure(lambda leaf: np.asarray(leaf, "float32") if type(leaf) is float else leaf, value)
+
+
+def _differentiate(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], positions: tuple[int, ...],
+                   has_aux: bool) -> tuple[Any, list[Any]]:
+    trace = current()
+    assert trace is not None
+    groups = [_leaves(args, i, trace) for i in positions]
+    result = function(*args, **kwargs)
+    value = trace.lift(result[0] if has_aux else result)
+    if value.spec.shape != () or value.dtype not in FLOATS:
+        raise ShapeError(f"grad expects a function that gives a float scalar; received {value.dtype} of shape {value.shape}. "
+                         "Reduce it by ops.sum or ops.mean" + (", and return (scalar, rest)." if has_aux else "."))
+    wrt = [leaf for group, _ in groups for leaf in group]
+    found = iter(backward([value], [ops.ones_like(value)], wrt))
+    gradients = []
+    for group, structure in groups:
+        filled = [ops.zeros_like(x) if g is None else g for x, g in zip(group, found, strict=False)]
+        gradients.append(tree.pack_sequence_as(structure, filled))
+    return ((value, *result[1:]) if has_aux else value), gradients
+
+
+def _leaves(args: tuple[Any, ...], position: int, trace: Trace) -> tuple[list[Tensor], Any]:
+    """The tensors to differentiate by, of one argument, and the structure that the gradient has."""
+    if position >= len(args):
+        raise TypeError(f"grad was asked for argument {position}; the function was called with {len(args)} positional arguments.")
+    value = args[position]
+    structure = [v for v in value.trainable_variables] if isinstance(value, Module) else value
+    leaves = [trace.lift(leaf) if isinstance(leaf, (Variable, Tensor)) else leaf for leaf in tree.iterate(structure)]
+    for leaf in leaves:
+        if not isinstance(leaf, Tensor) or leaf.dtype not in FLOATS:
+            raise DTypeError(f"grad differentiates by float arrays, variables and modules; argument {position} holds "
+                             f"{leaf.dtype if isinstance(leaf, Tensor) else repr(leaf)}. Choose others by argnums.")
+    return leaves, structure
+
+
+__all__ = ["grad", "value_and_grad"]

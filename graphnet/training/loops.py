@@ -1,0 +1,163 @@
+"""The loops of fit and evaluate: epochs of batches, steps on them, callbacks around both."""
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from graphnet import tree
+from graphnet.callbacks import CallbackList
+from graphnet.errors import DataError
+from graphnet.training.data import Batches, adapt, split_validation
+from graphnet.training.step import run_step
+
+Logs = dict[str, Any]
+
+
+def fit(model: Any, x: Any, y: Any, batch_size: int | None, epochs: int, verbose: Any, callbacks: Any, validation_split: float,
+        validation_data: Any, shuffle: Any, class_weight: Any, sample_weight: Any, initial_epoch: int,
+        steps_per_epoch: int | None, validation_steps: int | None, validation_batch_size: int | None, validation_freq: Any) -> Any:
+    """`Model.fit` says what the arguments are."""
+    model._expect_compiled("fit")
+    if validation_split and validation_data is None:
+        (x, y, sample_weight), validation_data = split_validation(
+            x, y, sample_weight, validation_split, "fit", *_counts(model))
+    batches = adapt(x, y, sample_weight, batch_size, shuffle, class_weight, steps_per_epoch, "fit", *_counts(model))
+    validation = None
+    try:
+        if validation_data is not None:
+            validation = _validation(model, validation_data, validation_batch_size or batch_size, validation_steps)
+        told = _callback_list(callbacks, model, verbose, epochs, batches.num_batches, history=True)
+        model.stop_training = False
+        told.on_train_begin()
+        logs: Logs = {}
+        for epoch in range(model._initial_epoch or initial_epoch, epochs):
+            logs = _epoch(model, epoch, batches, told)
+            if validation is not None and _due(epoch, validation_freq):
+                logs |= {f"val_{name}": value for name, value in _measure(model, validation, told).items()}
+            told.on_epoch_end(epoch, logs)
+            if model.stop_training or batches.ran_out:
+                break
+        if model.optimizer is not None and epochs > 0:
+            model.optimizer.finalize_variable_values(model.trainable_variables)
+        told.on_train_end(logs)
+    finally:
+        model._initial_epoch = None
+        batches.close()
+        if validation is not None:
+            validation.close()
+    return model.history
+
+
+def evaluate(model: Any, x: Any, y: Any, batch_size: int | None, verbose: Any, sample_weight: Any, steps: int | None,
+             callbacks: Any) -> Logs:
+    """`Model.evaluate` says what the arguments are."""
+    model._expect_compiled("evaluate")
+    batches = adapt(x, y, sample_weight, batch_size, False, None, steps, "evaluate", *_counts(model))
+    try:
+        told = _callback_list(callbacks, model, verbose, 1, batches.num_batches, history=False)
+        return _measure(model, batches, told)
+    finally:
+        batches.close()
+
+
+def on_batch(model: Any, kind: str, x: Any, y: Any, sample_weight: Any, class_weight: Any) -> Logs:
+    """One step on one batch, whose metrics begin anew."""
+    what = f"{kind}_on_batch"
+    model._expect_compiled(what)
+    model.reset_metrics()
+    if class_weight is None and _ready(x) and _ready(y) and sample_weight is None and len(x) == len(y) > 0:
+        return _step(model, kind, (x, y, None))
+    batches = adapt(x, y, sample_weight, None, False, class_weight, 1, what, *_counts(model))
+    try:
+        batch, = batches.epoch()
+        return _step(model, kind, batch)
+    finally:
+        batches.close()
+
+
+def _ready(array: Any) -> bool:
+    """Whether an array is a batch as it is."""
+    return type(array) is np.ndarray and array.ndim > 0 and array.dtype.kind in "fiub" and array.dtype != np.float64
+
+
+def _counts(model: Any) -> tuple[int, int]:
+    """How many inputs and outputs a model has, which says what nested lists of numbers mean."""
+    return len(getattr(model, "inputs", "1")), len(getattr(model, "outputs", "1"))
+
+
+def _callback_list(callbacks: Any, model: Any, verbose: Any, epochs: int, steps: int | None, history: bool) -> CallbackList:
+    if isinstance(callbacks, CallbackList):
+        return callbacks
+    return CallbackList(callbacks, add_history=history, add_progbar=verbose != 0, model=model, verbose=verbose, epochs=epochs, steps=steps)
+
+
+def _validation(model: Any, data: Any, batch_size: int | None, steps: int | None) -> Batches:
+    x, y, sample_weight = (*data, None, None)[:3] if isinstance(data, (tuple, list)) and len(data) <= 3 else (data, None, None)
+    return adapt(x, y, sample_weight, batch_size, False, None, steps, "fit (validation_data)", *_counts(model))
+
+
+def _due(epoch: int, frequency: Any) -> bool:
+    if isinstance(frequency, int):
+        return (epoch + 1) % frequency == 0
+    return epoch + 1 in frequency
+
+
+def _epoch(model: Any, epoch: int, batches: Batches, told: CallbackList) -> Logs:
+    """One epoch of training; the logs after its last batch."""
+    model.reset_metrics()
+    told.on_epoch_begin(epoch)
+    batches.on_epoch_begin()
+    logs: Logs | None = None
+    for first, last, group in _grouped(batches.epoch(), model.steps_per_execution):
+        told.on_train_batch_begin(first)
+        for batch in group:
+            logs = _step(model, "train", batch)
+        told.on_train_batch_end(last, logs)
+        if model.stop_training:
+            break
+    batches.on_epoch_end()
+    if logs is None:
+        raise DataError(f"fit of model {model.name!r} received no batches in epoch {epoch + 1}: the data are empty or used up.")
+    return dict(logs)
+
+
+def _measure(model: Any, batches: Batches, told: CallbackList) -> Logs:
+    """All batches, evaluated; the logs after the last."""
+    model.reset_metrics()
+    model.stop_evaluating = False
+    told.on_test_begin()
+    logs: Logs | None = None
+    for first, last, group in _grouped(batches.epoch(), model.steps_per_execution):
+        told.on_test_batch_begin(first)
+        for batch in group:
+            logs = _step(model, "test", batch)
+        told.on_test_batch_end(last, logs)
+        if model.stop_evaluating:
+            break
+    if logs is None:
+        raise DataError(f"evaluate of model {model.name!r} received no batches: the data are empty or used up.")
+    told.on_test_end(logs)
+    return logs
+
+
+def _grouped(batches: Iterator[Any], size: int) -> Iterator[tuple[int, int, list[Any]]]:
+    """The batches in groups of so many, with the numbers of the first and the last."""
+    first, group = 0, []
+    for batch in batches:
+        group.append(batch)
+        if len(group) == size:
+            yield first, first + size - 1, group
+            first, group = first + size, []
+    if group:
+        yield first, first + len(group) - 1, group
+
+
+def _step(model: Any, kind: str, batch: tuple[Any, Any, Any]) -> Logs:
+    """One step; the logs as numbers."""
+    x, y, sample_weight = batch
+    logs = run_step(model, kind, (model._prepare(x), y, sample_weight))
+    return {name: _number(value) for name, value in logs.items()}
+
+
+def _number(value: Any) -> Any:
+    return value.item() if value.ndim == 0 else tree.map_structure(float, value.tolist())
