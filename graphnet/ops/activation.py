@@ -85,8 +85,9 @@ def elu(x: Any, alpha: float = 1.0) -> Any:
         array([-1.,  2.], dtype=float32)
     """
     x = floating(x)
-    below = expm1(minimum(x, 0.0))
-    return where(greater(x, 0.0), x, below if alpha == 1 else multiply(below, alpha))
+    above = greater(x, 0.0)
+    below = expm1(where(above, 0.0, x))  # at 0 the slope of this side counts, whole: with a minimum it would be shared
+    return where(above, x, below if alpha == 1 else multiply(below, alpha))
 
 
 @public
