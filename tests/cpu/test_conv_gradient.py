@@ -5,14 +5,16 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from lowered import close, run
 
+from graphnet.backends.cpu.kernels import conv_gradient
 from graphnet.backends.cpu.lowering import lowering_of
 from graphnet.backends.cpu.tiles import HALF, MOST, WIDTH
 from graphnet.graph import Spec
-from graphnet.ops.convolution import Conv, ConvGradInput, ConvTranspose
+from graphnet.ops.convolution import Conv, ConvGradInput, ConvGradKernel, ConvTranspose
 from graphnet.ops.elementwise import Add, Clip, Multiply
 from graphnet.passes.fuse import Epilogue
 
 TOLERANCE = 1e-5  # of the largest element
+assert lowering_of(ConvGradKernel((3, 3))) is conv_gradient.lower_grad_kernel
 LAYOUTS = st.sampled_from([("dense", "dense"), ("padded", "padded"), ("reversed", "dense")])
 
 
@@ -90,3 +92,25 @@ def test_epilogues_of_the_gradient_of_the_input(strides, columns):
                           (((Add(), (0, 1)), (Multiply(), (3, 2)), (Clip(-1.0, 1.0), (4,))), [other, mask])):
         fused = Epilogue(op, 2, program)
         close(computed(fused, g, w, *more, to="padded"), exact(fused, g, w, *more), TOLERANCE)
+
+
+@settings(max_examples=40, deadline=None)
+@given(convolutions(), LAYOUTS)
+@example((Conv((2, 2), ((1, -2), (0, 1)), (1, 1)), (2, 9, 7, 5), (2, 3, 5, 7)), ("dense", "dense"))
+@example((Conv((1, 1), "same", (1, 1)), (9, 12, 13, 20), (3, 3, 20, WIDTH)), ("dense", "dense"))
+@example((Conv((1, 1), "valid", (1, 1)), (33, 3, 2, 40), (1, 1, 40, WIDTH + 2)), ("padded", "padded"))
+@example((Conv((1, 1, 1), "same", (1, 1, 1)), (40, 3, 2, 4, 3), (2, 1, 3, 3, 7)), ("padded", "padded"))
+@example((Conv((1,), "same", (1,), 2), (3, 2000, 6), (3, 3, 2 * WIDTH + 2)), ("padded", "padded"))
+def test_gradient_of_the_kernel(case, layouts):
+    conv, x_shape, w_shape = case
+    op = ConvGradKernel(w_shape[:-2], *conv.geometry)
+    x, g = random(*x_shape), random(*output(conv, x_shape, w_shape), seed=1)
+    close(computed(op, x, g, layout=layouts[0], to=layouts[1]), exact(op, x, g), TOLERANCE)
+
+
+def test_nan_reaches_the_gradients_that_it_touches():
+    x, g = random(2, 5, 5, 3), random(2, 5, 5, WIDTH + 1, seed=1)
+    x[1, 2, 2, 1], g[0, 0, 0, WIDTH] = np.nan, np.inf
+    op = ConvGradKernel((3, 3), (1, 1), "same", (1, 1))
+    found, wanted = computed(op, x, g), exact(op, x, g)
+    np.testing.assert_array_equal(np.isfinite(found), np.isfinite(wanted))

@@ -7,7 +7,7 @@ vectors of the largest tile are chosen so that the accumulators, one row of weig
 vector registers.
 """
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from llvmlite import ir
@@ -15,7 +15,20 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, models, register_model
 
-from graphnet.backends.cpu.simd import F32, I64, LANES, VEC, ZEROS, bounded, fused, pointer, spread
+from graphnet.backends.cpu.simd import (
+    F32,
+    I64,
+    LANES,
+    VEC,
+    ZEROS,
+    bounded,
+    first,
+    fused,
+    masked_load,
+    masked_store,
+    pointer,
+    spread,
+)
 
 # what LLVM calls the vector registers
 BARRIER = {"x86_64": "v", "amd64": "v", "arm64": "w", "aarch64": "w"}.get(platform.machine().lower())
@@ -26,6 +39,7 @@ NARROW = VECTORS // 2  # vectors of the narrow tile, which serves the last block
 HALF = NARROW * LANES
 LATENCY = 8  # accumulators that keep the multiply-add units busy: two a cycle, four cycles each
 A = types.intp
+ONE = I64(1)
 
 
 class Tile(types.Type):
@@ -84,15 +98,29 @@ def save(typingctx: Any, tile: Any, address: Any, step: Any) -> Any:
     return types.void(tile, A, A), codegen
 
 
-def multiply_add(builder: Any, t: Tile, c: list[Any], x: Any, x_step: Any, w: Any, w_step: Any, k: Any, steps: int) -> list[Any]:
-    """c + x[:, k:k+steps] w[k:k+steps, :], rows of x and of w `x_step` and `w_step` apart; step u goes into copy u."""
+def lanes(builder: Any, where: Any, mask: Any) -> Any:
+    """A vector out of memory, or its lanes of the mask and zeros."""
+    return builder.load(where, align=4) if mask is None else masked_load(builder, where, mask)
+
+
+def multiply_add(builder: Any, t: Tile, c: list[Any], x: Any, x_step: Any, w: Any, w_step: Any, k: Any, steps: int,
+                 k_step: Any = ONE, masks: Sequence[Any] = ()) -> list[Any]:
+    """c + x[:, k:k+steps] w[k:k+steps, :]; step u goes into copy u.
+
+    Args:
+        x_step, k_step: from one row of x to the next, and from one of its columns to the next.
+        w_step: from one row of w to the next.
+        masks: of each vector of w the lanes that are there, None for all.
+    """
+    masks = masks or [None] * t.vectors
     c = list(c)
     for u in range(steps):
         at = builder.add(k, I64(u))
         column = builder.mul(at, w_step)
-        b = [builder.load(pointer(builder, w, builder.add(column, I64(n * LANES))), align=4) for n in range(t.vectors)]
+        b = [lanes(builder, pointer(builder, w, builder.add(column, I64(n * LANES))), mask) for n, mask in enumerate(masks)]
+        along = builder.mul(at, k_step)
         for m in range(t.rows):
-            v = spread(builder, builder.load(pointer(builder, x, builder.add(builder.mul(I64(m), x_step), at), F32)))
+            v = spread(builder, builder.load(pointer(builder, x, builder.add(builder.mul(I64(m), x_step), along), F32)))
             for n in range(t.vectors):
                 i = (u * t.rows + m) * t.vectors + n
                 c[i] = in_order(builder, fused(builder, v, b[n], c[i]))
@@ -183,15 +211,16 @@ class Product:
     """
 
     copies = True  # of the accumulators, where there are few
+    integers, numbers = INTEGERS, NUMBERS  # the arguments' names
 
     def __init__(self, module: Any, rows: int, vectors: int, name: str) -> None:
         self.t = Tile(rows, vectors, copies(rows, vectors) if self.copies else 1)
-        kind = ir.FunctionType(ir.VoidType(), [I64] * len(INTEGERS) + [F32] * len(NUMBERS))
+        kind = ir.FunctionType(ir.VoidType(), [I64] * len(self.integers) + [F32] * len(self.numbers))
         self.function = ir.Function(module, kind, name)
         self.function.linkage = "internal"
         self.function.attributes.add("noinline")
         self.builder = ir.IRBuilder(self.function.append_basic_block("entry"))
-        self.given = dict(zip(INTEGERS + NUMBERS, self.function.args, strict=True))
+        self.given = dict(zip([*self.integers, *self.numbers], self.function.args, strict=True))
         self.cells = [cgutils.alloca_once_value(self.builder, ZEROS) for _ in range(rows * vectors * self.t.copies)]
         self._sum()
         self._finish()
@@ -247,13 +276,57 @@ class LaneProduct(Product):
             self._update(lambda *_: [fused(b, *xwc) for xwc in zip(x, w, self._values(), strict=True)])
 
 
+class OuterProduct(Product):
+    """A tile of a sum of outer products: rows are adjacent elements of x, columns those of w; the last vector may be a part.
+
+    It sums over `lines` runs of `run` pairs, which lie x_step and w_step apart; a table has where in x and w each run begins.
+    Unless `fresh`, it is added to what lies in y.
+    """
+
+    integers = "x x_step table lines run w w_step y y_step fresh left".split()
+    numbers: Sequence[str] = ()
+
+    def _masks(self) -> list[Any]:
+        """Of each vector the lanes that are there: only the second half of the widest tile may lack some, or all of the narrow one."""
+        b, whole = self.builder, NARROW if self.t.vectors == VECTORS else 0
+        return [None if n < whole else first(b, b.sub(self.given["left"], I64(n * LANES))) for n in range(self.t.vectors)]
+
+    def _sum(self) -> None:
+        b, g, count, masks = self.builder, self.given, I64(self.t.copies), self._masks()
+        whole = b.mul(b.sdiv(g["run"], count), count)
+        with cgutils.for_range(b, g["lines"]) as line:
+            entry = b.mul(line.index, I64(2))
+            starts = [b.load(pointer(b, g["table"], b.add(entry, I64(i)), I64, I64)) for i in range(2)]
+            x, w = (b.add(g[name], b.mul(start, I64(4))) for name, start in zip("xw", starts, strict=True))
+            given = (x, ONE, w, g["w_step"])
+            with cgutils.for_range_slice(b, I64(0), whole, count, I64) as (k, _):
+                self._update(multiply_add, self.t, self._values(), *given, k, self.t.copies, g["x_step"], masks)
+            if self.t.copies > 1:
+                with cgutils.for_range_slice(b, whole, g["run"], ONE, I64) as (k, _):
+                    self._update(multiply_add, self.t, self._values(), *given, k, 1, g["x_step"], masks)
+
+    def _finish(self) -> None:
+        b, g, one = self.builder, self.given, Tile(self.t.rows, self.t.vectors)
+        self._update(sum_of_copies, self.t, self._values())
+        del self.cells[one.rows * one.vectors:]
+        masks, where = self._masks() * one.rows, cells(b, one, g["y"], g["y_step"])
+        with b.if_then(b.icmp_signed("==", g["fresh"], I64(0))):
+            self._update(lambda *_: [b.fadd(v, lanes(b, p, mask)) for v, p, mask in zip(self._values(), where, masks, strict=True)])
+        for v, p, mask in zip(self._values(), where, masks, strict=True):
+            if mask is None:
+                b.store(v, p, align=4)
+            else:
+                masked_store(b, v, p, mask)
+
+
 def _intrinsic(kind: type[Product], name: str, most: int) -> Any:
     """The intrinsic that computes a tile of any size by functions of that kind."""
     def computed(typingctx: Any, size: Any, vectors: Any, integers: Any, numbers: Any) -> Any:
         width = vectors.literal_value
 
         def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            values = [builder.extract_value(group, i) for group in args[2:] for i in range(group.type.count)]
+            values = [builder.extract_value(group, i) for group, names in zip(args[2:], (kind.integers, kind.numbers), strict=True)
+                      for i in range(len(names))]
             end = builder.append_basic_block("multiplied")
             ladder = builder.switch(args[0], end)
             for rows in range(1, most + 1):
@@ -264,7 +337,8 @@ def _intrinsic(kind: type[Product], name: str, most: int) -> Any:
                 builder.branch(end)
             builder.position_at_end(end)
             return context.get_dummy_value()
-        return types.void(A, vectors, types.UniTuple(A, len(INTEGERS)), types.UniTuple(types.float32, len(NUMBERS))), codegen
+        groups = (types.Tuple((A,) * len(kind.integers)), types.Tuple((types.float32,) * len(kind.numbers)))
+        return types.void(A, vectors, *groups), codegen
     computed.__name__ = computed.__qualname__ = name
     return intrinsic(prefer_literal=True)(computed)
 
@@ -275,3 +349,5 @@ def _intrinsic(kind: type[Product], name: str, most: int) -> Any:
 # rows. numbers: the bounds before and after the residual. Addresses in bytes, distances and offsets in elements.
 product = _intrinsic(Product, "product", MOST)
 lane_product = _intrinsic(LaneProduct, "lane_product", LANE_MOST)
+# outer_product(size, vectors, integers, numbers) is the same for a tile of a sum of outer products, of `left` columns at most.
+outer_product = _intrinsic(OuterProduct, "outer_product", MOST)
