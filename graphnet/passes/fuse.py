@@ -6,8 +6,10 @@ import numpy as np
 
 from graphnet.graph import Graph, Node, Spec, Tensor
 from graphnet.op import Contraction, Elementwise, Op
+from graphnet.ops.elementwise import Cast, LogicalAnd, LogicalNot, LogicalOr, LogicalXor, Where
 
 LONGEST = 32  # instructions of one tape
+LOGIC = (LogicalAnd, LogicalNot, LogicalOr, LogicalXor)
 Program = tuple[tuple[Op, tuple[int, ...]], ...]
 
 
@@ -77,8 +79,16 @@ class Group:
 
 
 def fusable(node: Node) -> bool:
-    """Whether a node may stand in a tape: elementwise, and float32 throughout."""
-    return isinstance(node.op, Elementwise) and node.specs[0].dtype == "float32" and all(t.spec.dtype == "float32" for t in node.inputs)
+    """Whether a node may stand in a tape: elementwise, float32 throughout; or truth, made from float32, combined or chosen by."""
+    op = node.op
+    if not isinstance(op, Elementwise):
+        return False
+    given, result = [t.spec.dtype for t in node.inputs], node.specs[0].dtype
+    floats = all(d == "float32" for d in given)
+    if result == "float32":
+        chosen = isinstance(op, Where) and given == ["bool", "float32", "float32"]
+        return floats or chosen or (isinstance(op, Cast) and given == ["bool"])
+    return result == "bool" and ((floats and not isinstance(op, Cast)) or (isinstance(op, LOGIC) and all(d == "bool" for d in given)))
 
 
 def grouped(graph: Graph) -> dict[Node, Group]:
@@ -116,7 +126,7 @@ def _group_of_readers(node: Node, readers: set[Node | None], groups: dict[Node, 
     """The one group of all readers, where each is an elementwise op whose result has the node's shape."""
     found: Group | None = None
     for reader in readers:
-        if reader is None or not fusable(reader) or reader.specs[0] != node.specs[0]:
+        if reader is None or not fusable(reader) or reader.specs[0].shape != node.specs[0].shape:
             return None
         group = groups[reader]
         if found is not None and group is not found:

@@ -1,5 +1,6 @@
 """From a graph and the shapes of its inputs to a plan: where each tensor lies, and which kernel computes it."""
 import importlib
+import math
 import pkgutil
 from collections.abc import Sequence
 from typing import Any
@@ -16,6 +17,8 @@ from graphnet.graph import Constant, Graph, Leaf, Node, Read, Spec, Tensor
 from graphnet.op import View
 from graphnet.ops.shape import BroadcastTo, Concatenate, Reshape, Slice, Transpose
 from graphnet.passes.fuse import Epilogue
+
+KNOWN = 1024  # elements of a constant that is computed while the plan is made
 
 for _module in pkgutil.iter_modules(kernels.__path__):
     importlib.import_module(f"{kernels.__name__}.{_module.name}")
@@ -148,8 +151,8 @@ class Driver:
             self.values[node, 0] = self._leaf(node.op)
             return
         inputs = [self.values[t.key] for t in node.inputs]
-        if not inputs and len(node.specs) == 1:  # now that extents are known, it is a constant
-            self.values[node, 0] = builder.constant(op.reference())
+        if self._known(node, inputs):
+            self.values[node, 0] = builder.constant(op.reference(*[x.constant for x in inputs]))
             return
         if isinstance(op, View):
             self.values[node, 0] = self._view(op, inputs[0], self.specs[node, 0].shape)
@@ -173,6 +176,12 @@ class Driver:
                 return
         outputs = [builder.temporary(self.specs[node, i].shape, self.specs[node, i].dtype) if y is None else y for i, y in enumerate(outputs)]
         builder.python_step(op.reference, inputs, outputs, builder.label)
+
+    def _known(self, node: Node, inputs: Sequence[Operand]) -> bool:
+        """Whether a result is a small constant, now that all extents are known."""
+        spec = self.specs[node, 0]
+        small = len(node.specs) == 1 and math.prod(spec.shape) <= KNOWN and not isinstance(self.ops[node], View)
+        return small and all(x.buffer.kind == "constant" for x in inputs)
 
     def _used(self) -> set[Any]:
         if not hasattr(self, "_used_keys"):

@@ -205,6 +205,8 @@ def add_tape(program: Program, inputs: Sequence[Operand], output: Operand, build
     operands = written + [_readable(inputs[i], builder).broadcast(output.shape) for i in slots.operands]
     axes = merged(output.shape, [_strides(x) for x in operands])
     columns, steps = axes.pop()
+    if columns == 1:  # a single element has no stride of its own; further results are written where they lie, which is contiguous
+        steps = tuple([4 if 0 < k < len(written) else s for k, s in enumerate(steps)])
     rows, row_steps = axes.pop() if axes and columns < SHORT else (1, (0,) * len(operands))
     records = [_record(x, [s[k] for _, s in axes], row_steps[k], steps[k]) for k, x in enumerate(operands)]
     encoded = _table(slots, found, records, operands[len(written):], builder)
