@@ -5,6 +5,7 @@ from typing import Any
 from graphnet import losses, metrics, ops, tree
 from graphnet.errors import DataError
 from graphnet.identifiers import snake_case
+from graphnet.losses.loss import LossFunctionWrapper
 from graphnet.training.outputs import names_of, spread
 
 
@@ -29,7 +30,7 @@ def _loss(identifier: Any, y_true: Any, y_pred: Any) -> Any:
         found = losses.get(identifier)
     if isinstance(found, losses.Loss):
         return found
-    return losses.LossFunctionWrapper(found, name=identifier if isinstance(identifier, str) else object_name(found))
+    return LossFunctionWrapper(found, name=identifier if isinstance(identifier, str) else object_name(found))
 
 
 class CompiledLoss:
