@@ -1,12 +1,14 @@
-"""Matrix products, batches of them included, on the contraction kernel."""
+"""Matrix products, batches of them included, on the contraction kernel; those of a transposed a as sums of outer products."""
+import itertools
 import math
 from typing import Any
 
 from graphnet.backends.cpu.kernels.contraction import Sum, add_sum
 from graphnet.backends.cpu.kernels.epilogue import Finish, decode
+from graphnet.backends.cpu.kernels.outer import Outer, add_epilogue, add_outer
 from graphnet.backends.cpu.kernels.packing import computed_weights, constant_weights
 from graphnet.backends.cpu.lowering import lowers
-from graphnet.backends.cpu.operand import Operand
+from graphnet.backends.cpu.operand import Operand, packed_strides
 from graphnet.backends.cpu.plan import Builder
 from graphnet.backends.cpu.tiles import WIDTH
 from graphnet.ops.linalg import MatMul
@@ -20,7 +22,7 @@ def swapped(x: Operand) -> Operand:
 
 @lowers(MatMul)
 def lower_matmul(op: MatMul, inputs: list[Operand], outputs: list[Operand], builder: Builder, epilogue: Any = None) -> bool:
-    """y = a @ b: constant b is packed once, others in the plan or read where they lie; transposed a is copied."""
+    """y = a @ b: constant b is packed once, others in the plan or read where they lie; transposed a is read as it lies."""
     a, b, *extras = inputs
     y, = outputs
     a, b = swapped(a) if op.transpose_a else a, swapped(b) if op.transpose_b else b
@@ -31,6 +33,9 @@ def lower_matmul(op: MatMul, inputs: list[Operand], outputs: list[Operand], buil
     if y.strides[-1] != 1 and y.shape[-1] != 1:
         return False
     batch, rows, k = y.shape[:-2], y.shape[-2], a.shape[-1]
+    if a.strides[-1] != 1 and k != 1 and a.strides[-2] == 1:
+        _add_outer(a, b, extras, y, builder, epilogue)
+        return True
     b = b.view(0, *_without_ones(b.shape, b.strides))
     own = b.shape[:-2]
     if len(batch) > (2 if own else 3):  # more axes than the kernel has
@@ -45,6 +50,21 @@ def lower_matmul(op: MatMul, inputs: list[Operand], outputs: list[Operand], buil
     x = a.view(0, a.shape[:-1], a.strides[:-1]).broadcast((*batch, rows))
     finish = decode(epilogue.program, extras, y.shape) if epilogue is not None else Finish()
     return add_sum(Sum(a, x.strides, w, (*along, 0), block, step, (0,), k), y, finish, builder)
+
+
+def _add_outer(a: Operand, b: Operand, extras: list[Operand], y: Operand, builder: Builder, epilogue: Any) -> None:
+    """a lies transposed: y[m, n] is a sum over k of a[k, m] b[k, n], which a dense layer's weights get back."""
+    b = b if b.strides[-1] == 1 or b.shape[-1] == 1 else builder.contiguous(b)
+    *batch, rows, columns = y.shape
+    made = y if epilogue is None else builder.temporary(y.shape)
+    along = [x.view(0, x.shape[:-2], x.strides[:-2]).broadcast(tuple(batch)).strides for x in (a, b)]
+    dense = packed_strides(y.shape)[:-2]
+    items = [tuple([sum(i * s for i, s in zip(at, strides, strict=True)) for strides in (*along, dense)])
+             for at in itertools.product(*map(range, batch))]
+    s = Outer(a, b, a.shape[-1:], a.strides[-1:], b.strides[-2:-1], (0,), rows, columns, tuple(items))  # type: ignore[arg-type]
+    add_outer(s, made, columns, builder)
+    if epilogue is not None:
+        add_epilogue(epilogue.program, made, extras, y, builder)
 
 
 def _without_ones(shape: tuple[int, ...], strides: tuple[int, ...]) -> tuple[tuple[int, ...], tuple[int, ...]]:
