@@ -12,7 +12,7 @@ from graphnet.backends.numpy.interpreter import evaluate
 from graphnet.compiler import Executable
 from graphnet.dims import Dim
 from graphnet.graph import Spec
-from graphnet.ops.reduction import Normalize
+from graphnet.ops.scaling import Normalize
 from graphnet.tracing import placeholder, trace_function
 
 WIDTH = 3

@@ -25,6 +25,7 @@ from graphnet.ops.ordering import *
 from graphnet.ops.pooling import *
 from graphnet.ops.products import *
 from graphnet.ops.reduction import *
+from graphnet.ops.scaling import *
 from graphnet.ops.scatter import *
 from graphnet.ops.shape import *
 from graphnet.ops.special import *

@@ -16,6 +16,7 @@ from graphnet.ops import elementwise as e
 from graphnet.ops import reduction as r
 from graphnet.ops.convert import shape, shown
 from graphnet.ops.indexing import one_hot
+from graphnet.ops.scaling import LogSoftmax, Softmax
 from graphnet.ops.shape import expand_dims
 
 
@@ -79,7 +80,7 @@ class SoftmaxCrossentropy(_OfClasses):
         back = SoftmaxCrossentropyGrad()(target, x, g)
         if str(target.dtype) in dtypes.INTS:
             return [None, back]
-        return [e.negative(e.multiply(r.LogSoftmax(-1)(x), expand_dims(g, -1))), back]
+        return [e.negative(e.multiply(LogSoftmax(-1)(x), expand_dims(g, -1))), back]
 
     @classmethod
     def samples(cls) -> Samples:
@@ -108,7 +109,7 @@ class SoftmaxCrossentropyGrad(_OfClasses):
 
     def vjp(self, g: Any, y: Any, target: Any, x: Any, scale: Any) -> list[Any]:
         """Of y = (s sum(t) - t) scale with s = softmax(x), whose own rule is s (u - sum(u s))."""
-        t, s = dense(target, x), r.Softmax(-1)(x)
+        t, s = dense(target, x), Softmax(-1)(x)
         whole, scale = r.sum(t, -1, True), expand_dims(scale, -1)
         mean = r.sum(e.multiply(g, s), -1, True)
         to_x = e.multiply(e.multiply(s, e.subtract(g, mean)), e.multiply(whole, scale))

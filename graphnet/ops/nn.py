@@ -1,2 +1,3 @@
 """Neural network functions under Keras's name for them, `graphnet.ops.nn`; all of them are in `graphnet.ops` too."""
 from graphnet.ops.activation import *
+from graphnet.ops.scaling import *

@@ -13,7 +13,7 @@ from graphnet.ops.contraction import matmul
 from graphnet.ops.convert import floating, normalize_axes, normalize_axis, shape, shown
 from graphnet.ops.creation import tri
 from graphnet.ops.moments import Moments
-from graphnet.ops.reduction import Normalize
+from graphnet.ops.scaling import Normalize, softmax
 from graphnet.ops.shape import broadcast_to, expand_dims, moveaxis, reshape, squeeze
 
 
@@ -204,7 +204,7 @@ def dot_product_attention(query: Any, key: Any, value: Any, bias: Any = None, ma
     if is_causal:
         steps, sources = shape(logits)[-2:]
         logits = e.where(tri(steps, sources, dtype="bool"), logits, low)
-    return moveaxis(matmul(r.softmax(logits, -1), moveaxis(v, 2, 1)), 1, 2)
+    return moveaxis(matmul(softmax(logits, -1), moveaxis(v, 2, 1)), 1, 2)
 
 
 def repeat_heads(x: Any, times: int) -> Any:

@@ -10,15 +10,13 @@ from graphnet.ops.reduction import (
     Any_,
     Argmax,
     Argmin,
-    LogSoftmax,
     Max,
     Mean,
     Min,
-    Normalize,
     Prod,
-    Softmax,
     Sum,
 )
+from graphnet.ops.scaling import LogSoftmax, Normalize, Softmax
 from graphnet.ops.shape import Concatenate, Pad, Repeat
 
 OPS = (All_, Any_, Argmax, Argmin, AveragePool, Concatenate, LogSoftmax, Max, MaxPool, Mean, Min, Normalize, OneHot, Pad, Prod,

@@ -6,7 +6,7 @@ import pytest
 from lowered import close, lowered
 
 from graphnet.backends.cpu.simd import LANES
-from graphnet.ops.reduction import Normalize
+from graphnet.ops.scaling import Normalize
 
 LAYOUTS = [("dense", "dense"), ("padded", "padded"), ("reversed", "dense"), ("dense", "reversed"), ("reversed", "padded")]
 

@@ -4,7 +4,7 @@ import pytest
 from lowered import close, lowered
 
 from graphnet.backends.cpu.simd import LANES
-from graphnet.ops.reduction import LogSoftmax, Softmax
+from graphnet.ops.scaling import LogSoftmax, Softmax
 
 LAYOUTS = [("dense", "dense"), ("padded", "padded"), ("reversed", "dense"), ("dense", "reversed"), ("reversed", "padded")]
 OPS = (Softmax, LogSoftmax)

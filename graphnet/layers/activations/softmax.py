@@ -6,7 +6,7 @@ from graphnet.errors import ShapeError
 from graphnet.layers.layer import Layer
 from graphnet.ops.convert import shape, shown
 from graphnet.ops.elementwise import greater, where
-from graphnet.ops.reduction import softmax
+from graphnet.ops.scaling import softmax
 from graphnet.registry import builtin
 
 LOW = {"float16": -3e4}  # what stands in for a masked logit; -1e9 for wider floats

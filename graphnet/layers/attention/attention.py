@@ -8,8 +8,8 @@ from graphnet.layers.layer import Layer
 from graphnet.ops.convert import cast, shape
 from graphnet.ops.elementwise import add, logical_and, logical_not, multiply, subtract, tanh, where
 from graphnet.ops.linalg import matmul
-from graphnet.ops.reduction import softmax
 from graphnet.ops.reduction import sum as total
+from graphnet.ops.scaling import softmax
 from graphnet.ops.shape import expand_dims, swapaxes
 from graphnet.registry import builtin
 

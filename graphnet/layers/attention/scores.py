@@ -6,7 +6,7 @@ from graphnet.layers.activations.softmax import masked
 from graphnet.ops.convert import cast, shape
 from graphnet.ops.creation import arange, tri
 from graphnet.ops.elementwise import absolute, less, logical_and, subtract, where
-from graphnet.ops.reduction import softmax
+from graphnet.ops.scaling import softmax
 from graphnet.ops.shape import expand_dims, reshape
 
 

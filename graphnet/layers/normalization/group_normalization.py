@@ -8,7 +8,7 @@ from graphnet.layers.input_spec import InputSpec
 from graphnet.layers.normalization.layer_normalization import weights_along
 from graphnet.ops.convert import cast, normalize_axis, shape
 from graphnet.ops.elementwise import add, multiply
-from graphnet.ops.reduction import Normalize
+from graphnet.ops.scaling import Normalize
 from graphnet.ops.shape import reshape
 from graphnet.registry import builtin
 

@@ -5,7 +5,8 @@ from graphnet import dtypes
 from graphnet.layers.arguments import WeightOptions
 from graphnet.ops.convert import cast, normalize_axes
 from graphnet.ops.elementwise import add, multiply, rsqrt
-from graphnet.ops.reduction import Normalize, var
+from graphnet.ops.reduction import var
+from graphnet.ops.scaling import Normalize
 from graphnet.ops.shape import reshape
 from graphnet.registry import builtin
 

@@ -44,7 +44,7 @@ from graphnet.backends.cpu.simd import (
     types,
     word,
 )
-from graphnet.ops.reduction import Normalize
+from graphnet.ops.scaling import Normalize
 
 ZERO, ONE = np.float32(0), np.float32(1)
 WORK = 12  # multiply-adds that take as long as an element

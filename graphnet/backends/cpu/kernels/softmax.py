@@ -28,7 +28,7 @@ from graphnet.backends.cpu.simd import (
     word,
 )
 from graphnet.backends.cpu.vectormath import exp, log
-from graphnet.ops.reduction import LogSoftmax, Softmax
+from graphnet.ops.scaling import LogSoftmax, Softmax
 
 ZERO, ONE = np.float32(0), np.float32(1)
 LOWEST = np.float32(-np.inf)

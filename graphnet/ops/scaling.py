@@ -1,0 +1,115 @@
+"""What reduces along axes and scales by what it found, the shape kept: softmax, its logarithm, normalization."""
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from graphnet.graph import Spec
+from graphnet.op import Op, Samples, public
+from graphnet.ops.convert import floating, normalize_axes, shape
+from graphnet.ops.elementwise import add, exp, multiply, rsqrt, square, subtract
+from graphnet.ops.reduction import AlongAxis, Mean, Sum
+from graphnet.ops.shape import reshape, transpose
+
+
+@dataclass(frozen=True)
+class Softmax(AlongAxis):
+    """exp(x - max) / sum(exp(x - max)) along an axis."""
+
+    axis: int = -1
+
+    def reference(self, x: np.ndarray) -> np.ndarray:
+        with np.errstate(all="ignore"):
+            e = np.exp(x - np.max(x, self.axis, keepdims=True, initial=-np.inf))
+            return e / np.sum(e, self.axis, keepdims=True)
+
+    def vjp(self, g: Any, y: Any, x: Any) -> list[Any]:
+        return [multiply(y, subtract(g, Sum((self.axis % y.ndim,), True)(multiply(g, y))))]
+
+
+@dataclass(frozen=True)
+class LogSoftmax(AlongAxis):
+    """x - max - log(sum(exp(x - max))) along an axis."""
+
+    axis: int = -1
+
+    def reference(self, x: np.ndarray) -> np.ndarray:
+        with np.errstate(all="ignore"):
+            z = x - np.max(x, self.axis, keepdims=True, initial=-np.inf)
+            return z - np.log(np.sum(np.exp(z), self.axis, keepdims=True))
+
+    def vjp(self, g: Any, y: Any, x: Any) -> list[Any]:
+        return [subtract(g, multiply(exp(y), Sum((self.axis % y.ndim,), True)(g)))]
+
+
+@dataclass(frozen=True)
+class Normalize(Op):
+    """(x - mean) / sqrt(variance + epsilon) over axes: the heart of layer normalization."""
+
+    axes: tuple[int, ...] = (-1,)
+    epsilon: float = 1e-3
+
+    def infer(self, x: Spec) -> Spec:
+        return x
+
+    def reference(self, x: np.ndarray) -> np.ndarray:
+        with np.errstate(all="ignore"):
+            centred = x - np.mean(x, self.axes, keepdims=True)
+            variance = np.mean(np.square(centred), self.axes, keepdims=True)
+            return np.asarray(centred / np.sqrt(variance + x.dtype.type(self.epsilon)), x.dtype)
+
+    def vjp(self, g: Any, y: Any, x: Any) -> list[Any]:
+        """(g - mean(g) - y mean(g y)) / sqrt(variance + epsilon): what of g would change the mean or the scale is taken out."""
+        average = Mean(normalize_axes(self.axes, x.ndim), True)
+        scale = rsqrt(add(average(square(subtract(x, average(x)))), self.epsilon))
+        return [multiply(subtract(subtract(g, average(g)), multiply(y, average(multiply(g, y)))), scale)]
+
+    @classmethod
+    def samples(cls) -> Samples:
+        x = np.random.default_rng(0).standard_normal((3, 5, 33)).astype("float32")
+        for axes in ((2,), (1, 2), (1,)):
+            yield Normalize(axes, 1e-3), [x]
+
+
+# ---- public functions
+
+def _along(op_class: Any, x: Any, axis: Any, who: str) -> Any:
+    """Softmax along one axis, or over several at once (they are moved behind and merged)."""
+    x = floating(x)
+    axes = normalize_axes(axis, x.ndim, who)
+    if len(axes) == 1:
+        return op_class(axes[0])(x)
+    order = [i for i in range(x.ndim) if i not in axes] + list(axes)
+    moved = transpose(x, order)
+    merged = op_class(x.ndim - len(axes))(reshape(moved, (*shape(moved)[:x.ndim - len(axes)], -1)))
+    return transpose(reshape(merged, shape(moved)), np.argsort(order).tolist())
+
+
+@public
+def softmax(x: Any, axis: int | Sequence[int] = -1) -> Any:
+    """exp(x) / sum(exp(x)) along `axis`. Source: https://keras.io/api/ops/nn/
+
+    Example:
+
+        >>> from graphnet import ops
+        >>> ops.softmax([0.0, 0.0])
+        array([0.5, 0.5], dtype=float32)
+    """
+    return _along(Softmax, x, axis, "softmax")
+
+
+@public
+def log_softmax(x: Any, axis: int | Sequence[int] = -1) -> Any:
+    """log(softmax(x)), computed without overflow. Source: https://keras.io/api/ops/nn/
+
+    Example:
+
+        >>> from graphnet import ops
+        >>> ops.log_softmax([0.0])
+        array([0.], dtype=float32)
+    """
+    return _along(LogSoftmax, x, axis, "log_softmax")
+
+
+__all__ = ["log_softmax", "softmax"]
