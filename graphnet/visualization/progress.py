@@ -124,12 +124,14 @@ class Progbar:
             self._take(name, value, current, finalize)
         self._seen = current
         now = time.time()
+        if current == 1:
+            self._first_done = now
+        if not finalize and (self.verbose != 1 or now - self._drawn_at < self.interval):
+            return
         each = self._step_time(current, now)
         if self.verbose == 1:
-            if now - self._drawn_at < self.interval and not finalize:
-                return
             message(self._bar_line(current, now, each, finalize), end="")
-        elif self.verbose == 2 and finalize and self.target:
+        elif self.verbose == 2 and self.target:
             done = f"{current:{len(str(self.target))}d}/{self.target}"
             message(f"{done} - {now - self._start:.0f}s -{self._per_step(each)}{self._metrics()}")
         self._drawn_at = now
@@ -184,8 +186,6 @@ class Progbar:
             return 0.0
         if self._first_done is not None and current > 1:
             return (now - self._first_done) / (current - 1)
-        if current == 1:
-            self._first_done = now
         return (now - self._start) / current
 
 
