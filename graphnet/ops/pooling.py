@@ -77,10 +77,14 @@ class Chosen(Op):
     strides: tuple[int, ...]
     padding: str
 
+    @property
+    def pool(self) -> MaxPool:
+        """Whose windows they are."""
+        return MaxPool(self.size, self.strides, self.padding)
+
     def hits(self, x: np.ndarray, y: np.ndarray) -> Iterator[tuple[Any, np.ndarray]]:
         """For each element of a window: its places in padded x, and in which windows it is the one."""
-        pool = MaxPool(self.size, self.strides, self.padding)
-        pads = pool.pads(x.shape[1:-1])
+        pool, pads = self.pool, self.pool.pads(x.shape[1:-1])
         inside, x = padded(np.ones((1, *x.shape[1:-1], 1), bool), pads, False), padded(x, pads)
         free = np.ones(y.shape, bool)
         for _, places in taps(pool, self.size, y.shape[1:-1]):
@@ -110,7 +114,7 @@ class MaxPoolGrad(Chosen):
 
     def reference(self, x: np.ndarray, y: np.ndarray, g: np.ndarray) -> np.ndarray:
         spatial = x.shape[1:-1]
-        pads = MaxPool(self.size, self.strides, self.padding).pads(spatial)
+        pads = self.pool.pads(spatial)
         wide = blank(len(x), spatial, pads, x.shape[-1], g.dtype)
         for at, hit in self.hits(x, y):
             wide[at] += np.where(hit, g, 0)
@@ -138,7 +142,7 @@ class MaxPoolTake(Chosen):
         return Spec(y.shape, v.dtype)
 
     def reference(self, x: np.ndarray, y: np.ndarray, v: np.ndarray) -> np.ndarray:
-        wide = padded(v, MaxPool(self.size, self.strides, self.padding).pads(x.shape[1:-1]))
+        wide = padded(v, self.pool.pads(x.shape[1:-1]))
         out = np.zeros(y.shape, v.dtype)
         for at, hit in self.hits(x, y):
             out[hit] = wide[at][hit]

@@ -13,7 +13,7 @@ from graphnet.graph import Spec
 
 GUARD = 37  # elements on either side
 
-for _family in ("copy", "gather", "normalization", "pooling", "position", "reduction", "softmax"):  # each registers its lowerings
+for _family in ("copy", "gather", "normalization", "pool_gradient", "pooling", "position", "reduction", "softmax"):  # each registers its lowerings
     importlib.import_module(f"graphnet.backends.cpu.kernels.{_family}")
 
 

@@ -4,7 +4,7 @@ import pytest
 from lowered import close, lowered, same
 
 from graphnet.backends.cpu.simd import LANES
-from graphnet.ops.pooling import AveragePool, MaxPool
+from graphnet.ops.pooling import AveragePool, AveragePoolGrad, MaxPool, MaxPoolGrad
 
 CASES = [  # size, strides, padding, shape
     ((2, 2), (2, 2), "valid", (2, 8, 8, LANES)),
@@ -30,6 +30,31 @@ def test_pools(size, strides, padding, shape, layout, to):
     most, mean = MaxPool(size, strides, padding), AveragePool(size, strides, padding)
     same(lowered(most, x, layout=layout, to=to), most.reference(x))
     close(lowered(mean, x, layout=layout, to=to), mean.reference(x.astype("float64")))
+
+
+@pytest.mark.parametrize("size, strides, padding, shape", [*CASES, ((2, 2), (2, 2), "same", (17, 6, 4, 3)),
+                                                           ((3, 3), (2, 2), "valid", (2, 8, 9, 5 * LANES + 1))])
+@pytest.mark.parametrize("layout, to", [("dense", "dense"), ("padded", "padded"), ("reversed", "dense"), ("dense", "reversed")])
+def test_gradients(size, strides, padding, shape, layout, to):
+    """Whole numbers, so that many are equal, and sums exact."""
+    x = np.round(data(shape))
+    y = MaxPool(size, strides, padding).reference(x)
+    g = np.round(8 * data(y.shape))
+    most, mean = MaxPoolGrad(size, strides, padding), AveragePoolGrad(shape[1:-1], size, strides, padding)
+    same(lowered(most, x, y, g, layout=layout, to=to), most.reference(x, y, g))
+    close(lowered(mean, g, layout=layout, to=to), mean.reference(g.astype("float64")))
+
+
+def test_the_first_of_equals_and_the_first_nan_get_it():
+    x = np.ones((1, 4, 4, LANES + 1), "float32")
+    x[0, 1, 0], x[0, 1, 1] = np.nan, np.nan
+    g = data((1, 2, 2, LANES + 1))
+    op = MaxPoolGrad()
+    found = lowered(op, x, MaxPool().reference(x), g)
+    same(found, op.reference(x, MaxPool().reference(x), g))
+    np.testing.assert_array_equal(found[0, 1, 0], g[0, 0, 0])
+    np.testing.assert_array_equal(found[0, 0, 2], g[0, 0, 1])
+    assert np.count_nonzero(found) == g.size
 
 
 @pytest.mark.parametrize("special", [np.nan, np.inf, -np.inf])
