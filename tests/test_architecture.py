@@ -23,7 +23,8 @@ LEVELS = [
     {"callbacks"},
     {"saving", "training"},
     {"models"},
-    {"applications", "datasets", "utils"},
+    {"utils"},
+    {"applications", "datasets"},
     {"__init__", "__main__"},
 ]
 LEVEL = {room: level for level, rooms in enumerate(LEVELS) for room in rooms}

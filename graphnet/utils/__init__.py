@@ -11,8 +11,13 @@ from graphnet.registry import get_custom_objects as get_custom_objects
 from graphnet.registry import get_registered_name as get_registered_name
 from graphnet.registry import get_registered_object as get_registered_object
 from graphnet.registry import register_keras_serializable as register_keras_serializable
+from graphnet.training.data import PyDataset as PyDataset
+from graphnet.utils.files import get_file as get_file
 from graphnet.utils.plotting import model_to_dot as model_to_dot
 from graphnet.utils.plotting import plot_model as plot_model
+from graphnet.visualization.progress import Progbar as Progbar
+
+Sequence = PyDataset  # the name that it had in Keras 2
 
 
 def set_random_seed(seed: int) -> None:
@@ -49,6 +54,6 @@ def clear_session() -> None:
     NAMES.reset()
 
 __all__ = [
-    "CustomObjectScope", "clear_session", "custom_object_scope", "get_custom_objects", "get_registered_name", "get_registered_object",
-    "model_to_dot", "plot_model", "register_keras_serializable", "set_random_seed",
+    "CustomObjectScope", "Progbar", "PyDataset", "Sequence", "clear_session", "custom_object_scope", "get_custom_objects", "get_file",
+    "get_registered_name", "get_registered_object", "model_to_dot", "plot_model", "register_keras_serializable", "set_random_seed",
 ]

@@ -1,0 +1,77 @@
+"""Archives, unpacked so that nothing lands outside of their folder."""
+import os
+import pathlib
+import shutil
+import tarfile
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from typing import IO, Any
+
+from graphnet.errors import FileFormatError
+
+
+def unpack(archive: Any, folder: pathlib.Path, kinds: Any = "auto") -> bool:
+    """Unpacks a tar or zip file into a folder, which takes its name when all is there; False where it is neither.
+
+    ``kinds`` is "auto", "tar", "zip" or a list of them. Members with absolute names, with "..", links and devices are refused
+    with FileFormatError, and nothing is left behind.
+    """
+    kinds = ("tar", "zip") if kinds == "auto" else (kinds,) if isinstance(kinds, str) else tuple(kinds or ())
+    unknown = [kind for kind in kinds if kind not in ("tar", "zip")]
+    if unknown:
+        raise ValueError(f'archive_format expects "auto", "tar", "zip", None or a list of them; received {unknown[0]!r}.')
+    if "tar" in kinds and tarfile.is_tarfile(archive):
+        with tarfile.open(archive) as tar:
+            _write(_tar_members(tar, archive), folder)
+    elif "zip" in kinds and zipfile.is_zipfile(archive):
+        with zipfile.ZipFile(archive) as packed:
+            _write(_zip_members(packed, archive), folder)
+    else:
+        return False
+    return True
+
+
+Member = tuple[pathlib.PurePosixPath, IO[bytes] | None]  # its name below the folder, and what it holds; None: it is a folder
+
+
+def _tar_members(tar: tarfile.TarFile, archive: Any) -> Iterator[Member]:
+    for member in tar:
+        if not (member.isfile() or member.isdir()):
+            raise FileFormatError(f"The archive {str(archive)!r} holds {member.name!r}, a link or device, which is not unpacked. "
+                                  "Nothing was written.")
+        yield _checked(member.name, archive), tar.extractfile(member) if member.isfile() else None
+
+
+def _zip_members(packed: zipfile.ZipFile, archive: Any) -> Iterator[Member]:
+    for member in packed.infolist():
+        if member.external_attr >> 28 == 0o12:
+            raise FileFormatError(f"The archive {str(archive)!r} holds {member.filename!r}, a link, which is not unpacked. "
+                                  "Nothing was written.")
+        yield _checked(member.filename, archive), None if member.is_dir() else packed.open(member)
+
+
+def _checked(name: str, archive: Any) -> pathlib.PurePosixPath:
+    path = pathlib.PurePosixPath(name.replace("\\", "/"))
+    if path.is_absolute() or ".." in path.parts or (path.parts and ":" in path.parts[0]):
+        raise FileFormatError(f"The archive {str(archive)!r} holds {name!r}, which points outside of its folder. Nothing was written.")
+    return path
+
+
+def _write(members: Iterator[Member], folder: pathlib.Path) -> None:
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    beside = pathlib.Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.parent))
+    try:
+        inside = beside / "all"
+        inside.mkdir()
+        for name, content in members:
+            target = inside / name
+            (target if content is None else target.parent).mkdir(parents=True, exist_ok=True)
+            if content is not None:
+                with content, open(target, "wb") as file:
+                    shutil.copyfileobj(content, file)
+        if folder.exists():
+            os.replace(folder, beside / "before")
+        os.replace(inside, folder)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
