@@ -1,12 +1,17 @@
 """graphnet: models in Keras's functional style as checked graphs, run as one plan of numba kernels."""
 from graphnet import activations as activations
 from graphnet import applications as applications
+from graphnet import callbacks as callbacks
 from graphnet import config as config
 from graphnet import constraints as constraints
+from graphnet import datasets as datasets
 from graphnet import initializers as initializers
 from graphnet import layers as layers
+from graphnet import losses as losses
+from graphnet import metrics as metrics
 from graphnet import models as models
 from graphnet import ops as ops
+from graphnet import optimizers as optimizers
 from graphnet import random as random
 from graphnet import regularizers as regularizers
 from graphnet import saving as saving
@@ -28,6 +33,7 @@ from graphnet.training.grad import value_and_grad as value_and_grad
 
 __version__ = "0.1.0"
 __all__ = [
-    "Functional", "Input", "InputSpec", "KerasTensor", "Layer", "Model", "Module", "Sequential", "Variable", "activations", "applications", "config",
-    "constraints", "grad", "initializers", "kernel_stats", "layers", "models", "ops", "random", "regularizers", "saving", "settings", "tree", "utils", "value_and_grad",
+    "Functional", "Input", "InputSpec", "KerasTensor", "Layer", "Model", "Module", "Sequential", "Variable", "activations",
+    "applications", "callbacks", "config", "constraints", "datasets", "grad", "initializers", "kernel_stats", "layers", "losses",
+    "metrics", "models", "ops", "optimizers", "random", "regularizers", "saving", "settings", "tree", "utils", "value_and_grad",
 ]

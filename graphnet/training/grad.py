@@ -8,7 +8,7 @@ from graphnet import ops, tree
 from graphnet.autodiff import backward
 from graphnet.compiler import Executable, plain
 from graphnet.dtypes import FLOATS
-from graphnet.errors import DTypeError, ShapeError
+from graphnet.errors import DTypeError, GraphError, ShapeError
 from graphnet.graph import Graph, Spec, Tensor, Variable
 from graphnet.module import Module
 from graphnet.tracing import Trace, current, placeholder, tracing
@@ -121,6 +121,9 @@ def _leaves(args: tuple[Any, ...], position: int, trace: Trace) -> tuple[list[Te
         raise TypeError(f"grad was asked for argument {position}; the function was called with {len(args)} positional arguments.")
     value = args[position]
     structure = [v for v in value.trainable_variables] if isinstance(value, Module) else value
+    if isinstance(value, Module) and not structure:
+        raise GraphError(f"grad by {getattr(value, 'name', type(value).__name__)!r}: it has no variables that are trainable. A layer makes "
+                         "them when it is built: call it once before.")
     leaves = [trace.lift(leaf) if isinstance(leaf, (Variable, Tensor)) else leaf for leaf in tree.iterate(structure)]
     for leaf in leaves:
         if not isinstance(leaf, Tensor) or leaf.dtype not in FLOATS:
