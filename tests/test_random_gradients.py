@@ -177,7 +177,7 @@ def new_ops(function, *shapes):
 
 @pytest.mark.parametrize("function, most", [
     (ops.relu, 2), (ops.tanh, 3), (ops.sigmoid, 3), (ops.exp, 1), (ops.square, 2), (ops.softmax, 4), (ops.log_softmax, 4),
-    (Normalize((1,), 1e-3), 13)], ids=["relu", "tanh", "sigmoid", "exp", "square", "softmax", "log_softmax", "normalize"])
+    (Normalize((1,), 1e-3), 1)], ids=["relu", "tanh", "sigmoid", "exp", "square", "softmax", "log_softmax", "normalize"])
 def test_gradients_are_few_ops(function, most):
     assert len(new_ops(function, (None, 8))) <= most, new_ops(function, (None, 8))
 

@@ -8,7 +8,7 @@ import numpy as np
 from graphnet.graph import Spec
 from graphnet.op import Op, Samples, public
 from graphnet.ops.convert import floating, normalize_axes, shape
-from graphnet.ops.elementwise import add, exp, multiply, rsqrt, square, subtract
+from graphnet.ops.elementwise import add, exp, multiply, negative, rsqrt, square, subtract
 from graphnet.ops.reduction import AlongAxis, Mean, Sum
 from graphnet.ops.shape import reshape, transpose
 
@@ -60,16 +60,51 @@ class Normalize(Op):
             return np.asarray(centred / np.sqrt(variance + x.dtype.type(self.epsilon)), x.dtype)
 
     def vjp(self, g: Any, y: Any, x: Any) -> list[Any]:
-        """(g - mean(g) - y mean(g y)) / sqrt(variance + epsilon): what of g would change the mean or the scale is taken out."""
-        average = Mean(normalize_axes(self.axes, x.ndim), True)
-        scale = rsqrt(add(average(square(subtract(x, average(x)))), self.epsilon))
-        return [multiply(subtract(subtract(g, average(g)), multiply(y, average(multiply(g, y)))), scale)]
+        return [NormalizeGrad(normalize_axes(self.axes, x.ndim), self.epsilon)(g, x)]
 
     @classmethod
     def samples(cls) -> Samples:
         x = np.random.default_rng(0).standard_normal((3, 5, 33)).astype("float32")
         for axes in ((2,), (1, 2), (1,)):
             yield Normalize(axes, 1e-3), [x]
+
+
+@dataclass(frozen=True)
+class NormalizeGrad(Op):
+    """(g - mean(g) - y mean(g y)) / sqrt(variance + epsilon), where y = Normalize(x): the cotangent of x for g, that of y.
+
+    What of g would change the mean or the scale is taken out. Inputs g and x, of one shape.
+    """
+
+    axes: tuple[int, ...] = (0,)
+    epsilon: float = 1e-3
+
+    def infer(self, g: Spec, x: Spec) -> Spec:
+        return x
+
+    def reference(self, g: np.ndarray, x: np.ndarray) -> np.ndarray:
+        with np.errstate(all="ignore"):
+            centred = x - np.mean(x, self.axes, keepdims=True)
+            scale = 1 / np.sqrt(np.mean(np.square(centred), self.axes, keepdims=True) + x.dtype.type(self.epsilon))
+            y = centred * scale
+            inner = np.mean(g * y, self.axes, keepdims=True)
+            return np.asarray((g - np.mean(g, self.axes, keepdims=True) - y * inner) * scale, x.dtype)
+
+    def vjp(self, g: Any, y: Any, *xs: Any) -> list[Any]:
+        """It is linear in its g, by a symmetric matrix that depends on x through the normalized x and the scale."""
+        (given, x), average = xs, Mean(self.axes, True)
+        normal, to_given = Normalize(self.axes, self.epsilon)(x), self(g, x)
+        scale = rsqrt(add(average(square(subtract(x, average(x)))), self.epsilon))
+        to_x = multiply(normal, average(multiply(g, y)))
+        for a, b in ((given, to_given), (g, y)):
+            to_x = add(to_x, multiply(average(multiply(a, normal)), b))
+        return [to_given, negative(multiply(to_x, scale))]
+
+    @classmethod
+    def samples(cls) -> Samples:
+        g, x = np.random.default_rng(0).standard_normal((2, 3, 5, 33)).astype("float32")
+        for axes in ((2,), (1, 2), (1,)):
+            yield cls(axes, 1e-3), [g, x]
 
 
 # ---- public functions

@@ -6,7 +6,7 @@ import pytest
 from lowered import close, lowered
 
 from graphnet.backends.cpu.simd import LANES
-from graphnet.ops.scaling import Normalize
+from graphnet.ops.scaling import Normalize, NormalizeGrad
 
 LAYOUTS = [("dense", "dense"), ("padded", "padded"), ("reversed", "dense"), ("dense", "reversed"), ("reversed", "padded")]
 
@@ -63,3 +63,20 @@ def test_special_values(special):
 def test_declines():
     assert lowered(Normalize((0,)), np.ones(3)) is None
     assert lowered(Normalize((0,)), np.ones((0, 3), "float32")) is None
+
+
+@pytest.mark.parametrize("layout, to", LAYOUTS)
+def test_the_way_back_over_every_set_of_axes(layout, to):
+    g, x = np.random.default_rng(1).standard_normal((2, 3, 2, 5, LANES + 1)).astype("float32")
+    for count in range(1, 5):
+        for axes in itertools.combinations(range(4), count):
+            op = NormalizeGrad(axes, 1e-2)
+            close(lowered(op, g, x, layout=layout, to=to), op.reference(g.astype("float64"), x.astype("float64")), 1e-5, 1e-5)
+
+
+@pytest.mark.parametrize("n", [1, LANES, LANES + 1, 4 * LANES + 3, 131, 5000])
+def test_the_way_back_of_extents(n):
+    for shape, axes in (((3, n), (1,)), ((n, 3), (0,)), ((2, n, 3), (1,))):
+        g, x = np.random.default_rng(n).standard_normal((2, *shape)).astype("float32")
+        op = NormalizeGrad(axes, 1e-3)
+        close(lowered(op, g, x), op.reference(g.astype("float64"), x.astype("float64")), 1e-5, 1e-5)

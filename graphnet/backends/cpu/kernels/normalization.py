@@ -1,4 +1,4 @@
-"""(x - mean) / sqrt(variance + epsilon) over axes: layer, group and instance normalization.
+"""(x - mean) / sqrt(variance + epsilon) over axes: layer, group and instance normalization; and the way back.
 
 Mean first, then the mean of the squared differences from it, so that nothing cancels. Either the innermost axis is among those
 normalized and vectors run along it, or it is kept and vectors lie across it.
@@ -44,12 +44,14 @@ from graphnet.backends.cpu.simd import (
     types,
     word,
 )
-from graphnet.ops.scaling import Normalize
+from graphnet.ops.scaling import Normalize, NormalizeGrad
 
 ZERO, ONE = np.float32(0), np.float32(1)
 WORK = 12  # multiply-adds that take as long as an element
 COLUMNS = 256  # columns of a task
+PLAIN, SQUARED, TIMES = range(3)  # kinds of sums of columns
 HEAD, OUTSIDE = 5, 5 + 3 * REDUCED  # where the words of the reduced and of the outer axes begin
+G = OUTSIDE + 3 * OUTER  # of the way back: where g is, which lies as x does
 
 sum_of_runs = RUNS[SUM]
 
@@ -109,17 +111,52 @@ def squares(x, mean, n):
 
 
 @jit
+def products(x, mean, g, n):
+    """The sum of (x - mean) * g over n elements side by side, at most BLOCK."""
+    whole, a = n // LANES * LANES, full(ZERO)
+    for i in range(0, whole, LANES):
+        a = a + (load(x, i) - mean) * load(g, i)
+    if whole < n:
+        a = a + only(n - whole, (load_part(x, whole, n - whole) - mean) * load_part(g, whole, n - whole), full(ZERO))
+    return total(a)
+
+
+@jit
+def run_mean(row, x):
+    """The mean of a run: planes x rows x elements side by side."""
+    planes, rows, n = word(row, HEAD), word(row, HEAD + 3), word(row, HEAD + 6)
+    return np.float32(sum_of_runs(x, planes, word(row, HEAD + 1), rows, word(row, HEAD + 4), n) / np.float64(planes * rows * n))
+
+
+@jit
+def run_products(row, x, mean, other):
+    """The mean of (x - mean) * other over a run; of its square, where other is x."""
+    planes, plane, rows, line = word(row, HEAD), word(row, HEAD + 1), word(row, HEAD + 3), word(row, HEAD + 4)
+    n, added = word(row, HEAD + 6), np.float64(0)
+    for i in range(planes):
+        for j in range(rows):
+            for k in range(0, n, BLOCK):
+                at = i * plane + j * line + 4 * k
+                if other == x:
+                    added += np.float64(squares(x + at, mean, min(BLOCK, n - k)))
+                else:
+                    added += np.float64(products(x + at, mean, other + at, min(BLOCK, n - k)))
+    return added / np.float64(planes * rows * n)
+
+
+@jit
+def run_scale(row, x, mean):
+    """1 / sqrt(variance + epsilon)."""
+    return 1 / np.sqrt(run_products(row, x, mean, x) + np.float64(real(row, 2)))
+
+
+@jit
 def normalize_run(row, x, y):
     """One mean and one variance: planes x rows x elements side by side."""
     planes, plane, to_plane = word(row, HEAD), word(row, HEAD + 1), word(row, HEAD + 2)
     rows, line, to_line, n = word(row, HEAD + 3), word(row, HEAD + 4), word(row, HEAD + 5), word(row, HEAD + 6)
-    count, variance = np.float64(planes * rows * n), np.float64(0)
-    mean = full(np.float32(sum_of_runs(x, planes, plane, rows, line, n) / count))
-    for i in range(planes):
-        for j in range(rows):
-            for k in range(0, n, BLOCK):
-                variance += np.float64(squares(x + i * plane + j * line + 4 * k, mean, min(BLOCK, n - k)))
-    scale = full(np.float32(1 / np.sqrt(variance / count + np.float64(real(row, 2)))))
+    mean = full(run_mean(row, x))
+    scale = full(np.float32(run_scale(row, x, mean)))
     for i in range(planes):
         for j in range(rows):
             at, to = x + i * plane + j * line, y + i * to_plane + j * to_line
@@ -128,18 +165,22 @@ def normalize_run(row, x, y):
 
 
 @jit
-def column_lines(x, lines, line, mean, squared, part, n):
-    """part += the lines of n columns, or += the squared differences from the mean."""
+def column_lines(x, lines, line, mean, kind, other, part, n):
+    """part += the lines of n columns less the mean: as that is, its square, or times what lies `other` bytes further."""
     for _ in range(lines):
         for c in range(0, n, LANES):
             v = load_part(x, c, n - c) - load(mean, c)
-            store(part, c, load(part, c) + (v * v if squared else v))
+            if kind == SQUARED:
+                v = v * v
+            elif kind == TIMES:
+                v = v * load_part(x + other, c, n - c)
+            store(part, c, load(part, c) + v)
         x += line
 
 
 @jit
-def column_sum(row, x, mean, squared, part, out, n):
-    """out = the sum over planes x rows x lines of n columns, or of their squared differences from the mean; in two levels."""
+def column_sum(row, x, mean, kind, other, part, out, n):
+    """out = the sum over planes x rows x lines of what `column_lines` says, of n columns; in two levels."""
     lines, line = word(row, HEAD + 6), word(row, HEAD + 7)
     for c in range(0, n, LANES):
         store(out, c, full(ZERO))
@@ -149,25 +190,31 @@ def column_sum(row, x, mean, squared, part, out, n):
                 for c in range(0, n, LANES):
                     store(part, c, full(ZERO))
                 at = x + i * word(row, HEAD + 1) + j * word(row, HEAD + 4) + k * line
-                column_lines(at, min(LEVEL, lines - k), line, mean, squared, part, n)
+                column_lines(at, min(LEVEL, lines - k), line, mean, kind, other, part, n)
                 for c in range(0, n, LANES):
                     store(out, c, load(out, c) + load(part, c))
 
 
 @jit
-def normalize_columns(row, x, y, n, scratch):
-    """A mean and a variance of each of n columns, at most COLUMNS."""
-    mean, scale, part, zeros = scratch, scratch + 4 * COLUMNS, scratch + 8 * COLUMNS, scratch + 12 * COLUMNS
-    planes, rows, lines = word(row, HEAD), word(row, HEAD + 3), word(row, HEAD + 6)
-    count = np.float32(planes * rows * lines)
+def column_moments(row, x, mean, scale, part, zeros, n):
+    """The means of n columns, at most COLUMNS, and 1 / sqrt(variance + epsilon); zeros are written."""
+    count = np.float32(word(row, HEAD) * word(row, HEAD + 3) * word(row, HEAD + 6))
     for c in range(0, n, LANES):
         store(zeros, c, full(ZERO))
-    column_sum(row, x, zeros, False, part, mean, n)
+    column_sum(row, x, zeros, PLAIN, 0, part, mean, n)
     for c in range(0, n, LANES):
         store(mean, c, load(mean, c) / count)
-    column_sum(row, x, mean, True, part, scale, n)
+    column_sum(row, x, mean, SQUARED, 0, part, scale, n)
     for c in range(0, n, LANES):
         store(scale, c, ONE / sqrt(load(scale, c) / count + real(row, 2)))
+
+
+@jit
+def normalize_columns(row, x, y, n, scratch):
+    """A mean and a variance of each of n columns, at most COLUMNS."""
+    mean, scale = scratch, scratch + 4 * COLUMNS
+    planes, rows, lines = word(row, HEAD), word(row, HEAD + 3), word(row, HEAD + 6)
+    column_moments(row, x, mean, scale, scratch + 8 * COLUMNS, scratch + 12 * COLUMNS, n)
     for i in range(planes):
         for j in range(rows):
             at, to = x + i * word(row, HEAD + 1) + j * word(row, HEAD + 4), y + i * word(row, HEAD + 2) + j * word(row, HEAD + 5)
@@ -200,5 +247,74 @@ def lower_normalize(op: Normalize, inputs: list[Operand], outputs: list[Operand]
     walk, x, y = found
     words, tasks = along_words(x, y, op.epsilon, walk)
     builder.step(normalize, words, tasks, float(WORK * x.size), [x], [y], scratch=16 * COLUMNS)
+    builder.copy(y, out)
+    return None
+
+
+@jit
+def normalize_back_run(row, x, y, g):
+    """y = scale * (g - mean(g) - (x - mean) * factor), factor = scale^2 * mean(g * (x - mean)), of one run."""
+    planes, plane, to_plane = word(row, HEAD), word(row, HEAD + 1), word(row, HEAD + 2)
+    rows, line, to_line, n = word(row, HEAD + 3), word(row, HEAD + 4), word(row, HEAD + 5), word(row, HEAD + 6)
+    mean, middle = full(run_mean(row, x)), full(run_mean(row, g))
+    sharp = run_scale(row, x, mean)
+    factor, scale = full(np.float32(sharp * sharp * run_products(row, x, mean, g))), full(np.float32(sharp))
+    for i in range(planes):
+        for j in range(rows):
+            at, to = i * plane + j * line, y + i * to_plane + j * to_line
+            for k in range(0, n, LANES):
+                v = (load_part(x + at, k, n - k) - mean) * factor
+                store_some(to, k, n - k, (load_part(g + at, k, n - k) - middle - v) * scale)
+
+
+@jit
+def normalize_back_columns(row, x, y, g, n, scratch):
+    """The same of n columns, at most COLUMNS."""
+    mean, scale, part = scratch, scratch + 4 * COLUMNS, scratch + 8 * COLUMNS
+    middle, factor = scratch + 12 * COLUMNS, scratch + 16 * COLUMNS
+    planes, rows, lines = word(row, HEAD), word(row, HEAD + 3), word(row, HEAD + 6)
+    count = np.float32(planes * rows * lines)
+    column_moments(row, x, mean, scale, part, factor, n)
+    column_sum(row, g, factor, PLAIN, 0, part, middle, n)
+    column_sum(row, x, mean, TIMES, g - x, part, factor, n)
+    for c in range(0, n, LANES):
+        store(middle, c, load(middle, c) / count)
+        store(factor, c, load(factor, c) / count * load(scale, c) * load(scale, c))
+    for i in range(planes):
+        for j in range(rows):
+            at, to = i * word(row, HEAD + 1) + j * word(row, HEAD + 4), y + i * word(row, HEAD + 2) + j * word(row, HEAD + 5)
+            for _ in range(lines):
+                for c in range(0, n, LANES):
+                    v = (load_part(x + at, c, n - c) - load(mean, c)) * load(factor, c)
+                    store_some(to, c, n - c, (load_part(g + at, c, n - c) - load(middle, c) - v) * load(scale, c))
+                at, to = at + word(row, HEAD + 7), to + word(row, HEAD + 8)
+
+
+@kernel
+def normalize_back(row, begin, end, scratch):
+    """Words and tasks are those of `along_words`; word 2 is epsilon, and word G where g is."""
+    for task in range(begin, end):
+        x, y, columns = along_start(row, task)
+        g = word(row, G) + (x - word(row, 0))
+        if columns > 0:
+            normalize_back_columns(row, x, y, g, columns, scratch)
+        else:
+            normalize_back_run(row, x, y, g)
+
+
+@lowers(NormalizeGrad)
+def lower_normalize_grad(op: NormalizeGrad, inputs: list[Operand], outputs: list[Operand], builder: Builder,
+                         epilogue: Any = None) -> bool | None:
+    """The way back through `Normalize` of float32; g and x are brought into the same order."""
+    (g, x), (out,) = inputs, outputs
+    if any(v.dtype != "float32" for v in inputs) or not x.size or g.shape != x.shape:
+        return False
+    found = walked(builder, builder.contiguous(x), out, op.axes, lambda y: y.strides)
+    if found is None:
+        return False
+    walk, x, y = found
+    g = builder.contiguous(g)
+    words, tasks = along_words(x, y, op.epsilon, walk)
+    builder.step(normalize_back, [*words, g], tasks, float(2 * WORK * x.size), [x, g], [y], scratch=20 * COLUMNS)
     builder.copy(y, out)
     return None
