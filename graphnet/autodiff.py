@@ -15,6 +15,7 @@ from graphnet.ops.broadcasting import unbroadcast
 from graphnet.ops.convert import cast
 from graphnet.ops.creation import ones_like, zeros_like
 from graphnet.ops.elementwise import Add
+from graphnet.ops.subgraphs import register_differentiation
 from graphnet.tracing import Trace, current, tracing
 
 __all__ = ["backward", "gradients", "unbroadcast"]
@@ -92,3 +93,6 @@ def _accumulate(sums: dict[Any, Tensor], x: Tensor, g: Any) -> None:
         g = cast(g, x.dtype)
     before = sums.get(x.key)
     sums[x.key] = g if before is None else Add()(before, g)
+
+
+register_differentiation(backward)  # the gradients of branches and loops are ops too, whose bodies are differentiated by it
