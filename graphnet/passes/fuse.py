@@ -109,7 +109,8 @@ def grouped(graph: Graph) -> dict[Node, Group]:
         if not contraction and not fusable(node):
             continue
         group = _group_of_readers(node, readers.get(node, {None}), groups)
-        alone = contraction and group is not None and (group.producer is not None or bool(group.kept) or node in updated)
+        writes = group is not None and (group.root in updated or bool(group.kept))  # a variable: behind the barrier, so as a tape
+        alone = contraction and group is not None and (group.producer is not None or writes or node in updated)
         keeps = group is not None and node in updated and group.producer is not None
         if group is None or alone or keeps or len(group.members) >= LONGEST:
             group = Group(node)
