@@ -26,7 +26,7 @@ def geometry_of(op: Any) -> tuple[Any, ...]:
     return op.strides, op.padding, op.dilation
 
 
-class Grouped(Contraction):
+class Grouped:
     """What convolutions and their gradients share: four fields, and how channels and columns fall into groups."""
 
     strides: tuple[int, ...]
@@ -46,7 +46,7 @@ class Grouped(Contraction):
 
 
 @dataclass(frozen=True)
-class Conv(Grouped):
+class Conv(Grouped, Contraction):
     """y[n, s, o] = sum over k, c of x[n, s * stride + k * dilation - before, c] kernel[k, c, o].
 
     x (N, *S, C), kernel (*K, C / groups, O) -> (N, *S', O). padding: "same", "valid" or a (before, after) for each spatial axis.
@@ -100,7 +100,7 @@ class Conv(Grouped):
 
 
 @dataclass(frozen=True)
-class ConvGradInput(Grouped):
+class ConvGradInput(Grouped, Contraction):
     """The cotangent of a convolution's input (N, *spatial, C): g (N, *S', O), kernel (*K, C / groups, O).
 
     dx[n, s * stride + k * dilation - before, c] = sum over s, k, o of g[n, s, o] kernel[k, c, o].
@@ -139,7 +139,7 @@ class ConvGradInput(Grouped):
 
 
 @dataclass(frozen=True)
-class ConvGradKernel(Grouped):
+class ConvGradKernel(Grouped, Op):
     """The cotangent of a convolution's kernel (*size, C / groups, O): x (N, *S, C), g (N, *S', O).
 
     dkernel[k, c, o] = sum over n, s of x[n, s * stride + k * dilation - before, c] g[n, s, o].
