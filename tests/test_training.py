@@ -375,3 +375,17 @@ def test_model_variables_hold_neither_optimizer_nor_metrics():
     count = len(model.variables)
     model.fit(x, y, verbose=0)
     assert len(model.variables) == count and len(model.metrics_variables) == 4 and len(model.optimizer.variables) >= 2
+
+
+def test_regularized_convolutions_train():
+    """The regularizer's part of the gradient is added behind the kernels' cotangents."""
+    inputs = gn.Input((8, 8, 3))
+    h = layers.Conv2D(5, 3, kernel_regularizer="l2", activation="gelu")(inputs)
+    h = layers.Conv2DTranspose(4, 3, strides=2, kernel_regularizer="l2")(layers.DepthwiseConv2D(3, depthwise_regularizer="l2")(h))
+    model = gn.Model(inputs, layers.Dense(2, kernel_regularizer="l1")(layers.Flatten()(h)))
+    model.compile("adam", "mse")
+    x, y = RNG.normal(size=(6, 8, 8, 3)).astype("float32"), np.ones((6, 2), "float32")
+    first = model.train_on_batch(x, y)
+    for _ in range(5):
+        last = model.train_on_batch(x, y)
+    assert last < first
