@@ -92,7 +92,8 @@ def two_towers():
     """Two inputs, a shared nested model, an op, a layer with two outputs (an LSTM's state), activations."""
     x = layers.Input((6, 4), name="x")
     h, state, _ = layers.LSTM(3, return_state=True, name="lstm")(x)
-    tower = graphnet.Model(x, layers.Dense(4, activation="relu", name="hidden")(layers.Concatenate(name="both")([h, state])), name="tower")
+    both = layers.Concatenate(name="both")([h, state])
+    tower = graphnet.Model(x, layers.Dense(4, activation="relu", name="hidden")(both), name="tower")
     a, b = layers.Input((6, 4), name="a"), layers.Input((6, 4), name="b")
     y = layers.Activation("softmax", name="last")(layers.Dense(2, name="out")(tower(a) - tower(b)))
     return graphnet.Model([a, b], y, name="towers")
@@ -200,13 +201,13 @@ def test_subclassed_model_has_no_graph(read, tmp_path):
 
 
 def test_embeddings(read, tmp_path):
-    projector = pytest.importorskip("tensorboard.plugins.projector.projector_plugin", reason="the package tensorboard is not installed")
+    from tensorboard.plugins.projector import projector_plugin
     model = graphnet.Sequential([layers.Input((5,), dtype="int32"), layers.Embedding(7, 3, name="words"), layers.Flatten()])
     model.optimizer = Optimizer()
     run(model, TensorBoard(tmp_path, embeddings_freq=1, embeddings_metadata={"words": "words.txt"}))
     config = (tmp_path / "projector_config.pbtxt").read_text()
     assert 'tensor_path: "words.tsv"' in config and 'metadata_path: "words.txt"' in config
-    table = projector._read_tensor_tsv_file(str(tmp_path / "words.tsv"))
+    table = projector_plugin._read_tensor_tsv_file(str(tmp_path / "words.tsv"))
     assert (table == model.get_layer("words").embeddings.numpy()).all()
     with pytest.raises(ValueError, match="received letters. There are: words"):
         run(model, TensorBoard(tmp_path / "other", embeddings_freq=1, embeddings_metadata={"letters": "x"}))

@@ -134,7 +134,7 @@ def test_messages_to_the_log(out, caplog):
 
 
 def test_costs_less_than_a_hundredth_of_a_step_of_a_millisecond(out):
-    """1000 steps of 1 ms: 10 us each may be spent here, the drawings included; best of three, because others use the machine."""
+    """1000 steps of 1 ms: 10 us each may be spent here, with the drawings; best of three, because others use the machine."""
     from graphnet.callbacks import CallbackList, ProgbarLogger
     logs = {"loss": 0.5, "accuracy": 0.75, "auc": 0.25}
     best = 1.0
@@ -155,7 +155,8 @@ def test_costs_less_than_a_hundredth_of_a_step_of_a_millisecond(out):
 
 
 @pytest.mark.parametrize("verbose", [1, 2])
-@pytest.mark.parametrize("arguments", [{}, {"stateless_metrics": []}, {"stateful_metrics": ["loss"]}, {"width": 5, "interval": 1.0}])
+@pytest.mark.parametrize("arguments", [
+    {}, {"stateless_metrics": []}, {"stateful_metrics": ["loss"]}, {"width": 5, "interval": 1.0}])
 @pytest.mark.parametrize("target", [None, 7, 120])
 def test_bytes_equal_keras(monkeypatch, capsys, clock, verbose, arguments, target):
     pytest.importorskip("keras", reason="compares with the real Keras, which is not installed")

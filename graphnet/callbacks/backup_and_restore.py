@@ -63,6 +63,7 @@ class BackupAndRestore(Callback):
         for number, path in enumerate(backups):
             try:
                 self.resume_at = self._restore(path)
+                self.model._initial_epoch = self.resume_at[0]
                 return
             except (OSError, FileFormatError) as error:
                 if number == len(backups) - 1:

@@ -22,8 +22,7 @@ class SwapEMAWeights(Callback):
 
         >>> import types, graphnet
         >>> weight, average = graphnet.Variable([4.0]), graphnet.Variable([3.0])
-        >>> optimizer = types.SimpleNamespace(
-        ...     use_ema=True, _trainable_variables=[weight], _model_variables_moving_average=[average])
+        >>> optimizer = types.SimpleNamespace(use_ema=True, built=True, _trainable_variables=[weight], _averages=[average])
         >>> swap = graphnet.callbacks.SwapEMAWeights()
         >>> swap.set_model(types.SimpleNamespace(optimizer=optimizer))
         >>> swap.on_test_begin()
@@ -43,14 +42,14 @@ class SwapEMAWeights(Callback):
         if self._own:
             return
         kept = [optimizer for optimizer, _ in optimizers_of(self.model) if getattr(optimizer, "use_ema", False)]
-        if not kept or not all(hasattr(optimizer, "_model_variables_moving_average") for optimizer in kept):
-            raise ValueError("SwapEMAWeights expects an optimizer that keeps moving averages and is built; make it with "
+        if not kept or not all(optimizer.built for optimizer in kept):
+            raise ValueError("SwapEMAWeights expects an optimizer that keeps moving averages and has begun to train; make it with "
                              "use_ema=True, for instance Adam(use_ema=True), and compile the model with it.")
         for optimizer in kept:
-            averages = optimizer._model_variables_moving_average
-            for variable, average in zip(optimizer._trainable_variables, averages, strict=True):
-                self._own.append((variable, np.array(variable.numpy())))
-                variable.assign(average)
+            for variable, average in zip(optimizer._trainable_variables, optimizer._averages, strict=True):
+                if average is not None:
+                    self._own.append((variable, np.array(variable.numpy())))
+                    variable.assign(average)
 
     def _restore(self) -> None:
         for variable, value in self._own:
