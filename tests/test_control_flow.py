@@ -305,3 +305,28 @@ def test_eagerly_it_is_python():
     assert ops.while_loop(lambda i: i < 10, lambda i: 2 * i, 1) == 16
     carry, ys = ops.scan(lambda c, _: (c + 1, None), 0, length=4)
     assert carry == 4 and ys is None
+
+
+def test_results_and_gradients_are_keras():
+    keras = pytest.importorskip("keras", reason="compares with Keras 3 on JAX, which is not installed here")
+    jax = pytest.importorskip("jax", reason="compares with Keras 3 on JAX, which is not installed here")
+
+    def recurrence(o):
+        def loss(a, b, c):
+            last, ys = o.scan(lambda s, row: (o.tanh(o.matmul(s, b) + row), {"y": s * row}), c, a, reverse=True)
+            chosen = o.cond(o.sum(last) > 0, lambda: o.sum(ys["y"] * ys["y"]), lambda: o.sum(ys["y"]))
+            power = o.fori_loop(0, LONG, lambda i, v: v * 0.9 + o.cast(i, "float32"), last)
+            branch = o.switch(o.cast(o.sum(o.sign(c)), "int32"), [lambda v: v, lambda v: v * v, lambda v: o.exp(v * 0.01)], power)
+            return chosen + o.sum(branch)
+        return loss
+
+    def growth(o):
+        return lambda a: o.while_loop(lambda i, v: o.max(v) < 100.0, lambda i, v: (i + 1, v * 1.5), (0, a), maximum_iterations=9)
+    graph = graph_of(recurrence(ops), xs, w, x)
+    found = Executable(gradients(graph, graph.outputs[0], graph.inputs))([xs, w, x])
+    value, wanted = jax.value_and_grad(recurrence(keras.ops), (0, 1, 2))(xs, w, x)
+    for a, b in zip(found, (value, *wanted), strict=True):
+        np.testing.assert_allclose(a, np.asarray(b), rtol=2e-4, atol=2e-4)
+    for a, b in zip(Executable(graph_of(growth(ops), x))([x]), growth(keras.ops)(x), strict=True):
+        assert a.dtype.name == np.asarray(b).dtype.name
+        np.testing.assert_allclose(a, np.asarray(b), rtol=1e-5)

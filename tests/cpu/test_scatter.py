@@ -6,6 +6,7 @@ import pytest
 from lowered import close, lowered, same
 
 from graphnet import ops
+from graphnet.autodiff import gradients
 from graphnet.backends.cpu.simd import LANES
 from graphnet.compiler import Executable
 from graphnet.dims import Dim
@@ -116,3 +117,22 @@ def test_label_out_of_range(bad, from_logits):
 def test_declines():
     assert lowered(TakeGrad(3), np.ones((2, 3), "float64"), np.zeros(2, "int32")) is None
     assert lowered(SoftmaxCrossentropy(), np.zeros(2, "uint8"), np.ones((2, 3), "float32")) is None
+
+
+@pytest.mark.parametrize("from_logits", [True, False])
+def test_losses_and_slopes_are_keras(from_logits):
+    keras = pytest.importorskip("keras", reason="compares with Keras 3 on JAX, which is not installed here")
+    jax = pytest.importorskip("jax", reason="compares with Keras 3 on JAX, which is not installed here")
+    labels, g = rng.integers(0, 11, 6).astype("int32"), rng.standard_normal(6).astype("float32")
+    weights = rng.dirichlet(np.ones(11), 6).astype("float32")
+    scores = (3 * rng.standard_normal((6, 11)) if from_logits else rng.uniform(0.1, 0.8, (6, 11))).astype("float32")
+    for name, target in (("sparse_categorical_crossentropy", labels), ("categorical_crossentropy", weights), ("binary_crossentropy", weights)):
+        weight = g if name != "binary_crossentropy" else g[:, None]
+
+        def loss(o, x, name=name, target=target, weight=weight):
+            return o.sum(getattr(o, name)(target, x, from_logits=from_logits) * weight)
+        graph, _ = trace_function(lambda x, loss=loss: loss(ops, x), [placeholder(Spec((6, 11)))])
+        found = Executable(gradients(graph, graph.outputs[0], graph.inputs))([scores])
+        wanted = jax.value_and_grad(lambda x, loss=loss: loss(keras.ops, x))(scores)
+        np.testing.assert_allclose(found[0], np.asarray(wanted[0]), rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(found[1], np.asarray(wanted[1]), rtol=1e-4, atol=1e-5)
