@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from lowered import close, run
 
-from graphnet.backends.cpu.kernels.recurrent import ROWS, blocked, lower_recurrent, ordered
+from graphnet.backends.cpu.kernels.recurrent import ROWS, lower_recurrent
+from graphnet.backends.cpu.kernels.recurrent_weights import blocked, ordered
 from graphnet.backends.cpu.simd import LANES
 from graphnet.graph import Spec
 from graphnet.ops.recurrent import GRU, LSTM, SimpleRNN

@@ -9,12 +9,10 @@ import numpy as np
 from llvmlite import ir
 
 from graphnet.backends.cpu.cache import jit, kernel
-from graphnet.backends.cpu.lowering import lowers
 from graphnet.backends.cpu.operand import Operand
 from graphnet.backends.cpu.plan import Builder, Word
 from graphnet.backends.cpu.simd import F32, I8, I32, I64, A, byte, define, number, pointer, put_number, put_word, types, word, word32
 from graphnet.ops import elementwise as e
-from graphnet.ops.convert import Extent
 
 BLOCK = 512  # elements
 WORK = 4.0  # multiply-adds that take as long as an element
@@ -187,9 +185,3 @@ def add_integers(op: Any, inputs: list[Operand], output: Operand, builder: Build
     builder.step(integers, words, -(-y.size // BLOCK), WORK * y.size, operands, [y], scratch=24 * BLOCK)
     builder.copy(y, output)
     return True
-
-
-@lowers(Extent)
-def lower_extent(op: Extent, inputs: list[Operand], outputs: list[Operand], builder: Builder, epilogue: Any = None) -> None:
-    """An extent is known where the plan is made."""
-    builder.copy(builder.constant(op.reference()), outputs[0])

@@ -4,7 +4,7 @@ Sequences are independent, so a task is a tile of sequences through all steps, a
 padded to whole vectors. A block is LANES units: the tile's sums for all gates of a block are one register tile, and the gates
 follow at once, while the sums are in the first cache. Columns of packed weights are ordered (block, gate, lane), so that a block
 reads its weights, and its share of the product with the inputs, in one run. A tile that the batch does not fill computes
-sums that nobody reads.
+sums that nobody reads. For training, what the way back needs of each step is written beside (`recurrent_gradient.py`).
 """
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -12,6 +12,8 @@ from typing import Any
 import numpy as np
 
 from graphnet.backends.cpu.cache import Kernel, jit, kernel
+from graphnet.backends.cpu.kernels.normalization import store_some
+from graphnet.backends.cpu.kernels.recurrent_weights import in_blocks, in_order, packed_apart
 from graphnet.backends.cpu.lowering import lowering_of, lowers
 from graphnet.backends.cpu.operand import Operand
 from graphnet.backends.cpu.plan import Builder
@@ -30,23 +32,23 @@ SIMPLE = {"tanh": 0, "relu": 1, "linear": 2}  # activations of `simple_rnn`
 
 # the words of a row; Y_ROW, Y_STEP, H_ROW, C_ROW are strides; addresses of what is not there are 0
 (PROJECTED, WEIGHTS, BIAS, MASK, H0, C0, Y, H, C, Y_ROW, Y_STEP, H_ROW, C_ROW,
- SEQUENCES, STEPS, UNITS, TILE, BACKWARDS, ZERO_MASKED, EVERY, ACTIVATION) = range(21)
+ SEQUENCES, STEPS, UNITS, TILE, BACKWARDS, ZERO_MASKED, EVERY, ACTIVATION, GATES, H_BEFORE, C_BEFORE) = range(24)
 
 
 # ---- what all kernels share
 
 def sums(gates: int, rows: int) -> Callable[..., None]:
-    """The function that computes ``add + state w`` for a block: rows x gates vectors, to `out`."""
+    """The function that computes ``add + state w`` for a block: rows x gates vectors, to `out`, rows `out_row` apart."""
     count = copies(rows, gates)
     width = gates * LANES
 
-    def product(add, add_row, state, padded, w, units, out):
+    def product(add, add_row, state, padded, w, units, out, out_row):
         t, whole = cleared(rows, gates, count), units // count * count
         for k in range(0, whole, count):
             t = accumulate(t, state, padded, w, width, k, count)
         for k in range(whole, units):
             t = accumulate(t, state, padded, w, width, k, 1)
-        save(plus(summed(t), add, add_row), out, width)
+        save(plus(summed(t), add, add_row), out, out_row)
     product.__name__ = product.__qualname__ = f"recurrent_sums_{gates}x{rows}"
     return jit(product)
 
@@ -56,13 +58,13 @@ def any_sums(gates: int) -> Callable[..., None]:
     made = {rows: sums(gates, rows) for rows in {1, 2, ROWS}}
     one, two, most = made[1], made[2], made[ROWS]
 
-    def product(rows, add, add_row, state, padded, w, units, out):
+    def product(rows, add, add_row, state, padded, w, units, out, out_row):
         if rows == 1:
-            one(add, add_row, state, padded, w, units, out)
+            one(add, add_row, state, padded, w, units, out, out_row)
         elif rows == 2:
-            two(add, add_row, state, padded, w, units, out)
+            two(add, add_row, state, padded, w, units, out, out_row)
         else:
-            most(add, add_row, state, padded, w, units, out)
+            most(add, add_row, state, padded, w, units, out, out_row)
     product.__name__ = product.__qualname__ = f"recurrent_sums_{gates}"
     return jit(product)
 
@@ -135,56 +137,83 @@ def gate(x):
     return fma(tanh(x * HALF), full(HALF), full(HALF))
 
 
+@jit
+def keep(to, rows, at, steps, state, units, padded):
+    """Writes a tile's state to (N, T, units) memory, where somebody reads it; `at`: the first sequence's step."""
+    if to != 0:
+        for m in range(rows):
+            put(to, (at + m * steps) * units, state + 4 * m * padded, units)
+
+
 # ---- one step of a tile, from the state `old` to `new`. x: where the product with its inputs lies, sequences x_row apart;
-# rest: scratch, for further states and behind them the sums
+# rest: scratch, for further states and behind them the sums; saved: where the first sequence's gates are to be kept, or 0
 
 @jit
-def lstm_step(row, rows, count, x, x_row, mask, old, new, rest, padded):
+def keep_four(to, units, left, a, b, c, d):
+    """Four gates of a block, of which `left` units are there; those of masked steps are kept as zeros."""
+    store_some(to, 0, left, a)
+    store_some(to, units, left, b)
+    store_some(to, 2 * units, left, c)
+    store_some(to, 3 * units, left, d)
+
+
+@jit
+def lstm_step(row, rows, count, x, x_row, mask, old, new, rest, padded, saved):
     """Gates i, f, c, o; the state c is changed in place."""
     units, w, c, made = word(row, UNITS), word(row, WEIGHTS), rest, rest + 4 * rows * padded
     for u in range(0, padded, LANES):
-        sums_4(rows, x + 4 * 4 * u, x_row, old, padded, w + 4 * 4 * u * units, units, made)
+        sums_4(rows, x + 4 * 4 * u, x_row, old, padded, w + 4 * 4 * u * units, units, made, 4 * LANES)
         for m in range(count):
-            at, s = m * padded + u, made + 4 * 4 * LANES * m
+            at, s, to = m * padded + u, made + 4 * 4 * LANES * m, saved + 4 * (4 * units * word(row, STEPS) * m + u)
             if live(mask, word(row, STEPS), m):
-                kept = gate(load(s, LANES)) * load(c, at) + gate(load(s, 0)) * tanh(load(s, 2 * LANES))
+                i, f, g, o = gate(load(s, 0)), gate(load(s, LANES)), tanh(load(s, 2 * LANES)), gate(load(s, 3 * LANES))
+                kept = f * load(c, at) + i * g
                 store(c, at, kept)
-                store(new, at, gate(load(s, 3 * LANES)) * tanh(kept))
+                store(new, at, o * tanh(kept))
+                if saved != 0:
+                    keep_four(to, units, units - u, i, f, g, o)
             else:
                 store(new, at, load(old, at))
+                if saved != 0:
+                    keep_four(to, units, units - u, full(ZERO), full(ZERO), full(ZERO), full(ZERO))
 
 
 @jit
-def gru_step(row, rows, count, x, x_row, mask, old, new, rest, padded):
+def gru_step(row, rows, count, x, x_row, mask, old, new, rest, padded, saved):
     """Gates z, r, h; the reset gate after the product."""
     units, w, bias, made = word(row, UNITS), word(row, WEIGHTS), word(row, BIAS), rest
     for u in range(0, padded, LANES):
-        sums_3(rows, bias + 4 * 3 * u, 0, old, padded, w + 4 * 3 * u * units, units, made)
+        sums_3(rows, bias + 4 * 3 * u, 0, old, padded, w + 4 * 3 * u * units, units, made, 3 * LANES)
         for m in range(count):
             at, s, given = m * padded + u, made + 4 * 3 * LANES * m, x + 4 * (3 * u + m * x_row)
-            h = load(old, at)
+            h, to = load(old, at), saved + 4 * (4 * units * word(row, STEPS) * m + u)
             if live(mask, word(row, STEPS), m):
                 z = gate(load(s, 0) + load(given, 0))
                 r = gate(load(s, LANES) + load(given, LANES))
-                store(new, at, z * h + (ONE - z) * tanh(load(given, 2 * LANES) + r * load(s, 2 * LANES)))
+                candidate = tanh(load(given, 2 * LANES) + r * load(s, 2 * LANES))
+                store(new, at, z * h + (ONE - z) * candidate)
+                if saved != 0:
+                    keep_four(to, units, units - u, z, r, candidate, load(s, 2 * LANES))
             else:
                 store(new, at, h)
+                if saved != 0:
+                    keep_four(to, units, units - u, full(ZERO), full(ZERO), full(ZERO), full(ZERO))
 
 
 @jit
-def gru_before_step(row, rows, count, x, x_row, mask, old, new, rest, padded):
+def gru_before_step(row, rows, count, x, x_row, mask, old, new, rest, padded, saved):
     """Gates z, r, then h; the reset gate before the product, so that all r come first. Weights: of z and r, then of h."""
     units, w = word(row, UNITS), word(row, WEIGHTS)
     z, reset, made = rest, rest + 4 * rows * padded, rest + 8 * rows * padded
     for u in range(0, padded, LANES):
-        sums_2(rows, x + 4 * 3 * u, x_row, old, padded, w + 4 * 2 * u * units, units, made)
+        sums_2(rows, x + 4 * 3 * u, x_row, old, padded, w + 4 * 2 * u * units, units, made, 2 * LANES)
         for m in range(count):
             at, s = m * padded + u, made + 4 * 2 * LANES * m
             store(z, at, gate(load(s, 0)))
             store(reset, at, gate(load(s, LANES)) * load(old, at))
     w += 4 * 2 * padded * units
     for u in range(0, padded, LANES):
-        sums_1(rows, x + 4 * (3 * u + 2 * LANES), x_row, reset, padded, w + 4 * u * units, units, made)
+        sums_1(rows, x + 4 * (3 * u + 2 * LANES), x_row, reset, padded, w + 4 * u * units, units, made, LANES)
         for m in range(count):
             at = m * padded + u
             h = load(old, at)
@@ -195,10 +224,10 @@ def gru_before_step(row, rows, count, x, x_row, mask, old, new, rest, padded):
 
 
 @jit
-def simple_step(row, rows, count, x, x_row, mask, old, new, rest, padded):
+def simple_step(row, rows, count, x, x_row, mask, old, new, rest, padded, saved):
     units, w, activation, made = word(row, UNITS), word(row, WEIGHTS), word(row, ACTIVATION), rest
     for u in range(0, padded, LANES):
-        sums_1(rows, x + 4 * u, x_row, old, padded, w + 4 * u * units, units, made)
+        sums_1(rows, x + 4 * u, x_row, old, padded, w + 4 * u * units, units, made, LANES)
         for m in range(count):
             at = m * padded + u
             v = load(old, at)
@@ -209,12 +238,16 @@ def simple_step(row, rows, count, x, x_row, mask, old, new, rest, padded):
                 elif activation == 1:
                     v = at_least(v, ZERO)
             store(new, at, v)
+            if saved != 0:
+                store_some(saved, units * word(row, STEPS) * m + u, units - u, v)
 
 
 # ---- the kernels: a task is a tile of sequences
 
 def walk(name: str, step: Callable[..., None], gates: int, carries: bool) -> Callable[..., None]:
     """The body of a kernel: takes `step` through time; `carries` says that there is a second state c."""
+    kept = 1 if gates == 1 else 4
+
     def through(row, begin, end, scratch):
         steps, units, rows = word(row, STEPS), word(row, UNITS), word(row, TILE)
         padded = (units + LANES - 1) // LANES * LANES
@@ -232,8 +265,14 @@ def walk(name: str, step: Callable[..., None], gates: int, carries: bool) -> Cal
                 x, mask = word(row, PROJECTED) + 4 * x_step * at, word(row, MASK)
                 if mask != 0:
                     mask += at
-                if mask == 0 or any_live(mask, steps, count):
-                    step(row, rows, count, x, steps * x_step, mask, old, new, rest, padded)
+                saved = word(row, GATES)
+                if saved != 0:
+                    saved += 4 * kept * units * at
+                keep(word(row, H_BEFORE), count, at, steps, old, units, padded)
+                if carries:
+                    keep(word(row, C_BEFORE), count, at, steps, rest, units, padded)
+                if mask == 0 or saved != 0 or any_live(mask, steps, count):
+                    step(row, rows, count, x, steps * x_step, mask, old, new, rest, padded, saved)
                     old, new = new, old
                 if y != 0 and (every != 0 or index == steps - 1):
                     emit(row, count, y + 4 * (first * word(row, Y_ROW) + index * word(row, Y_STEP)), mask, old, padded)
@@ -274,35 +313,6 @@ def simple_rnn(row, begin, end, scratch):
 
 # ---- lowering
 
-def ordered(gates: int, w: np.ndarray) -> np.ndarray:
-    """Columns of Keras's order, gate by gate, to (block, gate, lane), with zeros for the units that fill the last block.
-
-    Example:
-
-        >>> from graphnet.backends.cpu.simd import LANES
-        >>> ordered(4, np.ones((3, 4 * 5))).shape == (3, 4 * -(-5 // LANES) * LANES)
-        True
-    """
-    rows, columns = w.shape
-    units = columns // gates
-    blocks = -(-units // LANES)
-    wide = np.zeros((rows, gates, blocks * LANES), np.float32)
-    wide[:, :, :units] = w.reshape(rows, gates, units)
-    return np.ascontiguousarray(wide.reshape(rows, gates, blocks, LANES).transpose(0, 2, 1, 3)).reshape(rows, -1)
-
-
-def blocked(gates: int, w: np.ndarray) -> np.ndarray:
-    """Recurrent weights (H, gates * H) as (block, H, gate, lane), flat."""
-    rows = len(w)
-    return np.ascontiguousarray(ordered(gates, w).reshape(rows, -1, gates * LANES).transpose(1, 0, 2)).ravel()
-
-
-def blocked_apart(w: np.ndarray) -> np.ndarray:
-    """A GRU's recurrent weights: those of z and r, then those of h, each `blocked`."""
-    units = len(w)
-    return np.concatenate([blocked(2, w[:, :2 * units]), blocked(1, w[:, 2 * units:])])
-
-
 def tile_of(sequences: int) -> int:
     """Sequences of a tile: few where the batch is small, so that several threads find work."""
     return 1 if sequences == 1 else 2 if sequences <= 6 else ROWS
@@ -311,7 +321,7 @@ def tile_of(sequences: int) -> int:
 def project(builder: Builder, x: Operand, w: Operand, bias: Operand | None, gates: int, sequences: int) -> Operand:
     """x w + bias for all steps, columns `ordered`: (sequences, T, columns), of which the first N are written."""
     n, t, features = x.shape
-    packed = builder.packed(w, ("recurrent_input", gates), lambda value: ordered(gates, value))
+    packed = in_order(builder, w, gates)
     columns = packed.shape[1]
     projected = builder.temporary((sequences, t, columns))
     flat = x.reshape((n * t, features))
@@ -328,13 +338,15 @@ def project(builder: Builder, x: Operand, w: Operand, bias: Operand | None, gate
 
 
 def serves(op: Any, floats: Sequence[Operand], weights: Sequence[Operand], outputs: Sequence[Operand | None]) -> bool:
-    """Whether the kernels do this: float32, weights that no step computes, nothing empty, units written side by side."""
+    """Whether the kernels do this: float32, nothing empty, units written side by side."""
+    if isinstance(op, GRU) and op.saves and not op.reset_after:
+        return False
     if getattr(op, "recurrent_activation", "sigmoid") != "sigmoid":
         return False
     if op.activation != "tanh" and not (isinstance(op, SimpleRNN) and op.activation in SIMPLE):
         return False
-    return (all(v.dtype == "float32" for v in (*floats, *weights)) and all(w.fixed for w in weights)
-            and floats[0].size > 0 and all(y is None or y.strides[-1] == 1 or y.shape[-1] == 1 for y in outputs))
+    return (all(v.dtype == "float32" for v in (*floats, *weights)) and floats[0].size > 0
+            and all(y is None or y.strides[-1] == 1 or y.shape[-1] == 1 for y in outputs))
 
 
 @lowers(LSTM, GRU, SimpleRNN)
@@ -350,22 +362,29 @@ def lower_recurrent(op: Any, inputs: list[Operand], outputs: list[Operand | None
     run, packed, scratch = _kernel_of(op, recurrent, builder)
     inner = None
     if bias is not None:
-        added = builder.packed(bias, ("recurrent_bias", gates), lambda value: ordered(gates, np.atleast_2d(value)))
+        added = in_order(builder, bias if len(bias.shape) == 2 else bias.view(0, (1, *bias.shape), (0, *bias.strides)), gates)
         bias = added.view(0, added.shape[1:], (1,))
-        inner = added.view(added.shape[1], added.shape[1:], (1,)) if len(added.shape) == 2 and added.shape[0] == 2 else None
+        inner = added.view(added.shape[1], added.shape[1:], (1,)) if added.shape[0] == 2 else None
     elif run is gru:
-        inner = builder.packed(recurrent, ("recurrent_no_bias", gates), lambda value: np.zeros(gates * padded, np.float32))
+        inner = builder.constant(np.zeros(gates * padded, np.float32))
     projected = project(builder, x, w, bias, gates, tiles * rows)
     h0, c0, *_ = (*(None if _is_zero(v) else builder.contiguous(v) for v in states), None, None)
     mask = None if mask is None else builder.contiguous(mask)
-    y, h, c, *_ = (*outputs, None)
+    count = 1 + op.states
+    y, h, c, *_ = (*outputs[:count], None)
+    saved = [None] * 3 if not op.saves else [None if v is None else v if v.contiguous else builder.temporary(v.shape)
+                                             for v in (*outputs[count:], None)[:3]]
     y_row, y_step = (0, 0) if y is None else (y.strides[0], y.strides[1] if op.return_sequences else 0)
     words = [projected, packed, inner, mask, h0, c0, y, h, c, y_row, y_step, h.strides[0] if h else 0, c.strides[0] if c else 0,
              n, t, units, rows, op.go_backwards, op.masked and op.zero_output_for_mask, op.return_sequences,
-             SIMPLE.get(op.activation, 0)]
+             SIMPLE.get(op.activation, 0), *saved]
     reads = [v for v in (projected, packed, inner, mask, h0, c0) if v is not None]
-    builder.step(run, words, tiles, n * t * gates * units * (units + GATE_COST), reads, [v for v in outputs if v is not None],
+    writes = [v for v in (*outputs[:count], *saved) if v is not None]
+    builder.step(run, words, tiles, n * t * gates * units * (units + GATE_COST), reads, writes,
                  4 * rows * (scratch * padded + gates * LANES))
+    for made, to in zip(saved, outputs[count:], strict=False):
+        if made is not None and made is not to:
+            builder.copy(made, to)
     return None
 
 
@@ -376,7 +395,6 @@ def _is_zero(state: Operand) -> bool:
 def _kernel_of(op: Any, recurrent: Operand, builder: Builder) -> tuple[Kernel, Operand, int]:
     """(kernel, packed recurrent weights, how many states a tile has in scratch)."""
     if isinstance(op, GRU) and not op.reset_after:
-        return gru_reset_before, builder.packed(recurrent, ("recurrent_apart",), blocked_apart), 4
-    gates = op.gates
-    packed = builder.packed(recurrent, ("recurrent", gates), lambda value: blocked(gates, value))
+        return gru_reset_before, packed_apart(builder, recurrent), 4
+    packed = in_blocks(builder, recurrent, op.gates)
     return (lstm, packed, 3) if isinstance(op, LSTM) else (gru if isinstance(op, GRU) else simple_rnn, packed, 2)
