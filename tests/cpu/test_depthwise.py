@@ -4,20 +4,23 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from lowered import close, run
 
+from graphnet.backends.cpu.kernels import depthwise_gradient
 from graphnet.backends.cpu.kernels.convolution import required_halo
 from graphnet.backends.cpu.kernels.depthwise import lower_depthwise
+from graphnet.backends.cpu.lowering import lowering_of
 from graphnet.backends.cpu.simd import LANES
 from graphnet.backends.cpu.tiles import HALF, LANE_MOST, WIDTH
 from graphnet.graph import Spec
-from graphnet.ops.convolution import DepthwiseConv
-from graphnet.ops.elementwise import Add, Clip, Tanh
+from graphnet.ops.convolution import DepthwiseConv, DepthwiseConvGradInput, DepthwiseConvGradKernel
+from graphnet.ops.elementwise import Add, Clip, Multiply, Tanh
 from graphnet.passes.fuse import Epilogue
 
 TOLERANCE = 1e-5  # of the largest output
+assert lowering_of(DepthwiseConvGradKernel((3, 3))) is depthwise_gradient.lower_depthwise_grad_kernel
 
 
 def random(*shape, seed=0):
@@ -107,3 +110,40 @@ def test_declines_and_empty_batches():
 
 def test_halo():
     assert required_halo(DepthwiseConv((2, 2), "same"), (1, 8, 9, 4), (3, 3, 4, 1)) == ((0, 0), (0, 1), (1, 1), (0, 0))
+
+
+# ---- gradients
+
+def differentiated(op, *arrays, layout="dense", to="dense"):
+    spec = op.infer(*[Spec(a.shape, "float32") for a in arrays])
+    producer, epilogue = (op.producer, op) if isinstance(op, Epilogue) else (op, None)
+    found = run(lambda inputs, outputs, builder: lowering_of(producer)(producer, inputs, outputs, builder, epilogue), arrays, [spec],
+                layout, to)
+    return None if found is None else found[0]
+
+
+def exact_of(op, *arrays):
+    return op.reference(*[a.astype("float64") for a in arrays])
+
+
+@settings(max_examples=40, deadline=None)
+@given(convolutions(), st.sampled_from([("dense", "dense"), ("padded", "padded"), ("reversed", "dense")]))
+@example(((3, 20, 33, WIDTH + LANES + 1), (3, 3, WIDTH + LANES + 1, 1), (1, 1), ((1, 1), (1, 1)), (1, 1)), ("dense", "dense"))
+@example(((2, 21, 30, LANES + 1), (5, 9, LANES + 1, 1), (2, 2), ((1, 2), (2, 1)), (1, 1)), ("padded", "padded"))
+@example(((2, 9, 7, 5), (1, 1, 5, 1), (2, 2), ((0, 0), (0, 0)), (1, 1)), ("dense", "padded"))
+def test_gradients(shapes, layouts):
+    x_shape, w_shape, *geometry = shapes
+    g_shape = DepthwiseConv(*geometry).infer(Spec(x_shape, "float32"), Spec(w_shape, "float32")).shape
+    x, w, g = random(*x_shape), random(*w_shape, seed=1), random(*g_shape, seed=2)
+    for op, arrays in ((DepthwiseConvGradInput(x_shape[1:-1], *geometry), (g, w)),
+                       (DepthwiseConvGradKernel(w_shape[:-2], *geometry), (x, g))):
+        close(differentiated(op, *arrays, layout=layouts[0], to=layouts[1]), exact_of(op, *arrays), TOLERANCE)
+
+
+@pytest.mark.parametrize("strides", [(1, 1), (2, 2)])
+def test_epilogues_of_the_gradient_of_the_input(strides):
+    x_shape, w, channels = (2, 8, 9, WIDTH + 3), random(3, 3, WIDTH + 3, 1, seed=1), WIDTH + 3
+    g = random(2, *[-(-n // s) for n, s in zip((8, 9), strides, strict=True)], channels)
+    other, mask = random(*x_shape, seed=2), random(*x_shape, seed=3)
+    op = Epilogue(DepthwiseConvGradInput((8, 9), strides, "same"), 2, ((Add(), (0, 1)), (Multiply(), (3, 2))))
+    close(differentiated(op, g, w, other, mask, to="padded"), exact_of(op, g, w, other, mask), TOLERANCE)

@@ -298,12 +298,16 @@ class OuterProduct(Product):
             entry = b.mul(line.index, I64(2))
             starts = [b.load(pointer(b, g["table"], b.add(entry, I64(i)), I64, I64)) for i in range(2)]
             x, w = (b.add(g[name], b.mul(start, I64(4))) for name, start in zip("xw", starts, strict=True))
-            given = (x, ONE, w, g["w_step"])
             with cgutils.for_range_slice(b, I64(0), whole, count, I64) as (k, _):
-                self._update(multiply_add, self.t, self._values(), *given, k, self.t.copies, g["x_step"], masks)
+                self._step(x, w, k, self.t.copies, masks)
             if self.t.copies > 1:
                 with cgutils.for_range_slice(b, whole, g["run"], ONE, I64) as (k, _):
-                    self._update(multiply_add, self.t, self._values(), *given, k, 1, g["x_step"], masks)
+                    self._step(x, w, k, 1, masks)
+
+    def _step(self, x: Any, w: Any, k: Any, steps: int, masks: list[Any]) -> None:
+        """Adds the products of pairs k to k + steps - 1."""
+        g = self.given
+        self._update(multiply_add, self.t, self._values(), x, ONE, w, g["w_step"], k, steps, g["x_step"], masks)
 
     def _finish(self) -> None:
         b, g, one = self.builder, self.given, Tile(self.t.rows, self.t.vectors)
@@ -317,6 +321,25 @@ class OuterProduct(Product):
                 b.store(v, p, align=4)
             else:
                 masked_store(b, v, p, mask)
+
+
+class LaneOuterProduct(OuterProduct):
+    """The same lane by lane (depthwise): a row is a vector of x too, and lies `between` behind the one before."""
+
+    integers = [*OuterProduct.integers, "between"]
+
+    def _step(self, x: Any, w: Any, k: Any, steps: int, masks: list[Any]) -> None:
+        b, g, c, t = self.builder, self.given, self._values(), self.t
+        for u in range(steps):
+            at = b.add(k, I64(u))
+            along, across = b.mul(at, g["x_step"]), b.mul(at, g["w_step"])
+            v = [lanes(b, pointer(b, w, b.add(across, I64(n * LANES))), mask) for n, mask in enumerate(masks)]
+            for m in range(t.rows):
+                row = b.add(along, b.mul(I64(m), g["between"]))
+                for n, mask in enumerate(masks):
+                    i = (u * t.rows + m) * t.vectors + n
+                    c[i] = fused(b, lanes(b, pointer(b, x, b.add(row, I64(n * LANES))), mask), v[n], c[i])
+        self._update(lambda *_: c)
 
 
 def _intrinsic(kind: type[Product], name: str, most: int) -> Any:
@@ -351,3 +374,4 @@ product = _intrinsic(Product, "product", MOST)
 lane_product = _intrinsic(LaneProduct, "lane_product", LANE_MOST)
 # outer_product(size, vectors, integers, numbers) is the same for a tile of a sum of outer products, of `left` columns at most.
 outer_product = _intrinsic(OuterProduct, "outer_product", MOST)
+lane_outer_product = _intrinsic(LaneOuterProduct, "lane_outer_product", LANE_MOST)

@@ -106,7 +106,7 @@ class Sum:
         w: (groups * blocks) pieces `w_block` elements apart, each (K, WIDTH) with rows `w_step` apart; None where K is 0.
         offsets: where in x, from its beginning, the runs of `run` adjacent elements lie.
         groups: of columns; the next one reads x `x_group` elements further on.
-        kernel: `contract`, or another one that reads the same argument row, for tiles of up to `most` rows.
+        kernel: `contract`, or another one that reads the same argument row, whose tasks have up to `most` rows.
     """
 
     x: Operand

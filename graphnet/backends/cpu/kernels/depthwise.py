@@ -4,6 +4,7 @@ The walk, the argument row and the epilogue are those of `contraction`, and so i
 multiplier above 1 the convolution is one of as many groups as channels.
 """
 import itertools
+import math
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,8 @@ from graphnet.backends.cpu.tape import run_tile
 from graphnet.backends.cpu.tiles import HALF, LANE_MOST, NARROW, VECTORS, WIDTH, lane_product
 from graphnet.ops.convolution import Conv, DepthwiseConv
 
+LINE = 1 << 40  # pixels of a task: all of a line, as to find a task's place takes as long as a tile
+
 
 @jit
 def sum_part(size, x, x_step, offsets, segments, left, w, w_step, to):
@@ -33,41 +36,44 @@ def sum_part(size, x, x_step, offsets, segments, left, w, w_step, to):
 
 @kernel
 def depthwise(row, begin, end, scratch):
-    """A task is a tile of pixels and `share` blocks of channels; the argument row is that of `contract`."""
+    """A task is a line of pixels and `share` blocks of channels; the argument row is that of `contract`."""
     x, w, bias, y, residual = word(row, 0), word(row, 1), word(row, 2), word(row, 3), word(row, 4)
     tape, mode = word(row, 5), word(row, 6)
     low, high, low_again, high_again = real(row, 7), real(row, 8), real(row, 9), real(row, 10)
-    spots, lines, width, tiles = word(row, 11), word(row, 12), word(row, 13), word(row, 14)
+    spots, lines, width = word(row, 11), word(row, 12), word(row, 13)
     x_step, y_step, r_step = word(row, 18), word(row, 22), word(row, 26)
     w_step, offsets, segments = word(row, 30), word(row, 31), word(row, 32)
     channels, share, parts, sweep = word(row, 35), word(row, 37), word(row, 39), word(row, 40)
-    bounds, narrow = (low, high, low_again, high_again), width // tiles
+    bounds, tiles = (low, high, low_again, high_again), -(-width // LANE_MOST)
+    narrow = width // tiles
     wide = width - narrow * tiles  # so many tiles are one pixel longer
     for task in range(begin, end):
-        rest, spot = task // spots, task % spots
-        plane, line, t = spot // tiles // lines, spot // tiles % lines, spot % tiles
+        rest, plane, line = task // spots, task % spots // lines, task % spots % lines
         image, part = rest // sweep // parts * sweep + rest % sweep, rest // sweep % parts
-        j, size = t * narrow + min(t, wide), narrow + 1 if t < wide else narrow
-        a = x + 4 * (image * word(row, 15) + plane * word(row, 16) + line * word(row, 17) + j * x_step)
-        to = y + 4 * (image * word(row, 19) + plane * word(row, 20) + line * word(row, 21) + j * y_step)
-        more = residual + 4 * (image * word(row, 23) + plane * word(row, 24) + line * word(row, 25) + j * r_step)
-        first = c = part * share * WIDTH
-        last = min(c + share * WIDTH, channels)
-        while c < last:
-            left, b, d, e, z = last - c, w + 4 * c, bias + 4 * c, more + 4 * c, to + 4 * c
-            given = (a + 4 * c, x_step, offsets, segments, 1, b, w_step, z, y_step, mode, d, e, r_step)
-            if left >= WIDTH:
-                lane_product(size, VECTORS, given, bounds)
-                c += WIDTH
-            elif left >= HALF:
-                lane_product(size, NARROW, given, bounds)
-                c += HALF
-            else:
-                sum_part(size, a + 4 * c, x_step, offsets, segments, left, b, w_step, scratch)
-                edge(size, min(left, LANES), scratch, z, y_step, mode, d, e, r_step, *bounds)
-                c += LANES
-        if tape:
-            run_tile(tape, scratch + MADE, image, plane, line, j, size, first, last - first)
+        start = x + 4 * (image * word(row, 15) + plane * word(row, 16) + line * word(row, 17))
+        there = y + 4 * (image * word(row, 19) + plane * word(row, 20) + line * word(row, 21))
+        other = residual + 4 * (image * word(row, 23) + plane * word(row, 24) + line * word(row, 25))
+        first = part * share * WIDTH
+        last, j = min(first + share * WIDTH, channels), 0
+        for t in range(tiles):
+            size, c = narrow + 1 if t < wide else narrow, first
+            a, to, more = start + 4 * j * x_step, there + 4 * j * y_step, other + 4 * j * r_step
+            while c < last:
+                left, b, d, e, z = last - c, w + 4 * c, bias + 4 * c, more + 4 * c, to + 4 * c
+                given = (a + 4 * c, x_step, offsets, segments, 1, b, w_step, z, y_step, mode, d, e, r_step)
+                if left >= WIDTH:
+                    lane_product(size, VECTORS, given, bounds)
+                    c += WIDTH
+                elif left >= HALF:
+                    lane_product(size, NARROW, given, bounds)
+                    c += HALF
+                else:
+                    sum_part(size, a + 4 * c, x_step, offsets, segments, left, b, w_step, scratch)
+                    edge(size, min(left, LANES), scratch, z, y_step, mode, d, e, r_step, *bounds)
+                    c += LANES
+            if tape:
+                run_tile(tape, scratch + MADE, image, plane, line, j, size, first, last - first)
+            j += size
 
 
 @lowers(DepthwiseConv)
@@ -91,7 +97,20 @@ def lower_depthwise(op: DepthwiseConv, inputs: list[Operand], outputs: list[Oper
     spatial = wide.strides[1:-1]
     axes = [[i * d * s for i in range(n)] for n, d, s in zip(size, op.dilation, spatial, strict=True)]
     steps = (wide.strides[0], *[s * t for s, t in zip(op.strides, spatial, strict=True)])
-    offsets = tuple([sum(parts) for parts in itertools.product(*axes)])
     finish = decode(epilogue.program, extras, y.shape) if epilogue is not None else Finish()
-    s = Sum(wide, steps, w, (0,) * len(steps), WIDTH, channels, offsets, 1, kernel=depthwise, most=LANE_MOST)
+    return add_depthwise(wide, steps, axes, w.reshape((math.prod(size), channels)), y, finish, builder)
+
+
+def add_depthwise(x: Operand, steps: tuple[int, ...], axes: list[list[int]], w: Operand | None, y: Operand, finish: Finish,
+                  builder: Builder) -> bool:
+    """Adds the step that sums x times w over a window, channel by channel; False, before that, where the kernel cannot.
+
+    Args:
+        x: begins at the first element that the first position may need; steps: its strides along the positions.
+        axes: offsets of the window's elements along each axis.
+        w: (elements, channels), None where the window has no elements.
+    """
+    offsets = tuple([sum(parts) for parts in itertools.product(*axes)])
+    w_step = w.strides[0] if w is not None else 0
+    s = Sum(x, steps, w, (0,) * len(steps), WIDTH, w_step, offsets, 1, kernel=depthwise, most=LINE)
     return add_sum(s, y, finish, builder)

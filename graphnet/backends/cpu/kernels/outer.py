@@ -10,9 +10,9 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
-from graphnet.backends.cpu.cache import kernel
+from graphnet.backends.cpu.cache import Kernel, jit, kernel
 from graphnet.backends.cpu.encoding import add_tape
 from graphnet.backends.cpu.kernels.contraction import TASKS
 from graphnet.backends.cpu.operand import Operand
@@ -31,17 +31,31 @@ LOAD_WORK = 4  # multiply-adds that take as long as one of them
 PARTS = (1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 16, 18, 24, 32, 48, 64)  # numbers of parts that are looked at
 
 
+@jit
+def lines_of(row, unit, scratch):
+    """How many lines a unit has and how many positions each; where they begin in x and in g goes to scratch."""
+    positions, portions, per_plane, per_image = word(row, 21), word(row, 22), word(row, 11), word(row, 12)
+    first, portion = unit // portions * word(row, 23), unit % portions
+    start = portion * positions // portions
+    count = min(word(row, 23), word(row, 10) - first)
+    for i in range(count):
+        image, at = (first + i) // per_image, (first + i) % per_image
+        plane, line = at // per_plane, at % per_plane
+        put_word(scratch, 2 * i, image * word(row, 13) + plane * word(row, 14) + line * word(row, 15) + start * word(row, 16))
+        put_word(scratch, 2 * i + 1, image * word(row, 17) + plane * word(row, 18) + line * word(row, 19) + start * word(row, 20))
+    return count, (portion + 1) * positions // portions - start
+
+
 @kernel
 def outer_sums(row, begin, end, scratch):
     """0 x, 1 g, 2 y; 3 table of items (offsets in x, g, y); 4 table of runs' offsets in x, 5 how many, 6 a run's length, 7 its
     tiles; 8 columns, 9 y's row step; 10 lines, 11 of a plane, 12 of an image; x's steps 13-16 (image, plane, line, position), g's
     17-20; 21 positions of a line, 22 portions of a line, 23 lines of a unit, 24 units, 25 chunks, 26 y from chunk to chunk,
-    27 parts of the tiles, 28 parts of the columns. Tasks run over items, chunks, parts of columns, parts of tiles."""
+    27 parts of the tiles, 28 parts of the columns, 29 x from row to row of a run. Tasks run over items, chunks, parts of columns,
+    parts of tiles."""
     runs, length, tiles, columns, y_step = word(row, 5), word(row, 6), word(row, 7), word(row, 8), word(row, 9)
-    lines, positions, portions, together = word(row, 10), word(row, 21), word(row, 22), word(row, 23)
     units, chunks, row_parts, column_parts = word(row, 24), word(row, 25), word(row, 27), word(row, 28)
-    x_step, g_step, blocks, every = word(row, 16), word(row, 20), -(-columns // WIDTH), runs * tiles
-    short = length // tiles
+    x_step, g_step, blocks, every, short = word(row, 16), word(row, 20), -(-columns // WIDTH), runs * tiles, length // tiles
     long = length - short * tiles  # so many tiles are one row longer
     for task in range(begin, end):
         rest, part = task // row_parts, task % row_parts
@@ -49,23 +63,16 @@ def outer_sums(row, begin, end, scratch):
         item = word(row, 3) + 24 * (rest // column_parts // chunks)
         x, g = word(row, 0) + 4 * word(item, 0), word(row, 1) + 4 * word(item, 1)
         y = word(row, 2) + 4 * (word(item, 2) + chunk * word(row, 26))
-        first_unit = chunk * units // chunks
-        for unit in range(first_unit, (chunk + 1) * units // chunks):
-            line, portion = unit // portions * together, unit % portions
-            start = portion * positions // portions
-            size, count = (portion + 1) * positions // portions - start, min(together, lines - line)
-            for i in range(count):
-                at = line + i
-                image, plane, left = at // word(row, 12), at // word(row, 11) % (word(row, 12) // word(row, 11)), at % word(row, 11)
-                put_word(scratch, 2 * i, image * word(row, 13) + plane * word(row, 14) + left * word(row, 15) + start * x_step)
-                put_word(scratch, 2 * i + 1, image * word(row, 17) + plane * word(row, 18) + left * word(row, 19) + start * g_step)
+        start = chunk * units // chunks
+        for unit in range(start, (chunk + 1) * units // chunks):
+            count, size = lines_of(row, unit, scratch)
             for block in range(across * blocks // column_parts, (across + 1) * blocks // column_parts):
                 c = block * WIDTH
                 for tile in range(part * every // row_parts, (part + 1) * every // row_parts):
                     of_run, t = tile // tiles, tile % tiles
                     m, rows = t * short + min(t, long), short + 1 if t < long else short
                     given = (x + 4 * (word(word(row, 4), of_run) + m), x_step, scratch, count, size, g + 4 * c, g_step,
-                             y + 4 * ((of_run * length + m) * y_step + c), y_step, int(unit == first_unit), columns - c)
+                             y + 4 * ((of_run * length + m) * y_step + c), y_step, int(unit == start), columns - c)
                     if columns - c > HALF:
                         outer_product(rows, VECTORS, given, ())
                     else:
@@ -94,15 +101,28 @@ def add_chunks(row, begin, end, scratch):
 # ---- its argument row
 
 @dataclass(frozen=True)
+class Cut:
+    """How the work is cut: portions of a line or lines of a unit, chunks of the units, parts of the tiles and of the columns."""
+
+    portions: int
+    together: int
+    units: int
+    chunks: int
+    row_parts: int
+    column_parts: int
+
+
+@dataclass(frozen=True)
 class Outer:
     """A sum of outer products over positions.
 
     Args:
         x, g: begin at the first element that the first position needs.
         shape: extents of the positions. x_steps, g_steps: strides of x and g along them.
-        offsets: where in x, from a position's beginning, the runs of `run` adjacent elements lie; y's rows, in this order.
+        offsets: where in x, from a position's beginning, the runs of `run` rows lie; y's rows, in this order.
         columns: adjacent elements of g, and of y.
         items: offsets in x, g and y of independent sums (groups, batches).
+        between: x from row to row of a run.
     """
 
     x: Operand
@@ -114,6 +134,24 @@ class Outer:
     run: int
     columns: int
     items: tuple[tuple[int, int, int], ...] = ((0, 0, 0),)
+    between: int = 1
+    kernel: ClassVar[Kernel] = outer_sums
+    most: ClassVar[int] = MOST  # rows of a tile
+
+    @property
+    def tiles(self) -> int:
+        """Tiles of a run."""
+        return -(-self.run // self.most)
+
+    @property
+    def work(self) -> int:
+        """Multiply-adds."""
+        return math.prod(self.shape) * len(self.offsets) * self.run * self.columns * len(self.items)
+
+    @property
+    def goal(self) -> int:
+        """Positions of a unit."""
+        return max(1, min(LONGEST, UNIT // (4 * (len(self.offsets) * self.run + self.columns))))
 
     def axes(self) -> list[list[int]]:
         """The positions' axes as (extent, x's step, g's step), merged where they can be, the one to go along last."""
@@ -129,41 +167,30 @@ class Outer:
             merged.append(merged.pop(max(range(len(merged)), key=lambda i: merged[i][0])))
         return merged or [[1, 0, 0]]
 
+    def cut(self, axes: list[list[int]]) -> Cut:
+        """How to cut it for TASKS tasks, if there is enough to do; it depends on shapes alone."""
+        along, lines = axes[-1][0], math.prod(extent for extent, *_ in axes[:-1])
+        portions = -(-along // self.goal)
+        together = min(lines, MOST_LINES, max(1, self.goal // along))
+        units = portions * lines if portions > 1 else -(-lines // together)
+        wanted = -(-TASKS // len(self.items)) if self.work >= SERIAL else 1
+        return Cut(portions, together, units, *self.parts(units, wanted))
 
-@dataclass(frozen=True)
-class Cut:
-    """How the work is cut: portions of a line or lines of a unit, chunks of the units, parts of the tiles and of the columns."""
+    def parts(self, units: int, wanted: int) -> tuple[int, int, int]:
+        """Chunks, parts of the tiles and of the columns: those with the fewest bytes to move that give so many tasks."""
+        rows, positions, every, blocks = (len(self.offsets) * self.run, math.prod(self.shape), len(self.offsets) * self.tiles,
+                                          -(-self.columns // WIDTH))
+        wanted = min(wanted, every * blocks * units)
+        x_bytes, g_bytes, y_bytes = 4 * positions * self.run, 4 * positions * self.columns, 4 * rows * self.columns
 
-    portions: int
-    together: int
-    units: int
-    chunks: int
-    row_parts: int
-    column_parts: int
-
-
-def cut(s: Outer, axes: list[list[int]], tiles: int) -> Cut:
-    """The cut with the fewest bytes to move, among those with TASKS tasks; it depends on shapes alone."""
-    rows, every, positions = len(s.offsets) * s.run, len(s.offsets) * tiles, math.prod(s.shape)
-    blocks, along, lines = -(-s.columns // WIDTH), axes[-1][0], math.prod(extent for extent, *_ in axes[:-1])
-    goal = max(1, min(LONGEST, UNIT // (4 * (rows + s.columns))))
-    portions = -(-along // goal)
-    together = min(lines, MOST_LINES, max(1, goal // along))
-    units = portions if portions > 1 else 1
-    units = units * lines if portions > 1 else -(-lines // together)
-    wanted = -(-TASKS // len(s.items)) if positions * rows * s.columns * len(s.items) >= SERIAL else 1
-    x_bytes, g_bytes, y_bytes = 4 * positions * s.run, 4 * positions * s.columns, 4 * rows * s.columns
-    best: tuple[float, Cut] | None = None
-    most = min(every * blocks * units, wanted)
-    for chunks, row_parts, column_parts in itertools.product(PARTS, PARTS, PARTS):
-        if chunks > units or row_parts > every or column_parts > blocks or chunks * row_parts * column_parts < most:
-            continue
-        passes = units if y_bytes / row_parts / column_parts > HELD else chunks
-        moved = x_bytes * column_parts * min(row_parts, len(s.offsets)) + g_bytes * row_parts + 2 * y_bytes * passes
-        moved += 2 * y_bytes * chunks if chunks > 1 else 0
-        if best is None or moved < best[0]:
-            best = moved, Cut(portions, together, units, chunks, row_parts, column_parts)
-    return best[1] if best else Cut(portions, together, units, 1, every, blocks)
+        def moved(cut: tuple[int, int, int]) -> int:
+            chunks, row_parts, column_parts = cut
+            passes = units if y_bytes / row_parts / column_parts > HELD else chunks
+            added = 2 * y_bytes * chunks if chunks > 1 else 0
+            return x_bytes * column_parts * min(row_parts, len(self.offsets)) + g_bytes * row_parts + 2 * y_bytes * passes + added
+        limits = (units, every, blocks)
+        choices = [[n for n in PARTS if n < limit] + ([limit] if limit <= PARTS[-1] else []) for limit in limits]
+        return min((c for c in itertools.product(*choices) if math.prod(c) >= wanted), key=moved, default=(1, every, blocks))
 
 
 def add_outer(s: Outer, y: Operand, y_step: int, builder: Builder) -> None:
@@ -174,19 +201,18 @@ def add_outer(s: Outer, y: Operand, y_step: int, builder: Builder) -> None:
         y_step: from one row of y to the next, were it contiguous; so are the items' offsets.
     """
     dense = y if y.contiguous else builder.temporary(y.shape)
-    axes, tiles = s.axes(), -(-s.run // MOST)
-    plan, rows = cut(s, axes, tiles), len(s.offsets) * s.run
+    axes = s.axes()
+    plan = s.cut(axes)
     to = dense if plan.chunks == 1 else builder.temporary((plan.chunks, *y.shape))
     (along, x_step, g_step), outer = axes[-1], [*[[1, 0, 0]] * (4 - len(axes)), *axes[:-1]]
     per_plane, per_image = outer[2][0], outer[1][0] * outer[2][0]
     words: list[Any] = [
-        s.x, s.g, to, builder.table(list(itertools.chain(*s.items))), builder.table(s.offsets), len(s.offsets), s.run, tiles,
+        s.x, s.g, to, builder.table(list(itertools.chain(*s.items))), builder.table(s.offsets), len(s.offsets), s.run, s.tiles,
         s.columns, y_step, per_image * outer[0][0], per_plane, per_image, *[step for _, step, _ in outer], x_step,
         *[step for _, _, step in outer], g_step, along, plan.portions, plan.together, plan.units, plan.chunks, y.size,
-        plan.row_parts, plan.column_parts]
-    work = float(math.prod(s.shape) * rows * s.columns * len(s.items))
+        plan.row_parts, plan.column_parts, s.between]
     tasks = len(s.items) * plan.chunks * plan.row_parts * plan.column_parts
-    builder.step(outer_sums, words, tasks, work, [s.x, s.g], [to], 16 * plan.together)
+    builder.step(s.kernel, words, tasks, float(s.work), [s.x, s.g], [to], 16 * plan.together)
     if plan.chunks > 1:
         work = float(LOAD_WORK * y.size * plan.chunks)
         builder.step(add_chunks, [to, dense, plan.chunks, y.size], -(-y.size // PIECE), work, [to], [dense])
