@@ -99,7 +99,8 @@ def test_hooks_that_nobody_overrides_are_told_to_nobody():
 
 @pytest.mark.parametrize("callback, wants", [
     (ours.EarlyStopping("loss"), False), (ours.ModelCheckpoint("m.keras"), False),
-    (ours.ModelCheckpoint("m.keras", save_freq=2), True), (ours.BackupAndRestore("b", save_freq=2), False), (ours.TerminateOnNaN(), True), (Recorder(), True),
+    (ours.ModelCheckpoint("m.keras", save_freq=2), True), (ours.BackupAndRestore("b", save_freq=2), False),
+    (ours.TerminateOnNaN(), True), (Recorder(), True),
     (ours.LambdaCallback(on_train_batch_end=print), True), (ours.LambdaCallback(on_epoch_end=print), False)])
 def test_wants_batch_logs(callback, wants):
     assert CallbackList([callback]).wants_batch_logs is wants
@@ -179,13 +180,15 @@ SEQUENCES = {
 }
 STOPPING = [
     {}, {"patience": 2}, {"patience": 3, "restore_best_weights": True}, {"patience": 1, "min_delta": 0.2},
-    {"patience": 2, "baseline": 0.5}, {"patience": 1, "start_from_epoch": 3, "restore_best_weights": True}, {"mode": "max", "patience": 2, "min_delta": 0.01}]
+    {"patience": 2, "baseline": 0.5}, {"patience": 1, "start_from_epoch": 3, "restore_best_weights": True},
+    {"mode": "max", "patience": 2, "min_delta": 0.01}]
 REDUCING = [
-    {"patience": 1}, {"patience": 2, "cooldown": 2}, {"patience": 1, "factor": 0.5, "min_lr": 0.3}, {"patience": 1, "min_delta": 0.1},
-    {"mode": "max", "patience": 2}, {"patience": 0}]
+    {"patience": 1}, {"patience": 2, "cooldown": 2}, {"patience": 1, "factor": 0.5, "min_lr": 0.3},
+    {"patience": 1, "min_delta": 0.1}, {"mode": "max", "patience": 2}, {"patience": 0}]
 CHECKPOINTS = [
-    {}, {"save_best_only": True}, {"save_best_only": True, "mode": "max"}, {"save_best_only": True, "initial_value_threshold": 2.0},
-    {"save_freq": 2}, {"save_freq": 5}, {"save_freq": 3, "filepath": "{epoch}-{batch}.keras"}]
+    {}, {"save_best_only": True}, {"save_best_only": True, "mode": "max"},
+    {"save_best_only": True, "initial_value_threshold": 2.0}, {"save_freq": 2}, {"save_freq": 5},
+    {"save_freq": 3, "filepath": "{epoch}-{batch}.keras"}]
 
 
 def outcome(module, make, losses, capsys, steps=1):

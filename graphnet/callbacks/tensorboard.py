@@ -34,6 +34,13 @@ class TensorBoard(Callback):
 
     Raises ImportError where tensorboard is missing, UnsupportedError for ``profile_batch``, ValueError for other frequencies or
     for layers in ``embeddings_metadata`` that are no Embedding. Source: https://keras.io/api/callbacks/tensorboard/
+
+    Example:
+
+        >>> import importlib.util
+        >>> import graphnet
+        >>> if importlib.util.find_spec("tensorboard"):
+        ...     board = graphnet.callbacks.TensorBoard("logs", histogram_freq=1)
     """
 
     def __init__(self, log_dir: Any = "logs", histogram_freq: int = 0, write_graph: bool = True, write_images: bool = False,

@@ -41,10 +41,13 @@ class EventWriter:
     Arguments: ``log_dir``, made where it is not there; ``suffix`` of the file's name. Raises ImportError where the package
     tensorboard is missing. Source of the format: https://github.com/tensorflow/tensorboard (compat/proto/event.proto).
 
-    Example (needs the package)::
+    Example:
 
-        with EventWriter("logs/train") as writer:
-            writer.scalar("epoch_loss", 0.5, step=0)
+        >>> import importlib.util, tempfile
+        >>> from graphnet.visualization.events import EventWriter
+        >>> if importlib.util.find_spec("tensorboard"):
+        ...     with tempfile.TemporaryDirectory() as folder, EventWriter(folder) as writer:
+        ...         writer.scalar("epoch_loss", 0.5, step=0)
     """
 
     def __init__(self, log_dir: Any, suffix: str = "") -> None:

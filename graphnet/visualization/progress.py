@@ -18,6 +18,13 @@ def enable_interactive_logging() -> None:
     """Progress and messages go to standard output: the default.
 
     Source: https://keras.io/api/utils/config_utils/
+
+    Example:
+
+        >>> from graphnet.visualization.progress import enable_interactive_logging, message
+        >>> enable_interactive_logging()
+        >>> message("hello")
+        hello
     """
     _interactive[0] = True
 
@@ -26,6 +33,13 @@ def disable_interactive_logging() -> None:
     """Progress and messages go to the logger "graphnet", at level INFO: for jobs on a server.
 
     Source: https://keras.io/api/utils/config_utils/
+
+    Example:
+
+        >>> from graphnet.visualization.progress import disable_interactive_logging, enable_interactive_logging, message
+        >>> disable_interactive_logging()
+        >>> message("hello")
+        >>> enable_interactive_logging()
     """
     _interactive[0] = False
 
