@@ -11,6 +11,7 @@ from graphnet.errors import ShapeError, UnsupportedError
 from graphnet.graph import Spec
 from graphnet.ops.control import UNROLLED
 from graphnet.ops.loops import Branch, Scan, WhileLoop
+from graphnet.passes import run_passes
 from graphnet.tracing import placeholder, trace_function
 
 rng = np.random.default_rng(0)
@@ -259,6 +260,17 @@ def test_map():
     check(lambda a: ops.map(lambda row: {"sum": ops.sum(row), "twice": row * 2}, a), xs, kind=Scan)
     check(lambda a: ops.vectorized_map(lambda row: row @ ops.transpose(row), a), xs, kind=Scan)
     check_gradient(lambda a: ops.sum(ops.map(lambda row: row * ops.sum(row), a)), xs)
+
+
+def test_passes_go_into_bodies():
+    def function(a):
+        return ops.fori_loop(0, LONG, lambda i, v: ops.sin(v) + ops.sin(v) + ops.cond(ops.sum(v) > 0, lambda: v * 1.0, lambda: v + 0.0), a)
+    graph = graph_of(function, x)
+    small = run_passes(graph).verify()
+    sizes = [next(len(node.op.body.steps) for node in g.nodes if isinstance(node.op, Scan)) for g in (graph, small)]
+    assert sizes[1] == sizes[0] - 1  # sin(v) once
+    np.testing.assert_array_equal(evaluate(small, [x])[0][0], evaluate(graph, [x])[0][0])
+    assert "<" in str(small)
 
 
 def test_at_the_users_level():

@@ -177,8 +177,8 @@ def while_loop(cond: Callable[..., Any], body: Callable[..., Any], loop_vars: An
         return tuple(out) if isinstance(out, (tuple, list)) else (out,)
     if current() is not None:
         if _open(maximum_iterations):
-            *values, _ = _while(lambda *now: logical_and(cond(*now[:-1]), less(now[-1], maximum_iterations)),
-                                lambda *now: (*step(*now[:-1]), now[-1] + 1), (*values, 0), None)
+            values = _while(lambda *now: logical_and(cond(*now[:-1]), less(now[-1], maximum_iterations)),
+                            lambda *now: (*step(*now[:-1]), now[-1] + 1), (*values, 0), None)[:-1]
         else:
             values = _while(cond, step, values, maximum_iterations)
     else:

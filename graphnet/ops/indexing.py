@@ -81,7 +81,8 @@ class TakeGrad(Op):
     def reference(self, g: np.ndarray, indices: np.ndarray) -> np.ndarray:
         check_indices("take", indices, self.extent)
         out = np.zeros((*g.shape[:self.axis], self.extent, *g.shape[self.axis + indices.ndim:]), g.dtype)
-        np.add.at(out, (slice(None),) * self.axis + (indices,), g)
+        places: Any = (slice(None),) * self.axis + (indices,)
+        np.add.at(out, places, g)
         return out
 
     def vjp(self, g: Any, y: Any, x: Any, indices: Any) -> list[Any]:
@@ -137,7 +138,7 @@ class TakeAlongAxisGrad(Op):
 
     def reference(self, g: np.ndarray, indices: np.ndarray) -> np.ndarray:
         check_indices("take_along_axis", indices, self.extent)
-        places = list(np.indices(indices.shape, sparse=True))
+        places: list[Any] = list(np.indices(indices.shape, sparse=True))
         places[self.axis] = indices
         out = np.zeros(tuple([self.extent if i == self.axis else s for i, s in enumerate(g.shape)]), g.dtype)
         np.add.at(out, tuple(places), g)

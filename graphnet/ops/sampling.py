@@ -139,7 +139,7 @@ class _Sampled(Op):
             return np.where(at >= extent, period - at, at)
         return np.clip(at, 0, extent - 1)
 
-    def neighbours(self, coordinates: np.ndarray, extents: Sequence[int]) -> Iterator[tuple[Any, Any, np.ndarray]]:
+    def neighbours(self, coordinates: np.ndarray, extents: Sequence[int]) -> Iterator[tuple[Any, Any, Any]]:
         """(places, which of them lie on the inputs (else they are to be filled), weights), for each corner around the coordinates."""
         parts = []  # of each axis: (positions, weights)
         for c in coordinates.astype(np.float64):

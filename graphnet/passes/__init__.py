@@ -3,6 +3,7 @@ import sys
 from collections.abc import Callable
 
 from graphnet.graph import Graph
+from graphnet.passes.bodies import bodies
 from graphnet.passes.cse import cse
 from graphnet.passes.fold import fold
 from graphnet.passes.fold_normalization import fold_normalization
@@ -10,7 +11,7 @@ from graphnet.passes.fuse import fuse
 from graphnet.passes.simplify import simplify
 from graphnet.settings import settings
 
-PASSES: tuple[Callable[[Graph], Graph], ...] = (simplify, fold, cse, fold_normalization, simplify, fuse)
+PASSES: tuple[Callable[[Graph], Graph], ...] = (bodies, simplify, fold, cse, fold_normalization, simplify, fuse)
 
 
 def run_passes(graph: Graph, stop_before: str | None = None) -> Graph:
