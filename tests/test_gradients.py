@@ -209,8 +209,8 @@ def test_vjp_traces_with_an_unknown_batch(op, xs):
         g = tuple([v if i in used else None for i, v in enumerate(gs)])
         expected = op.vjp(g if isinstance(y, tuple) else g[0], y, *xs)
         assert [c is not None for c in expected] == found
-        for result, e, x in zip(results, [c for c in expected if c is not None], [x for x, f in zip(xs, found, strict=True) if f],
-                                strict=True):
+        pairs = [(c, x) for c, x in zip(expected, xs, strict=True) if c is not None]
+        for result, (e, x) in zip(results, pairs, strict=True):
             assert result.shape == x.shape
             np.testing.assert_allclose(result, unbroadcast(np.asarray(e), x), rtol=1e-12, atol=1e-12)
 

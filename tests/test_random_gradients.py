@@ -24,7 +24,8 @@ UNARY = {
 }
 ROWWISE = {
     "softmax": ops.softmax, "log_softmax": ops.log_softmax, "normalize": lambda x: Normalize((1,), 1e-2)(x),
-    "cumsum": lambda x: ops.cumsum(x, 1), "sort": lambda x: ops.sort(x, 1), "transpose": lambda x: ops.transpose(ops.transpose(x)),
+    "cumsum": lambda x: ops.cumsum(x, 1), "sort": lambda x: ops.sort(x, 1),
+    "transpose": lambda x: ops.transpose(ops.transpose(x)),
     "reshape": lambda x: ops.reshape(ops.reshape(x, (-1,)), (-1, WIDTH)), "slice": lambda x: x[:, ::-1],
     "concatenate": lambda x: ops.concatenate([x[:, 1:], x[:, :1]], 1),
     "sum": lambda x: ops.sum(x, 1, True), "mean": lambda x: ops.mean(x, 0), "max": lambda x: ops.max(x, 0, True),
@@ -105,7 +106,8 @@ def test_gradients_of_random_graphs(steps, batch, seed):
 
 def gradient(function, *xs):
     """The gradients of the sum of function(*xs), in numpy."""
-    graph, _ = trace_function(lambda *inputs: ops.sum(function(*inputs)), [placeholder(Spec(x.shape, x.dtype.name)) for x in xs])
+    inputs = [placeholder(Spec(x.shape, x.dtype.name)) for x in xs]
+    graph, _ = trace_function(lambda *tensors: ops.sum(function(*tensors)), inputs)
     return evaluate(gradients(graph, graph.outputs[0], graph.inputs), xs)[0][1:]
 
 
@@ -176,7 +178,7 @@ def new_ops(function, *shapes):
 
 
 @pytest.mark.parametrize("function, most", [
-    (ops.relu, 2), (ops.tanh, 3), (ops.sigmoid, 3), (ops.exp, 1), (ops.square, 2), (ops.softmax, 4), (ops.log_softmax, 4),
+    (ops.relu, 2), (ops.tanh, 3), (ops.sigmoid, 3), (ops.exp, 1), (ops.square, 2), (ops.softmax, 1), (ops.log_softmax, 4),
     (Normalize((1,), 1e-3), 1)], ids=["relu", "tanh", "sigmoid", "exp", "square", "softmax", "log_softmax", "normalize"])
 def test_gradients_are_few_ops(function, most):
     assert len(new_ops(function, (None, 8))) <= most, new_ops(function, (None, 8))

@@ -25,7 +25,33 @@ class Softmax(AlongAxis):
             return e / np.sum(e, self.axis, keepdims=True)
 
     def vjp(self, g: Any, y: Any, x: Any) -> list[Any]:
-        return [multiply(y, subtract(g, Sum((self.axis % y.ndim,), True)(multiply(g, y))))]
+        return [SoftmaxGrad(self.axis % x.ndim)(g, y)]
+
+
+@dataclass(frozen=True)
+class SoftmaxGrad(Op):
+    """y (g - sum(g y)) along an axis: for g, the cotangent of a softmax y, that of its operand. Inputs g and y, of one shape."""
+
+    axis: int = 0
+
+    def infer(self, g: Spec, y: Spec) -> Spec:
+        return y
+
+    def reference(self, g: np.ndarray, y: np.ndarray) -> np.ndarray:
+        with np.errstate(all="ignore"):
+            return np.asarray(y * (g - np.sum(g * y, self.axis, keepdims=True)))
+
+    def vjp(self, g: Any, y: Any, *xs: Any) -> list[Any]:
+        """It is linear in its g, by a symmetric matrix."""
+        (given, scores), total = xs, Sum((self.axis,), True)
+        to_scores = subtract(multiply(g, subtract(given, total(multiply(given, scores)))),
+                             multiply(given, total(multiply(g, scores))))
+        return [self(g, scores), to_scores]
+
+    @classmethod
+    def samples(cls) -> Samples:
+        for op, (x,) in Softmax.samples():
+            yield cls(op.axis), [np.cos(x), op.reference(x)]  # type: ignore[attr-defined]
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ import pytest
 from lowered import close, lowered
 
 from graphnet.backends.cpu.simd import LANES
-from graphnet.ops.scaling import LogSoftmax, Softmax
+from graphnet.ops.scaling import LogSoftmax, Softmax, SoftmaxGrad
 
 LAYOUTS = [("dense", "dense"), ("padded", "padded"), ("reversed", "dense"), ("dense", "reversed"), ("reversed", "padded")]
 OPS = (Softmax, LogSoftmax)
@@ -57,3 +57,14 @@ def test_special_values(kind, axis):
 def test_declines():
     assert lowered(Softmax(0), np.ones(3)) is None
     assert lowered(Softmax(1), np.ones((3, 0), "float32")) is None
+
+
+@pytest.mark.parametrize("n", [1, 5, LANES, LANES + 1, 131, 5000])
+def test_the_way_back(n):
+    for shape, axis in (((3, n), 1), ((n, 3), 0), ((2, n, 3), 1), ((2, 3, n), 1)):
+        g, x = np.random.default_rng(n).standard_normal((2, *shape))
+        y = Softmax(axis).reference(x)
+        op = SoftmaxGrad(axis)
+        for layout, to in (("dense", "dense"), ("padded", "reversed")):
+            found = lowered(op, g.astype("float32"), y.astype("float32"), layout=layout, to=to)
+            close(found, op.reference(g, y), 1e-5, 1e-6)

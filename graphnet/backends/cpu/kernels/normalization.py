@@ -290,6 +290,23 @@ def normalize_back_columns(row, x, y, g, n, scratch):
                 at, to = at + word(row, HEAD + 7), to + word(row, HEAD + 8)
 
 
+def back_words(inputs: list[Operand], out: Operand, axes: Sequence[int], option: float,
+               builder: Builder) -> tuple[list[Any], int, list[Operand], Operand] | None:
+    """Words and tasks of a kernel that reads g and x, brought into one order, with the operands read and the one written.
+
+    None where they are not of float32, or there is no such walk.
+    """
+    g, x = inputs
+    if any(v.dtype != "float32" for v in inputs) or not x.size or g.shape != x.shape:
+        return None
+    found = walked(builder, builder.contiguous(x), out, axes, lambda y: y.strides)
+    if found is None:
+        return None
+    (walk, x, y), g = found, builder.contiguous(g)
+    words, tasks = along_words(x, y, option, walk)
+    return [*words, g], tasks, [x, g], y
+
+
 @kernel
 def normalize_back(row, begin, end, scratch):
     """Words and tasks are those of `along_words`; word 2 is epsilon, and word G where g is."""
@@ -305,16 +322,11 @@ def normalize_back(row, begin, end, scratch):
 @lowers(NormalizeGrad)
 def lower_normalize_grad(op: NormalizeGrad, inputs: list[Operand], outputs: list[Operand], builder: Builder,
                          epilogue: Any = None) -> bool | None:
-    """The way back through `Normalize` of float32; g and x are brought into the same order."""
-    (g, x), (out,) = inputs, outputs
-    if any(v.dtype != "float32" for v in inputs) or not x.size or g.shape != x.shape:
+    """The way back through `Normalize` of float32."""
+    words = back_words(inputs, outputs[0], op.axes, op.epsilon, builder)
+    if words is None:
         return False
-    found = walked(builder, builder.contiguous(x), out, op.axes, lambda y: y.strides)
-    if found is None:
-        return False
-    walk, x, y = found
-    g = builder.contiguous(g)
-    words, tasks = along_words(x, y, op.epsilon, walk)
-    builder.step(normalize_back, [*words, g], tasks, float(2 * WORK * x.size), [x, g], [y], scratch=20 * COLUMNS)
-    builder.copy(y, out)
+    row, tasks, reads, y = words
+    builder.step(normalize_back, row, tasks, float(2 * WORK * y.size), reads, [y], scratch=20 * COLUMNS)
+    builder.copy(y, outputs[0])
     return None

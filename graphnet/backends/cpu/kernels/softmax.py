@@ -1,5 +1,7 @@
 """Softmax and its logarithm along an axis, of float32: the largest element, the exponentials and their sum, then the scale.
 
+On the way back through softmax a sum of products, then what is scaled by it.
+
 A row of -inf gives NaN, as in numpy; a masked element of -inf or -1e9 gives 0.
 """
 from typing import Any
@@ -7,7 +9,16 @@ from typing import Any
 import numpy as np
 
 from graphnet.backends.cpu.cache import jit, kernel
-from graphnet.backends.cpu.kernels.normalization import COLUMNS, HEAD, along_start, along_words, store_some
+from graphnet.backends.cpu.kernels.normalization import (
+    COLUMNS,
+    HEAD,
+    G,
+    along_start,
+    along_words,
+    back_words,
+    products,
+    store_some,
+)
 from graphnet.backends.cpu.kernels.reduction import BLOCK, MAX, PAIR, RUNS, walked
 from graphnet.backends.cpu.lowering import lowers
 from graphnet.backends.cpu.operand import Operand
@@ -28,7 +39,7 @@ from graphnet.backends.cpu.simd import (
     word,
 )
 from graphnet.backends.cpu.vectormath import exp, log
-from graphnet.ops.scaling import LogSoftmax, Softmax
+from graphnet.ops.scaling import LogSoftmax, Softmax, SoftmaxGrad
 
 ZERO, ONE = np.float32(0), np.float32(1)
 LOWEST = np.float32(-np.inf)
@@ -144,4 +155,56 @@ def lower_softmax(op: Any, inputs: list[Operand], outputs: list[Operand], builde
     words, tasks = along_words(x, y, float(isinstance(op, LogSoftmax)), walk)
     builder.step(softmax, words, tasks, float(WORK * x.size), [x], [y], scratch=8 * COLUMNS)
     builder.copy(y, out)
+    return None
+
+
+@jit
+def softmax_back_run(x, y, g, n):
+    """y = x * (g - sum(g * x)) over n elements side by side; x is the softmax."""
+    added, zero = np.float64(0), full(ZERO)
+    for k in range(0, n, BLOCK):
+        added += np.float64(products(x + 4 * k, zero, g + 4 * k, min(BLOCK, n - k)))
+    inner = full(np.float32(added))
+    for i in range(0, n, LANES):
+        store_some(y, i, n - i, load_part(x, i, n - i) * (load_part(g, i, n - i) - inner))
+
+
+@jit
+def softmax_back_columns(row, x, y, g, n, scratch):
+    """The same of n columns, at most COLUMNS."""
+    lines, step, to_step = word(row, HEAD + 6), word(row, HEAD + 7), word(row, HEAD + 8)
+    for c in range(0, n, LANES):
+        store(scratch, c, full(ZERO))
+    for i in range(lines):
+        for c in range(0, n, LANES):
+            v = load_part(x + i * step, c, n - c) * load_part(g + i * step, c, n - c)
+            store(scratch, c, load(scratch, c) + v)
+    for i in range(lines):
+        for c in range(0, n, LANES):
+            v = load_part(g + i * step, c, n - c) - load(scratch, c)
+            store_some(y + i * to_step, c, n - c, load_part(x + i * step, c, n - c) * v)
+
+
+@kernel
+def softmax_back(row, begin, end, scratch):
+    """Words and tasks are those of `along_words`, of the softmax; word G is where g is, which lies as that does."""
+    for task in range(begin, end):
+        x, y, columns = along_start(row, task)
+        g = word(row, G) + (x - word(row, 0))
+        if columns > 0:
+            softmax_back_columns(row, x, y, g, columns, scratch)
+        else:
+            softmax_back_run(x, y, g, word(row, HEAD + 6))
+
+
+@lowers(SoftmaxGrad)
+def lower_softmax_grad(op: SoftmaxGrad, inputs: list[Operand], outputs: list[Operand], builder: Builder,
+                       epilogue: Any = None) -> bool | None:
+    """The way back through softmax of float32."""
+    words = back_words(inputs, outputs[0], (op.axis,), 0.0, builder)
+    if words is None:
+        return False
+    row, tasks, reads, y = words
+    builder.step(softmax_back, row, tasks, float(WORK * y.size), reads, [y], scratch=4 * COLUMNS)
+    builder.copy(y, outputs[0])
     return None
