@@ -12,10 +12,24 @@ from graphnet.registry import get_registered_name as get_registered_name
 from graphnet.registry import get_registered_object as get_registered_object
 from graphnet.registry import register_keras_serializable as register_keras_serializable
 from graphnet.training.data import PyDataset as PyDataset
+from graphnet.utils.directory import image_dataset_from_directory as image_dataset_from_directory
+from graphnet.utils.directory import text_dataset_from_directory as text_dataset_from_directory
 from graphnet.utils.files import get_file as get_file
+from graphnet.utils.images import array_to_img as array_to_img
+from graphnet.utils.images import img_to_array as img_to_array
+from graphnet.utils.images import load_img as load_img
+from graphnet.utils.images import save_img as save_img
+from graphnet.utils.numerical import normalize as normalize
+from graphnet.utils.numerical import pad_sequences as pad_sequences
+from graphnet.utils.numerical import split_dataset as split_dataset
+from graphnet.utils.numerical import to_categorical as to_categorical
 from graphnet.utils.plotting import model_to_dot as model_to_dot
 from graphnet.utils.plotting import plot_model as plot_model
+from graphnet.utils.timeseries import timeseries_dataset_from_array as timeseries_dataset_from_array
 from graphnet.visualization.progress import Progbar as Progbar
+from graphnet.visualization.progress import disable_interactive_logging as disable_interactive_logging
+from graphnet.visualization.progress import enable_interactive_logging as enable_interactive_logging
+from graphnet.visualization.progress import is_interactive_logging_enabled as is_interactive_logging_enabled
 
 Sequence = PyDataset  # the name that it had in Keras 2
 
@@ -54,6 +68,9 @@ def clear_session() -> None:
     NAMES.reset()
 
 __all__ = [
-    "CustomObjectScope", "Progbar", "PyDataset", "Sequence", "clear_session", "custom_object_scope", "get_custom_objects", "get_file",
-    "get_registered_name", "get_registered_object", "model_to_dot", "plot_model", "register_keras_serializable", "set_random_seed",
+    "CustomObjectScope", "Progbar", "PyDataset", "Sequence", "array_to_img", "clear_session", "custom_object_scope",
+    "disable_interactive_logging", "enable_interactive_logging", "get_custom_objects", "get_file", "get_registered_name",
+    "get_registered_object", "image_dataset_from_directory", "img_to_array", "is_interactive_logging_enabled", "load_img",
+    "model_to_dot", "normalize", "pad_sequences", "plot_model", "register_keras_serializable", "save_img", "set_random_seed",
+    "split_dataset", "text_dataset_from_directory", "timeseries_dataset_from_array", "to_categorical",
 ]

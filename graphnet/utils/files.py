@@ -47,7 +47,7 @@ def get_file(
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     _ = pathlib.Path(folder, "datasets").mkdir(), pathlib.Path(folder, "datasets/a.txt").write_text("there")
         ...     path = graphnet.utils.get_file("a.txt", "http://localhost/a.txt", cache_dir=folder)
-        ...     print(open(path).read())
+        ...     print(pathlib.Path(path).read_text())
         there
     """
     name = _name(fname, origin)

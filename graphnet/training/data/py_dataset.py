@@ -1,6 +1,7 @@
 """PyDataset: batches by number, made by the user's code in threads or processes."""
 import itertools
 import multiprocessing
+import pickle
 import random
 import warnings
 from collections import deque
@@ -20,8 +21,8 @@ class PyDataset:
     around each epoch. For an endless data set define the property `num_batches` to be None in place of `__len__`.
 
     Arguments: ``workers`` threads or processes that make batches ahead (1: one thread); ``use_multiprocessing`` takes processes,
-    for which the data set is pickled (they are started by "forkserver" or "spawn" unless `multiprocessing.set_start_method` says
-    otherwise, so a script guards its code by ``if __name__ == "__main__":``); ``max_queue_size`` batches that wait at most.
+    for which the data set is pickled; they import the script anew, so it guards its code by ``if __name__ == "__main__":``;
+    ``max_queue_size`` batches that wait at most.
     Source: https://keras.io/api/utils/python_utils/#pydataset-class
 
     Example:
@@ -135,7 +136,7 @@ class PyDatasetBatches(Batches):
         waiting: deque[Future[Any]] = deque()
         try:
             for index in itertools.islice(indices, max(1, self.dataset.max_queue_size)):
-                waiting.append(pool.submit(get, index))
+                waiting.append(self._submit(pool, get, index))
             while waiting:
                 item = waiting.popleft().result()
                 for index in itertools.islice(indices, 1):
@@ -149,11 +150,17 @@ class PyDatasetBatches(Batches):
             for future in waiting:
                 future.cancel()
 
+    def _submit(self, pool: Executor, get: Callable[[int], Any], index: int) -> Future[Any]:
+        try:
+            return pool.submit(get, index)
+        except (pickle.PicklingError, AttributeError, TypeError) as error:  # the first call starts processes
+            raise DataError(f"{self.who}: the {type(self.dataset).__name__} cannot be sent to worker processes: {error}. Define its class "
+                            "at the top of a module and keep open files out of it, or take use_multiprocessing=False.") from error
+
     def _workers(self) -> tuple[Executor, Callable[[int], Any]]:
         if self._pool is None and self.processes:
-            method = multiprocessing.get_start_method(allow_none=True)
-            # A fork of a process whose other threads hold locks can hang, so it is taken where the user asked for it alone.
-            method = method or ("forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn")
+            # Not "fork": a copy of a process whose other threads hold locks can hang.
+            method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
             self._pool = ProcessPoolExecutor(self.workers, multiprocessing.get_context(method), _receive, (self.dataset,))
         elif self._pool is None:
             self._pool = ThreadPoolExecutor(self.workers, "graphnet-batches")
