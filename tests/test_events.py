@@ -200,6 +200,18 @@ def test_subclassed_model_has_no_graph(read, tmp_path):
     assert points(read(tmp_path / "train"), "epoch_loss") == [(0, 1.0), (1, 2.0)]
 
 
+def test_graph_of_a_model_that_training_builds(read, tmp_path):
+    model = graphnet.Sequential([layers.Dense(3)])
+    model.optimizer = Optimizer()
+    callbacks = CallbackList([TensorBoard(tmp_path)], model=model)
+    callbacks.on_train_begin()
+    model(np.zeros((2, 4), "float32"))
+    callbacks.on_epoch_end(0, {"loss": 1.0})
+    callbacks.on_epoch_end(1, {"loss": 1.0})
+    callbacks.on_train_end()
+    assert [node.op for node in read(tmp_path / "train").Graph().node] == ["Placeholder", "MatMul"]
+
+
 def test_embeddings(read, tmp_path):
     from tensorboard.plugins.projector import projector_plugin
     model = graphnet.Sequential([layers.Input((5,), dtype="int32"), layers.Embedding(7, 3, name="words"), layers.Flatten()])

@@ -172,3 +172,37 @@ def test_bytes_equal_keras(monkeypatch, capsys, clock, verbose, arguments, targe
         bar.update(target or 6, [("accuracy", 0.5), ("loss", 0.25), ("val_loss", 0.125)], finalize=True)
         texts.append(capsys.readouterr().out)
     assert texts[0] == texts[1]
+
+
+@pytest.mark.parametrize("verbose", [0, 1, 2, "auto"])
+@pytest.mark.parametrize("epochs, steps", [(1, 4), (2, 4), (2, None)])
+def test_bytes_of_fit_evaluate_predict_equal_keras(monkeypatch, capsys, clock, verbose, epochs, steps):
+    keras = pytest.importorskip("keras", reason="compares with the real Keras, which is not installed")
+    import keras.src.utils.progbar as theirs
+
+    from graphnet import callbacks as ours
+    monkeypatch.setattr(theirs, "time", clock)
+    texts = []
+    for module in (ours, keras.callbacks):
+        clock.now = 1000.0
+        callbacks = module.CallbackList([module.ProgbarLogger()], verbose=verbose, epochs=epochs, steps=steps)
+        callbacks.on_train_begin()
+        for epoch in range(epochs):
+            callbacks.on_epoch_begin(epoch)
+            for step in range(4):
+                clock.now += (0.5, 0.02, 0.02, 0.3)[step]
+                callbacks.on_train_batch_end(step, {"loss": 1 / (step + 1 + epoch), "accuracy": step / 4})
+            callbacks.on_test_begin()
+            callbacks.on_test_batch_end(0, {"loss": 9.0})
+            callbacks.on_test_end({"loss": 9.0})
+            callbacks.on_epoch_end(epoch, {"loss": 0.25, "accuracy": 1.0, "val_loss": 9.0})
+        callbacks.on_train_end()
+        alone = module.CallbackList([module.ProgbarLogger()], verbose=verbose, epochs=1, steps=2)
+        for what, logs in (("test", {"loss": 0.125}), ("predict", {"outputs": 3.0})):
+            getattr(alone, f"on_{what}_begin")()
+            for step in range(2):
+                clock.now += 0.2
+                getattr(alone, f"on_{what}_batch_end")(step, logs)
+            getattr(alone, f"on_{what}_end")(logs if what == "test" else None)
+        texts.append(capsys.readouterr().out)
+    assert texts[0] == texts[1]

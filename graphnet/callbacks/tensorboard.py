@@ -1,4 +1,5 @@
 """TensorBoard: metrics, weights and the model's graph in files that TensorBoard shows."""
+import contextlib
 import os
 import time
 from typing import Any
@@ -59,7 +60,7 @@ class TensorBoard(Callback):
         self.write_graph, self.write_images, self.write_steps_per_second = write_graph, write_images, write_steps_per_second
         self.update_freq, self.embeddings_metadata = 1 if update_freq == "batch" else update_freq, embeddings_metadata
         self._writers: dict[str, EventWriter] = {}
-        self._in_fit = False
+        self._in_fit = self._graph_due = False
         self._batch = self._epoch_iterations = 0
         self._batch_start = self._epoch_start = 0.0
 
@@ -75,8 +76,8 @@ class TensorBoard(Callback):
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         self.release()
         self._in_fit, self._batch = True, 0
-        if self.write_graph:
-            self._write_graph()
+        self._graph_due = self.write_graph
+        self._write_graph()
         if self.embeddings_freq:
             projector.configure(self.model, self.log_dir, self.embeddings_metadata)
 
@@ -107,6 +108,7 @@ class TensorBoard(Callback):
         self._epoch_start, self._epoch_iterations = time.perf_counter(), self._iterations()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self._write_graph()
         self._write_epoch(epoch, logs or {})
         if self.histogram_freq and epoch % self.histogram_freq == 0:
             self._write_weights(epoch)
@@ -141,17 +143,14 @@ class TensorBoard(Callback):
                 self._writer("validation").scalar(f"epoch_{name.removeprefix('val_')}", value, epoch)
 
     def _write_graph(self) -> None:
-        try:
-            graph = self.model.graph
-        except (AttributeError, GraphError):
-            return  # a subclassed model has none
-        writer = self._writer("train")
-        writer.graph(graph_def(graph))
-        try:
-            writer.keras_model(self.model.to_json())
-        except (TypeError, ValueError):
-            pass  # a layer of one's own without a configuration: the other graph shows it
-        writer.flush()
+        """Once in a run, and only when the model is built; a subclassed model has no graph."""
+        if not self._graph_due or not self.model.built:
+            return
+        self._graph_due = False
+        with contextlib.suppress(GraphError):
+            self._writer("train").graph(graph_def(self.model.graph))
+            with contextlib.suppress(TypeError, ValueError, NotImplementedError):  # a layer of one's own without a configuration
+                self._writer("train").keras_model(self.model.to_json())
 
     def _write_weights(self, epoch: int) -> None:
         writer = self._writer("train")
