@@ -8,17 +8,31 @@ import numpy as np
 
 from graphnet.backends.cpu.cache import Kernel, jit, kernel
 from graphnet.backends.cpu.kernels.gather import gather_index
-from graphnet.backends.cpu.kernels.normalization import sum_of_runs
+from graphnet.backends.cpu.kernels.normalization import store_some, sum_of_runs
 from graphnet.backends.cpu.kernels.reduction import BLOCK
-from graphnet.backends.cpu.kernels.softmax import max_of_runs, softmax_block
+from graphnet.backends.cpu.kernels.softmax import max_of_runs, softmax_block, softmax_exp
 from graphnet.backends.cpu.lowering import lowers
 from graphnet.backends.cpu.operand import Operand
 from graphnet.backends.cpu.plan import Builder, Word
-from graphnet.backends.cpu.simd import LANES, full, load, load_part, number, only, put_number, put_word, store, store_part, total, word
+from graphnet.backends.cpu.simd import (
+    LANES,
+    full,
+    largest,
+    load,
+    load_part,
+    number,
+    only,
+    put_number,
+    put_word,
+    store,
+    store_part,
+    total,
+    word,
+)
 from graphnet.backends.cpu.vectormath import log
 from graphnet.ops.classes import ClassScore, SoftmaxCrossentropy, SoftmaxCrossentropyGrad
 
-ZERO, ONE = np.float32(0), np.float32(1)
+ZERO, ONE, LOWEST = np.float32(0), np.float32(1), np.float32(-np.inf)
 WORK = 24  # multiply-adds that take as long as an element
 TASK = 4096  # elements of a task
 
@@ -35,12 +49,20 @@ def crossentropy_label(row, i):
 
 
 @jit
-def crossentropy_sum(x, y, n, top, keep):
-    """The sum of exp(x - top) over a row, whose terms are kept in y where asked for."""
+def crossentropy_sum(x, y, n, keep):
+    """The largest element of a row, and the sum of exp(x - largest), whose terms are kept in y where asked for."""
+    if n <= LANES:
+        v = load_part(x, 0, n)
+        top = largest(only(n, v, full(LOWEST)))
+        e = only(n, softmax_exp(v - full(top)), full(ZERO))
+        if keep:
+            store_part(y, 0, n, e)
+        return top, total(e)
+    top = np.float32(max_of_runs(x, 1, 0, 1, 0, n))
     added = np.float64(0)
     for k in range(0, n, BLOCK):
         added += np.float64(softmax_block(x + 4 * k, y + 4 * k, min(BLOCK, n - k), full(top), keep))
-    return np.float32(added)
+    return top, np.float32(added)
 
 
 @jit
@@ -69,18 +91,25 @@ def crossentropy_scaled(y, t, n, scale, g, weighted):
 def crossentropy(row, begin, end, scratch):
     """A task is some rows. 0 targets, 1 x, 2 loss or, for the gradient, its cotangent, 3 the gradient's place, 4 classes, 5 rows,
     6 rows of a task, 7 bytes of a label (0: weights of classes), 8 status, 9 step; all contiguous"""
-    n, loss = word(row, 4), word(row, 2)
-    for i in range(begin * word(row, 6), min(end * word(row, 6), word(row, 5))):
-        x, t = word(row, 1) + 4 * i * n, word(row, 0) + 4 * i * n
-        top = np.float32(max_of_runs(x, 1, 0, 1, 0, n))
-        low = log(full(crossentropy_sum(x, x, n, top, False)))
+    n = word(row, 4)
+    for task in range(begin, end):
+        first = task * word(row, 6)
+        count, loss = min(word(row, 6), word(row, 5) - first), word(row, 2) + 4 * first
+        for j in range(count):
+            i = first + j
+            x, t = word(row, 1) + 4 * i * n, word(row, 0) + 4 * i * n
+            top, added = crossentropy_sum(x, x, n, False)
+            if word(row, 7):  # the logarithms follow, those of many rows at a time
+                put_number(loss, j, top - number(x, crossentropy_label(row, i)))
+                put_number(scratch, j, added)
+            else:
+                low, weighted = log(full(added)), np.float64(0)
+                for k in range(0, n, BLOCK):
+                    weighted += np.float64(crossentropy_weighted(t + 4 * k, x + 4 * k, min(BLOCK, n - k), full(top), low))
+                put_number(loss, j, np.float32(weighted))
         if word(row, 7):
-            store_part(loss, i, 1, low + (top - number(x, crossentropy_label(row, i))))
-        else:
-            added = np.float64(0)
-            for k in range(0, n, BLOCK):
-                added += np.float64(crossentropy_weighted(t + 4 * k, x + 4 * k, min(BLOCK, n - k), full(top), low))
-            put_number(loss, i, np.float32(added))
+            for j in range(0, count, LANES):
+                store_some(loss, j, count - j, load_part(loss, j, count - j) + log(load_part(scratch, j, count - j)))
 
 
 @kernel
@@ -90,7 +119,8 @@ def crossentropy_grad(row, begin, end, scratch):
     for i in range(begin * word(row, 6), min(end * word(row, 6), word(row, 5))):
         x, y, t = word(row, 1) + 4 * i * n, word(row, 3) + 4 * i * n, word(row, 0) + 4 * i * n
         g = number(word(row, 2), i)
-        scale = ONE / crossentropy_sum(x, y, n, np.float32(max_of_runs(x, 1, 0, 1, 0, n)), True)
+        _, added = crossentropy_sum(x, y, n, True)
+        scale = ONE / added
         if word(row, 7):
             label = crossentropy_label(row, i)
             there = (number(y, label) * scale - ONE) * g
@@ -116,7 +146,7 @@ def _add(function: Kernel, target: Operand, x: Operand, third: Operand, y: Opera
     words: list[Word] = [target, x, third, y, classes, rows, some, target.itemsize if sparse else 0, builder.status, builder.next_step + 1]
     label = f"{builder.label} (class labels, expected between 0 and {classes - 1})" if sparse else builder.label
     reads, writes = ([target, x], [third]) if y is None else ([target, x, third], [y])
-    builder.step(function, words, -(-rows // some), float(work), reads, writes, label=label)
+    builder.step(function, words, -(-rows // some), float(work), reads, writes, 4 * some, label)
 
 
 def _accepts(target: Operand, x: Operand) -> bool:
