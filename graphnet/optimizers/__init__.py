@@ -43,7 +43,8 @@ def get(identifier: Any) -> Any:
         return found
     names = registry.names_of(_KIND)
     near = identifiers.did_you_mean(found, names) if isinstance(found, str) else ""
-    raise ValueError(f"Expected an optimizer, the name of one or its config; received {found!r}.{near} Names: {', '.join(names)}.")
+    raise ValueError(f"Expected an optimizer, the name of one or its config; received {found!r}.{near} "
+                     f"Names: {', '.join(names)}.")
 
 
 def _standard(name: str) -> str:
@@ -79,5 +80,8 @@ def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> An
         return identifiers.deserialize(_KIND, config)
 
 
-__all__ = ["Adadelta", "Adafactor", "Adagrad", "Adam", "AdamW", "Adamax", "Ftrl", "Lamb", "Lion", "LossScaleOptimizer", "MultiOptimizer",
-           "Muon", "Nadam", "Optimizer", "OptimizerMap", "RMSprop", "SGD", "ScheduleFreeAdamW", "deserialize", "get", "schedules", "serialize"]
+__all__ = [
+    "Adadelta", "Adafactor", "Adagrad", "Adam", "AdamW", "Adamax", "Ftrl", "Lamb", "Lion", "LossScaleOptimizer",
+    "MultiOptimizer", "Muon", "Nadam", "Optimizer", "OptimizerMap", "RMSprop", "SGD", "ScheduleFreeAdamW", "deserialize", "get",
+    "schedules", "serialize",
+]

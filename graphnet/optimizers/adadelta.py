@@ -8,7 +8,9 @@ from graphnet.registry import builtin
 
 @builtin("optimizers", "adadelta")
 class Adadelta(Rule):
-    """a = rho * a + (1 - rho) * g^2; d = -g * sqrt(s + epsilon) / sqrt(a + epsilon); s = rho * s + (1 - rho) * d^2; w + learning_rate * d.
+    """d = -g * sqrt(s + epsilon) / sqrt(a + epsilon); w + learning_rate * d.
+
+    a = rho * a + (1 - rho) * g^2 before, and s = rho * s + (1 - rho) * d^2 behind it.
 
     Args:
         learning_rate: see `Optimizer`, as for the arguments that are not named here. The paper's is 1.0.
@@ -29,7 +31,8 @@ class Adadelta(Rule):
 
     arguments = ("rho", "epsilon")
 
-    def __init__(self, learning_rate: Any = 0.001, rho: float = 0.95, epsilon: float = 1e-7, *common: Any, **kwargs: Any) -> None:
+    def __init__(self, learning_rate: Any = 0.001, rho: float = 0.95, epsilon: float = 1e-7, *common: Any,
+                 **kwargs: Any) -> None:
         super().__init__(learning_rate, *common, **kwargs)
         self.rho, self.epsilon = rho, epsilon
 

@@ -41,8 +41,9 @@ class Adafactor(Rule):
 
     arguments = ("beta_2_decay", "epsilon_1", "epsilon_2", "clip_threshold", "relative_step")
 
-    def __init__(self, learning_rate: Any = 0.001, beta_2_decay: float = -0.8, epsilon_1: float = 1e-30, epsilon_2: float = 0.001,
-                 clip_threshold: float = 1.0, relative_step: bool = True, *common: Any, **kwargs: Any) -> None:
+    def __init__(self, learning_rate: Any = 0.001, beta_2_decay: float = -0.8, epsilon_1: float = 1e-30,
+                 epsilon_2: float = 0.001, clip_threshold: float = 1.0, relative_step: bool = True, *common: Any,
+                 **kwargs: Any) -> None:
         super().__init__(learning_rate, *common, **kwargs)
         self.beta_2_decay, self.epsilon_1, self.epsilon_2 = beta_2_decay, epsilon_1, epsilon_2
         self.clip_threshold, self.relative_step = clip_threshold, relative_step

@@ -2,7 +2,7 @@
 from typing import Any
 
 from graphnet import ops
-from graphnet.optimizers.rule import Rule, power
+from graphnet.optimizers.rule import Moments, power
 from graphnet.registry import builtin
 
 
@@ -12,7 +12,7 @@ def corrected_rate(lr: Any, beta_1: float, beta_2: float, step: Any, dtype: str)
 
 
 @builtin("optimizers", "adam")
-class Adam(Rule):
+class Adam(Moments):
     """m and v are moving averages of g and g^2; w - alpha * m / (sqrt(v) + epsilon).
 
     alpha = learning_rate * sqrt(1 - beta_2^t) / (1 - beta_1^t) in step t.
@@ -36,15 +36,15 @@ class Adam(Rule):
         array([0.75, 1.25], dtype=float32)
     """
 
-    arguments = ("beta_1", "beta_2", "epsilon", "amsgrad")
+    arguments = (*Moments.arguments, "amsgrad")
 
     def __init__(self, learning_rate: Any = 0.001, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-7,
                  amsgrad: bool = False, *common: Any, **kwargs: Any) -> None:
-        super().__init__(learning_rate, *common, **kwargs)
-        self.beta_1, self.beta_2, self.epsilon, self.amsgrad = beta_1, beta_2, epsilon, amsgrad
+        super().__init__(learning_rate, beta_1, beta_2, epsilon, *common, **kwargs)
+        self.amsgrad = amsgrad
 
     def slot_groups(self) -> list[dict[str, Any]]:
-        return [{"momentum": "zeros", "velocity": "zeros"}] + [{"velocity_hat": "zeros"}] * self.amsgrad
+        return super().slot_groups() + [{"velocity_hat": "zeros"}] * self.amsgrad
 
     def scalars(self, lr: Any, dtype: str) -> tuple[Any, ...]:
         return (corrected_rate(lr, self.beta_1, self.beta_2, self.step(dtype), dtype),)

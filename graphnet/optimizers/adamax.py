@@ -2,13 +2,15 @@
 from typing import Any
 
 from graphnet import ops
-from graphnet.optimizers.rule import Rule, power
+from graphnet.optimizers.rule import Moments, power
 from graphnet.registry import builtin
 
 
 @builtin("optimizers", "adamax")
-class Adamax(Rule):
-    """m is the moving average of g, u = max(beta_2 * u, |g|); w - learning_rate * m / ((1 - beta_1^t) * (u + epsilon)) in step t.
+class Adamax(Moments):
+    """w - learning_rate * m / ((1 - beta_1^t) * (u + epsilon)) in step t.
+
+    m is the moving average of g, and u = max(beta_2 * u, |g|).
 
     Args:
         learning_rate: see `Optimizer`, as for the arguments that are not named here.
@@ -28,15 +30,7 @@ class Adamax(Rule):
         array([0.75], dtype=float32)
     """
 
-    arguments = ("beta_1", "beta_2", "epsilon")
-
-    def __init__(self, learning_rate: Any = 0.001, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-7, *common: Any,
-                 **kwargs: Any) -> None:
-        super().__init__(learning_rate, *common, **kwargs)
-        self.beta_1, self.beta_2, self.epsilon = beta_1, beta_2, epsilon
-
-    def slot_groups(self) -> list[dict[str, Any]]:
-        return [{"momentum": "zeros", "norm": "zeros"}]
+    second = "norm"
 
     def scalars(self, lr: Any, dtype: str) -> tuple[Any, ...]:
         return lr, 1 - power(self.beta_1, self.step(dtype), dtype)

@@ -1,4 +1,4 @@
-"""Changes that hold under a condition: within a graph nothing can branch on a value, so both states are kept and one is chosen."""
+"""Changes that hold under a condition: within a graph nothing can branch on a value, so both states are kept and one chosen."""
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -16,7 +16,7 @@ def truth(condition: Any) -> Any:
 
 
 def choose(mask: Any, yes: Any, no: Any) -> Any:
-    """`yes` where `mask` (of `truth`) is 1, else `no`; both of one dtype."""
+    """`yes` where `mask` is 1 or true, else `no`; both of one dtype."""
     return Where()(mask, yes, no)
 
 
@@ -29,7 +29,7 @@ def only_if(condition: Any, variables: Sequence[Variable]) -> Iterator[None]:
     for variable, old in zip(variables, before, strict=True):
         new = _state(variable)
         if not (isinstance(new, Tensor) and new.key == old.key):
-            assign_in_trace(variable, choose(mask, new, old))
+            assign_in_trace(variable, choose(mask if variable.dtype == "float32" else condition, new, old))
 
 
 def _state(variable: Variable) -> Any:

@@ -12,8 +12,9 @@ def _power(x: Any, exponent: float) -> Any:
 
 @builtin("optimizers", "ftrl")
 class Ftrl(Rule):
-    """a' = a + g^2; z = z + g' - (a'^p - a^p) / learning_rate * w; w = (clip(z, -l1, l1) - z) / (a'^p / learning_rate + 2 * l2').
+    """w = (clip(z, -l1, l1) - z) / (a'^p / learning_rate + 2 * l2').
 
+    a' = a + g^2; z = z + g' - (a'^p - a^p) / learning_rate * w before;
     p = -learning_rate_power, g' = g + 2 * l2_shrinkage * w, l2' = l2 + beta / (2 * learning_rate).
 
     Args:
@@ -45,8 +46,10 @@ class Ftrl(Rule):
                  l1_regularization_strength: float = 0.0, l2_regularization_strength: float = 0.0,
                  l2_shrinkage_regularization_strength: float = 0.0, beta: float = 0.0, *common: Any, **kwargs: Any) -> None:
         super().__init__(learning_rate, *common, **kwargs)
-        self.learning_rate_power, self.initial_accumulator_value, self.beta = learning_rate_power, initial_accumulator_value, beta
-        self.l1_regularization_strength, self.l2_regularization_strength = l1_regularization_strength, l2_regularization_strength
+        self.learning_rate_power, self.beta = learning_rate_power, beta
+        self.initial_accumulator_value = initial_accumulator_value
+        self.l1_regularization_strength = l1_regularization_strength
+        self.l2_regularization_strength = l2_regularization_strength
         self.l2_shrinkage_regularization_strength = l2_shrinkage_regularization_strength
         if learning_rate_power > 0:
             raise ValueError(f"Ftrl expects learning_rate_power of at most 0; received {learning_rate_power!r}.")

@@ -13,23 +13,25 @@ Pairs = list[tuple[Any, Variable]]
 def present(gradients: Sequence[Any], variables: Sequence[Variable], who: str) -> Pairs:
     """(gradient, variable) for each variable that has a gradient; one warning names those that have none.
 
-    Raises ValueError where the numbers differ or no gradient is there, ShapeError where a gradient has not its variable's shape.
+    Raises ValueError where the numbers differ or no gradient is there, ShapeError where a gradient has not its variable's
+    shape.
     """
     if len(gradients) != len(variables):
         raise ValueError(f"{who} expects one gradient for each of the {len(variables)} variables; received {len(gradients)}. "
                          "Give None for a variable that has none.")
     missing = [v.path for g, v in zip(gradients, variables, strict=True) if g is None]
     if len(missing) == len(variables):
-        raise ValueError(f"{who} received no gradient for any of its {len(variables)} variables ({_few(missing)}): the loss does not "
-                         "depend on them. Does the model's output reach the loss?")
+        raise ValueError(f"{who} received no gradient for any of its {len(variables)} variables ({_few(missing)}): the loss "
+                         "does not depend on them. Does the model's output reach the loss?")
     if missing:
-        warnings.warn(f"{who}: no gradients for the variables {_few(missing)}; they stay as they are. The loss does not depend on them: "
-                      "is an output without a loss, or are these layers to be frozen by trainable = False?", stacklevel=4)
+        warnings.warn(f"{who}: no gradients for the variables {_few(missing)}; they stay as they are. The loss does "
+                      "not depend on them: is an output without a loss, or are these layers to be frozen by trainable = False?",
+                      stacklevel=4)
     pairs = [(ops.convert_to_tensor(g), v) for g, v in zip(gradients, variables, strict=True) if g is not None]
     for g, v in pairs:
         if tuple(g.shape) != v.shape:
-            raise ShapeError(f"{who} expects a gradient of shape {v.shape} for variable {v.path!r}; received shape {tuple(g.shape)}. "
-                             "Gradients come in the order of the variables.")
+            raise ShapeError(f"{who} expects a gradient of shape {v.shape} for variable {v.path!r}; received shape "
+                             f"{tuple(g.shape)}. Gradients come in the order of the variables.")
     return pairs
 
 

@@ -2,12 +2,12 @@
 from typing import Any
 
 from graphnet import ops
-from graphnet.optimizers.rule import Rule, power
+from graphnet.optimizers.rule import Moments, power
 from graphnet.registry import builtin
 
 
 @builtin("optimizers", "lamb")
-class Lamb(Rule):
+class Lamb(Moments):
     """d = m / (1 - beta_1^t) / (sqrt(v / (1 - beta_2^t)) + epsilon) as in Adam; w - learning_rate * d * |w| / |d|.
 
     The ratio of the norms is 1 where either is 0.
@@ -29,16 +29,6 @@ class Lamb(Rule):
         >>> w.numpy().round(4)
         array([3.], dtype=float32)
     """
-
-    arguments = ("beta_1", "beta_2", "epsilon")
-
-    def __init__(self, learning_rate: Any = 0.001, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-7, *common: Any,
-                 **kwargs: Any) -> None:
-        super().__init__(learning_rate, *common, **kwargs)
-        self.beta_1, self.beta_2, self.epsilon = beta_1, beta_2, epsilon
-
-    def slot_groups(self) -> list[dict[str, Any]]:
-        return [{"momentum": "zeros", "velocity": "zeros"}]
 
     def scalars(self, lr: Any, dtype: str) -> tuple[Any, ...]:
         t = self.step(dtype)

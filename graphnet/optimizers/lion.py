@@ -29,10 +29,12 @@ class Lion(Rule):
 
     arguments = ("beta_1", "beta_2")
 
-    def __init__(self, learning_rate: Any = 0.001, beta_1: float = 0.9, beta_2: float = 0.99, *common: Any, **kwargs: Any) -> None:
+    def __init__(self, learning_rate: Any = 0.001, beta_1: float = 0.9, beta_2: float = 0.99, *common: Any,
+                 **kwargs: Any) -> None:
         super().__init__(learning_rate, *common, **kwargs)
         if not 0 < beta_1 <= 1:
-            raise ValueError(f"Lion expects beta_1 above 0 and at most 1 (at 0 it would be the sign of the gradient alone); received {beta_1!r}.")
+            raise ValueError(f"Lion expects beta_1 above 0 and at most 1 (at 0 it would be the sign of the gradient "
+                             f"alone); received {beta_1!r}.")
         self.beta_1, self.beta_2 = beta_1, beta_2
 
     def slot_groups(self) -> list[dict[str, Any]]:

@@ -22,7 +22,8 @@ class LossScaleOptimizer(Wrapper):
         dynamic_growth_steps: see above.
         name: its name.
 
-    Raises ValueError for arguments that belong to the inner optimizer. Source: https://keras.io/api/optimizers/loss_scale_optimizer/
+    Raises ValueError for arguments that belong to the inner optimizer.
+    Source: https://keras.io/api/optimizers/loss_scale_optimizer/
 
     Example:
 
@@ -38,7 +39,8 @@ class LossScaleOptimizer(Wrapper):
     def __init__(self, inner_optimizer: Optimizer, initial_scale: float = 2.0 ** 15, dynamic_growth_steps: int = 2000,
                  name: str | None = None, **kwargs: Any) -> None:
         if not kwargs.pop("dynamic", True):
-            raise ValueError("LossScaleOptimizer is always dynamic; for a fixed scale give the optimizer itself a loss_scale_factor.")
+            raise ValueError("LossScaleOptimizer is always dynamic; for a fixed scale give the optimizer itself a "
+                             "loss_scale_factor.")
         if not isinstance(inner_optimizer, Optimizer):
             raise TypeError(f"LossScaleOptimizer expects inner_optimizer to be an optimizer; received {inner_optimizer!r}.")
         plain = {n: {"use_ema": False, "ema_momentum": 0.99}.get(n) for n in COMMON}  # files of old have these, without effect
@@ -46,7 +48,8 @@ class LossScaleOptimizer(Wrapper):
         if wrong:
             raise ValueError(f"LossScaleOptimizer has no arguments {', '.join(wrong)}. Give them to its inner_optimizer.")
         super().__init__(0.0, name=name)
-        self.inner_optimizer, self.initial_scale, self.dynamic_growth_steps = inner_optimizer, initial_scale, dynamic_growth_steps
+        self.inner_optimizer = inner_optimizer
+        self.initial_scale, self.dynamic_growth_steps = initial_scale, dynamic_growth_steps
         inner_optimizer.loss_scale_factor = None  # else gradients would be divided twice
 
     @property
@@ -57,8 +60,9 @@ class LossScaleOptimizer(Wrapper):
     def build(self, variables: Sequence[Variable]) -> None:
         if self.built:
             return
-        self.step_counter = self.add_variable((), dtype="int", name="step_counter")
-        self.dynamic_scale = self.add_variable((), initializers.Constant(self.initial_scale), "float32", name="dynamic_scale")
+        self.step_counter: Any = self.add_variable((), dtype="int", name="step_counter")
+        self.dynamic_scale: Any = self.add_variable((), initializers.Constant(self.initial_scale), "float32",
+                                                    name="dynamic_scale")
         self.inner_optimizer.build(variables)
         super().build(variables)
 

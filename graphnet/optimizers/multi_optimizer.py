@@ -32,7 +32,8 @@ class OptimizerMap(MutableMapping[str, Optimizer]):
         if not isinstance(default_optimizer, Optimizer):
             raise TypeError(f"OptimizerMap expects default_optimizer to be an optimizer; received {default_optimizer!r}.")
         if optimizer_map is not None and not isinstance(optimizer_map, dict):
-            raise TypeError(f"OptimizerMap expects optimizer_map to be a dict of regular expressions to optimizers; received {optimizer_map!r}.")
+            raise TypeError(f"OptimizerMap expects optimizer_map to be a dict of regular expressions to optimizers; "
+                            f"received {optimizer_map!r}.")
         self.default_optimizer, self._map = default_optimizer, dict(optimizer_map or {})
 
     def __getitem__(self, key: str) -> Optimizer:
@@ -40,7 +41,8 @@ class OptimizerMap(MutableMapping[str, Optimizer]):
             return self._map[key]
         matching = [pattern for pattern in self._map if re.fullmatch(pattern, key)]
         if len(matching) > 1:
-            raise ValueError(f"OptimizerMap expects one expression at most to match a variable's path; {matching} match {key!r}.")
+            raise ValueError(f"OptimizerMap expects one expression at most to match a variable's path; {matching} match "
+                             f"{key!r}.")
         return self._map[matching[0]] if matching else self.default_optimizer
 
     def __setitem__(self, key: str, optimizer: Optimizer) -> None:
@@ -64,7 +66,8 @@ class OptimizerMap(MutableMapping[str, Optimizer]):
         return self[variable.path]
 
     def get_config(self) -> dict[str, Any]:
-        return {"default_optimizer": written(self.default_optimizer), "optimizer_map": {k: written(v) for k, v in self._map.items()}}
+        return {"default_optimizer": written(self.default_optimizer),
+                "optimizer_map": {k: written(v) for k, v in self._map.items()}}
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> "OptimizerMap":
@@ -97,8 +100,8 @@ class MultiOptimizer(Wrapper):
 
     def __init__(self, optimizer_map: Any, loss_scale_factor: float | None = None, name: str | None = None) -> None:
         if not callable(optimizer_map):
-            raise TypeError(f"MultiOptimizer expects optimizer_map to be an OptimizerMap or a function from a variable to its optimizer; "
-                            f"received {optimizer_map!r}.")
+            raise TypeError("MultiOptimizer expects optimizer_map to be an OptimizerMap or a function from a variable to its "
+                            f"optimizer; received {optimizer_map!r}.")
         self._inner: list[Optimizer] = []
         super().__init__(0.0, loss_scale_factor=loss_scale_factor, name=name)
         self._map = optimizer_map
@@ -136,7 +139,8 @@ class MultiOptimizer(Wrapper):
             return
         variables = self._known(trainable_variables)
         if len(grads) != len(variables):
-            raise ValueError(f"Optimizer {self.name!r} expects one gradient for each of the {len(variables)} variables; received {len(grads)}.")
+            raise ValueError(f"Optimizer {self.name!r} expects one gradient for each of the {len(variables)} variables; "
+                             f"received {len(grads)}.")
         for inner, places in self._groups(variables):
             inner.apply([grads[i] for i in places], [variables[i] for i in places])
         self.assign(self._iterations, self._iterations + 1)
@@ -149,11 +153,11 @@ class MultiOptimizer(Wrapper):
     @property
     def learning_rate(self) -> Any:
         """Has none: each of `optimizers` has its own. Raises AttributeError."""
-        raise AttributeError(f"MultiOptimizer {self.name!r} has no learning rate; those of its `optimizers` can be read and set.")
+        raise AttributeError(f"MultiOptimizer {self.name!r} has no learning rate; its `optimizers` have.")
 
     @learning_rate.setter
     def learning_rate(self, learning_rate: Any) -> None:
-        raise AttributeError(f"MultiOptimizer {self.name!r} has no learning rate; those of its `optimizers` can be read and set.")
+        raise AttributeError(f"MultiOptimizer {self.name!r} has no learning rate; its `optimizers` have.")
 
     def finalize_variable_values(self, var_list: Sequence[Variable]) -> None:
         for inner, places in self._groups(var_list):
@@ -171,6 +175,6 @@ class MultiOptimizer(Wrapper):
 def _plain(optimizer: Any, key: str) -> Optimizer:
     """An optimizer that makes its steps itself; ValueError for anything else."""
     if not isinstance(optimizer, Optimizer) or isinstance(optimizer, (LossScaleOptimizer, MultiOptimizer)):
-        raise ValueError(f"A MultiOptimizer expects for {key!r} an optimizer that is neither a LossScaleOptimizer nor a MultiOptimizer; "
-                         f"received {optimizer!r}.")
+        raise ValueError(f"A MultiOptimizer expects for {key!r} an optimizer that is neither a LossScaleOptimizer nor a "
+                         f"MultiOptimizer; received {optimizer!r}.")
     return optimizer

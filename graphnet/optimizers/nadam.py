@@ -4,18 +4,18 @@ from typing import Any
 from graphnet import ops
 from graphnet.dtypes import floatx
 from graphnet.graph import Variable
-from graphnet.optimizers.rule import Rule, power
+from graphnet.optimizers.rule import Moments, power
 from graphnet.registry import builtin
 
 DECAY = 0.96  # of the momentum's schedule
 
 
 @builtin("optimizers", "nadam")
-class Nadam(Rule):
+class Nadam(Moments):
     """m and v are moving averages of g and g^2; w - learning_rate * m' / (sqrt(v / (1 - beta_2^t)) + epsilon) in step t.
 
-    m' = u_next * m / (1 - p * u_next) + (1 - u) * g / (1 - p), where u = beta_1 * (1 - 0.96^t / 2) is the momentum of this step,
-    u_next that of the next, and p the product of all u so far.
+    m' = u_next * m / (1 - p * u_next) + (1 - u) * g / (1 - p), where u = beta_1 * (1 - 0.96^t / 2) is the momentum of this
+    step, u_next that of the next, and p the product of all u so far.
 
     Args:
         learning_rate: see `Optimizer`, as for the arguments that are not named here.
@@ -35,21 +35,11 @@ class Nadam(Rule):
         True
     """
 
-    arguments = ("beta_1", "beta_2", "epsilon")
-
-    def __init__(self, learning_rate: Any = 0.001, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-7, *common: Any,
-                 **kwargs: Any) -> None:
-        super().__init__(learning_rate, *common, **kwargs)
-        self.beta_1, self.beta_2, self.epsilon = beta_1, beta_2, epsilon
-
-    def slot_groups(self) -> list[dict[str, Any]]:
-        return [{"momentum": "zeros", "velocity": "zeros"}]
-
     def build(self, variables: Any) -> None:
         if self.built:
             return
         super().build(variables)
-        self._product = self.add_variable((), "ones", variables[0].dtype if variables else floatx())
+        self._product: Any = self.add_variable((), "ones", variables[0].dtype if variables else floatx())
 
     def _update_variables(self, grads: list[Any], variables: list[Variable], learning_rate: Any) -> None:
         p, dtype = self._product, self._product.dtype
@@ -63,9 +53,10 @@ class Nadam(Rule):
         p = ops.cast(self._product, dtype)
         return lr, u_next, 1.0 / (1 - p * u_next), 1 - u, 1.0 / (1 - p), 1.0 / (1 - power(self.beta_2, t, dtype))
 
-    def update(self, w: Any, g: Any, slots: dict[str, Any], lr: Any, u_next: Any, over_next: Any, share: Any, over: Any, over_v: Any) -> None:
+    def update(self, w: Any, g: Any, slots: dict[str, Any], lr: Any, u_next: Any, over_next: Any, share: Any, over: Any,
+               over_v: Any) -> None:
         m, v = slots["momentum"], slots["velocity"]
-        self.approach(m, g, 1 - ops.cast(self.beta_1, w.dtype))  # the rest of beta as rounded to the dtype, as Keras has it here
+        self.approach(m, g, 1 - ops.cast(self.beta_1, w.dtype))  # of beta as rounded to the dtype, as Keras has it here
         self.approach(v, ops.square(g), 1 - ops.cast(self.beta_2, w.dtype))
         ahead = u_next * m * over_next + share * g * over
         self.assign_sub(w, ahead * lr / (ops.sqrt(v * over_v) + self.epsilon))

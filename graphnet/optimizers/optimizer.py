@@ -1,4 +1,4 @@
-"""Optimizer: gradients in, variables changed. What all optimizers share: learning rate, clipping, decay, averages, accumulation, state."""
+"""Optimizer: gradients in, variables changed. What all share: learning rate, clipping, decay, averages, accumulation, state."""
 import inspect
 import re
 import warnings
@@ -59,10 +59,13 @@ class Optimizer(Module):
                  gradient_accumulation_steps: int | None = None, name: str | None = None, **kwargs: Any) -> None:
         who = type(self).__name__
         if kwargs.pop("decay", None) is not None:
-            warnings.warn(f"{who}: the argument decay is of Keras 2 and does nothing; use schedules.InverseTimeDecay.", stacklevel=3)
+            warnings.warn(f"{who}: the argument decay is of Keras 2 and does nothing; use schedules.InverseTimeDecay.",
+                          stacklevel=3)
         if kwargs:
-            raise ValueError(f"{who} has no arguments {', '.join(kwargs)}. Arguments: {', '.join(inspect.signature(type(self)).parameters)}.")
-        self.weight_decay, self.clipnorm, self.clipvalue, self.global_clipnorm = weight_decay, clipnorm, clipvalue, global_clipnorm
+            known = [n for n in inspect.signature(type(self)).parameters if n != "kwargs"]
+            raise ValueError(f"{who} has no arguments {', '.join(kwargs)}. Arguments: {', '.join(known)}.")
+        self.weight_decay = weight_decay
+        self.clipnorm, self.clipvalue, self.global_clipnorm = clipnorm, clipvalue, global_clipnorm
         self.use_ema, self.ema_momentum, self.ema_overwrite_frequency = use_ema, ema_momentum, ema_overwrite_frequency
         self.loss_scale_factor, self.gradient_accumulation_steps = loss_scale_factor, gradient_accumulation_steps
         self._check_arguments(who)
@@ -75,30 +78,33 @@ class Optimizer(Module):
         self._accumulators: list[Variable] = []
         self._undecayed: set[int] = set()
         self._undecayed_names: re.Pattern[str] | None = None
-        self._iterations = self.add_variable((), dtype="int", name="iteration")
-        self._learning_rate = self._standard_rate(learning_rate)
+        self._iterations: Any = self.add_variable((), dtype="int", name="iteration")
+        self._learning_rate: Any = self._standard_rate(learning_rate)
         if not callable(self._learning_rate):
             self._learning_rate = self.add_variable((), initializers.Constant(self._learning_rate), name="learning_rate")
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """A constructor that passes ``*common, **kwargs`` on shows this class's arguments in their place."""
         super().__init_subclass__(**kwargs)
-        shown = list(inspect.signature(cls.__init__).parameters.values())[1:]
-        at = next((i for i, p in enumerate(shown) if p.kind is p.VAR_POSITIONAL and p.name == "common"), None)
-        if at is not None and "__init__" in vars(cls):
-            own = {p.name for p in shown}
-            shown[at:at + 1] = [p for p in list(inspect.signature(Optimizer.__init__).parameters.values())[2:-1] if p.name not in own]
+        if "__init__" in vars(cls):
+            shown = list(inspect.signature(cls.__init__).parameters.values())[1:]
+            at = next((i for i, p in enumerate(shown) if p.kind is p.VAR_POSITIONAL and p.name == "common"), None)
+            if at is not None:
+                own, base = {p.name for p in shown}, list(inspect.signature(Optimizer.__init__).parameters.values())[2:-1]
+                shown[at:at + 1] = [p for p in base if p.name not in own]
             cls.__signature__ = inspect.Signature(shown)  # type: ignore[attr-defined]
 
     def _check_arguments(self, who: str) -> None:
         steps = self.gradient_accumulation_steps
         if steps and (not isinstance(steps, int) or steps < 2):
-            raise ValueError(f"{who} expects gradient_accumulation_steps to be None or an integer of at least 2; received {steps!r}.")
+            raise ValueError(f"{who} expects gradient_accumulation_steps to be None or an integer of at least 2; received "
+                             f"{steps!r}.")
         if self.use_ema and not 0 <= self.ema_momentum <= 1:
             raise ValueError(f"{who} expects ema_momentum between 0 and 1; received {self.ema_momentum!r}.")
         frequency = self.ema_overwrite_frequency
         if self.use_ema and frequency and (not isinstance(frequency, int) or frequency < 1):
-            raise ValueError(f"{who} expects ema_overwrite_frequency to be None or an integer of at least 1; received {frequency!r}.")
+            raise ValueError(f"{who} expects ema_overwrite_frequency to be None or an integer of at least 1; received "
+                             f"{frequency!r}.")
         given = {n: getattr(self, n) for n in ("clipnorm", "clipvalue", "global_clipnorm") if getattr(self, n) is not None}
         if len(given) > 1:
             raise ValueError(f"{who} expects at most one of clipnorm, clipvalue and global_clipnorm; received {given}.")
@@ -108,8 +114,8 @@ class Optimizer(Module):
             return rate
         if not isinstance(rate, float):
             mend = f" Write {float(rate)}." if isinstance(rate, (int, np.number)) else ""
-            raise ValueError(f"{type(self).__name__} expects learning_rate to be a float, a LearningRateSchedule or a function without "
-                             f"arguments that gives a number; received {rate!r} ({type(rate).__name__}).{mend}")
+            raise ValueError(f"{type(self).__name__} expects learning_rate to be a float, a LearningRateSchedule or a function "
+                             f"without arguments that gives a number; received {rate!r} ({type(rate).__name__}).{mend}")
         return rate
 
     # ---- variables
@@ -136,11 +142,12 @@ class Optimizer(Module):
                      layout: Any = None, name: str | None = None) -> Variable:
         """A new variable of the optimizer; `aggregation` and `layout`, of distributed training, do nothing."""
         name = name or "variable"
-        made = Variable(initializers.get(initializer), tuple(shape), dtype, trainable=False, name=name, path=f"{self.name}/{name}")
+        made = Variable(initializers.get(initializer), tuple(shape), dtype, False, name, f"{self.name}/{name}")
         self._variables.append(made)
         return made
 
-    def add_variable_from_reference(self, reference_variable: Variable, name: str | None = None, initializer: Any = "zeros") -> Variable:
+    def add_variable_from_reference(self, reference_variable: Variable, name: str | None = None,
+                                    initializer: Any = "zeros") -> Variable:
         """A new variable of the optimizer with the shape and dtype of another."""
         return self.add_variable(reference_variable.shape, initializer, reference_variable.dtype,
                                  name=f"{reference_variable.path.replace('/', '_')}_{name or 'var'}")
@@ -166,8 +173,8 @@ class Optimizer(Module):
         found = self._positions.get(id(variable))
         if found is None:
             known = ", ".join(v.path for v in self._trainable_variables[:10]) or "none"
-            raise GraphError(f"Optimizer {self.name!r} was built for {len(self._trainable_variables)} variables ({known}); received "
-                             f"{variable.path!r}, which is not among them. Make a new optimizer for other variables.")
+            raise GraphError(f"Optimizer {self.name!r} was built for {len(self._trainable_variables)} variables ({known}); "
+                             f"received {variable.path!r}, which is not among them. Make a new optimizer for other variables.")
         return found
 
     def assign(self, variable: Variable, value: Any) -> None:
@@ -192,7 +199,7 @@ class Optimizer(Module):
 
     @property
     def learning_rate(self) -> Any:
-        """The rate of the next step. Settable to a float (unless it was made of a schedule or function), a schedule or a function."""
+        """The rate of the next step. Settable to a schedule, a function, or, where it was made of a float, to a float."""
         if isinstance(self._learning_rate, schedules.LearningRateSchedule):
             return self._learning_rate(self._iterations)
         return self._learning_rate if isinstance(self._learning_rate, Variable) else self._learning_rate()
@@ -207,8 +214,8 @@ class Optimizer(Module):
             old.assign(learning_rate)
         else:
             kind = "a LearningRateSchedule" if isinstance(old, schedules.LearningRateSchedule) else "a function"
-            raise TypeError(f"The learning rate of optimizer {self.name!r} is {kind}, so it cannot be set to {learning_rate!r}. Make the "
-                            "optimizer with a float, whose value can be set.")
+            raise TypeError(f"The learning rate of optimizer {self.name!r} is {kind}, so it cannot be set to "
+                            f"{learning_rate!r}. Make the optimizer with a float, whose value can be set.")
 
     def scale_loss(self, loss: Any) -> Any:
         """The loss times the loss_scale_factor: what gradients are taken of."""
@@ -227,7 +234,8 @@ class Optimizer(Module):
             grads: a gradient for each variable, of its shape; None where there is none.
             trainable_variables: the variables; by default all that the optimizer was built for. The first call builds it.
 
-        Raises ValueError for unknown variables, another number of gradients or none at all, ShapeError for gradients of other shapes.
+        Raises ValueError for unknown variables, another number of gradients or none at all, ShapeError for gradients of
+        other shapes.
         """
         if len(grads) == 0:
             return
@@ -261,7 +269,8 @@ class Optimizer(Module):
 
     def _due(self) -> Any:
         """Whether this step is one of those in which accumulated gradients are used."""
-        return ops.equal((self._iterations + 1) % self.gradient_accumulation_steps, 0)
+        steps: Any = self.gradient_accumulation_steps
+        return ops.equal((self._iterations + 1) % steps, 0)
 
     def _overwrite(self, pairs: gradients.Pairs) -> gradients.Pairs:
         """Variables marked so take their gradient as value (the largest of those accumulated); gives the other pairs."""
@@ -305,19 +314,20 @@ class Optimizer(Module):
 
     def update_step(self, gradient: Any, variable: Variable, learning_rate: Any) -> None:
         """Changes one variable, by `assign`; a class of one's own defines it."""
-        raise NotImplementedError(f"{type(self).__name__} expects a method update_step(self, gradient, variable, learning_rate) that changes "
-                                  "the variable by self.assign.")
+        raise NotImplementedError(f"{type(self).__name__} expects a method update_step(self, gradient, variable, "
+                                  "learning_rate), which changes the variable by self.assign.")
 
     # ---- decay and averages
 
-    def exclude_from_weight_decay(self, var_list: Sequence[Variable] | None = None, var_names: Sequence[str] | None = None) -> None:
+    def exclude_from_weight_decay(self, var_list: Sequence[Variable] | None = None,
+                                  var_names: Sequence[str] | None = None) -> None:
         """Spares these variables, and those whose names hold one of `var_names` (regular expressions), from weight decay.
 
         Raises ValueError once the optimizer is built.
         """
         if self.built:
-            raise ValueError(f"exclude_from_weight_decay of optimizer {self.name!r} must be called before it is built: before the first "
-                             "fit or apply.")
+            raise ValueError(f"exclude_from_weight_decay of optimizer {self.name!r} must be called before it is built: before "
+                             "the first fit or apply.")
         self._undecayed = {id(v) for v in var_list or ()}
         self._undecayed_names = re.compile("|".join(sorted(set(var_names)))) if var_names else None
 
@@ -330,7 +340,7 @@ class Optimizer(Module):
         """The weight decay of a variable that is not spared."""
         return self.weight_decay
 
-    def _apply_weight_decay(self, variables: list[Variable], learning_rate: Any) -> None:
+    def _apply_weight_decay(self, variables: list[Any], learning_rate: Any) -> None:
         for v in variables:
             decay = self._decay_of(v)
             if decay is not None and not self._spared(v):
@@ -355,8 +365,8 @@ class Optimizer(Module):
         if not self.use_ema:
             return
         if len(var_list) != len(self._averages):
-            raise ValueError(f"finalize_variable_values of optimizer {self.name!r} expects the {len(self._averages)} variables that it was "
-                             f"built for; received {len(var_list)}.")
+            raise ValueError(f"finalize_variable_values of optimizer {self.name!r} expects the {len(self._averages)} variables "
+                             f"that it was built for; received {len(var_list)}.")
         for v, a in zip(var_list, self._averages, strict=True):
             if a is not None:
                 self.assign(v, a)
@@ -369,10 +379,12 @@ class Optimizer(Module):
         if not self.built:
             raise ValueError(f"set_weights of optimizer {self.name!r} expects a built optimizer: call build(variables) first.")
         if len(weights) != len(variables):
-            raise ValueError(f"set_weights of optimizer {self.name!r} expects {len(variables)} arrays; received {len(weights)}.")
+            raise ValueError(f"set_weights of optimizer {self.name!r} expects {len(variables)} arrays; received "
+                             f"{len(weights)}.")
         for v, value in zip(variables, weights, strict=True):
             if tuple(np.shape(value)) != v.shape:
-                raise ShapeError(f"Optimizer variable {v.path!r} expects a value of shape {v.shape}; received shape {np.shape(value)}.")
+                raise ShapeError(f"Optimizer variable {v.path!r} expects a value of shape {v.shape}; received shape "
+                                 f"{np.shape(value)}.")
         for v, value in zip(variables, weights, strict=True):
             v.assign(np.asarray(value, v.dtype))
 
@@ -385,8 +397,8 @@ class Optimizer(Module):
         """Reads `variables` back; where the store holds another number of them, warns and changes nothing."""
         variables = self.variables
         if len(store.keys()) != len(variables):
-            warnings.warn(f"The state of optimizer {self.name!r} was not loaded: it has {len(variables)} variables, the file has "
-                          f"{len(store.keys())}." + ("" if self.built else " It is not built yet."), stacklevel=2)
+            warnings.warn(f"The state of optimizer {self.name!r} was not loaded: it has {len(variables)} variables, the file "
+                          f"has {len(store.keys())}." + ("" if self.built else " It is not built yet."), stacklevel=2)
             return
         for i, v in enumerate(variables):
             v.assign(np.asarray(store[str(i)], v.dtype))
@@ -394,8 +406,8 @@ class Optimizer(Module):
     def get_config(self) -> dict[str, Any]:
         """The arguments to make it anew, without its state."""
         rate = self._learning_rate
-        config = {"name": self.name, "learning_rate": float(rate.value) if isinstance(rate, Variable) else schedules.serialize(rate)}
-        return config | {n: getattr(self, n) for n in COMMON}
+        written = float(rate.value) if isinstance(rate, Variable) else schedules.serialize(rate)
+        return {"name": self.name, "learning_rate": written} | {n: getattr(self, n) for n in COMMON}
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> "Optimizer":

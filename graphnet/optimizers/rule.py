@@ -70,13 +70,28 @@ class Rule(Optimizer):
         return super().get_config() | {name: getattr(self, name) for name in self.arguments}
 
 
+class Moments(Rule):
+    """Base of Adam and its kin: moving averages of the gradient and of its size, which begin at 0."""
+
+    arguments: ClassVar[tuple[str, ...]] = ("beta_1", "beta_2", "epsilon")
+    second: ClassVar[str] = "velocity"  # the name of the slot beside the momentum
+
+    def __init__(self, learning_rate: Any = 0.001, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-7,
+                 *common: Any, **kwargs: Any) -> None:
+        super().__init__(learning_rate, *common, **kwargs)
+        self.beta_1, self.beta_2, self.epsilon = beta_1, beta_2, epsilon
+
+    def slot_groups(self) -> list[dict[str, Any]]:
+        return [{"momentum": "zeros", self.second: "zeros"}]
+
+
 def power(base: float, exponent: Any, dtype: str) -> Any:
     """base ** exponent for a number and a scalar.
 
-    Bias corrections 1 - beta ** step magnify an error of the last bit by 1000. The kernel's power and XLA's have none there, but
-    numpy's has in float32, so that on arrays it is taken in float64 and rounded once.
+    Bias corrections 1 - beta ** step magnify an error of the last bit by 1000. The kernel's power and XLA's have none there,
+    but numpy's has in float32, so that on arrays it is taken in float64 and rounded once.
     """
-    base = np.asarray(base, dtype)
+    rounded = np.asarray(base, dtype)
     if isinstance(exponent, Tensor):
-        return ops.power(base, exponent)
-    return np.asarray(np.power(np.float64(base), np.float64(exponent)), dtype)
+        return ops.power(rounded, exponent)
+    return np.asarray(np.power(np.float64(rounded), np.float64(exponent)), dtype)

@@ -2,15 +2,16 @@
 from typing import Any
 
 from graphnet import ops
-from graphnet.optimizers.rule import Rule, power
+from graphnet.optimizers.rule import Moments, power
 from graphnet.registry import builtin
 
 
 @builtin("optimizers", "schedulefreeadamw")
-class ScheduleFreeAdamW(Rule):
-    """z - learning_rate * g / (sqrt(v / (1 - beta_2^t)) + epsilon) is the path; x its mean; w = (1 - beta_1) * z + beta_1 * x, in step t.
+class ScheduleFreeAdamW(Moments):
+    """w = (1 - beta_1) * z + beta_1 * x, where z is a path of Adam's steps, and x its mean.
 
-    v is the moving average of g^2. x is not kept: it is what w and z of before say.
+    z - learning_rate * g / (sqrt(v / (1 - beta_2^t)) + epsilon) in step t, where v is the moving average of g^2.
+    x is not kept: it is what w and z of before say.
 
     Args:
         learning_rate: see `Optimizer`, as for the arguments that are not named here.
@@ -31,15 +32,12 @@ class ScheduleFreeAdamW(Rule):
         array([0.75], dtype=float32)
     """
 
-    arguments = ("beta_1", "beta_2", "epsilon", "warmup_steps")
+    arguments = (*Moments.arguments, "warmup_steps")
 
     def __init__(self, learning_rate: Any = 0.0025, beta_1: float = 0.9, beta_2: float = 0.999, epsilon: float = 1e-8,
                  warmup_steps: int = 0, *common: Any, **kwargs: Any) -> None:
-        super().__init__(learning_rate, *common, **kwargs)
-        self.beta_1, self.beta_2, self.epsilon, self.warmup_steps = beta_1, beta_2, epsilon, warmup_steps
-
-    def slot_groups(self) -> list[dict[str, Any]]:
-        return [{"momentum": "zeros", "velocity": "zeros"}]
+        super().__init__(learning_rate, beta_1, beta_2, epsilon, *common, **kwargs)
+        self.warmup_steps = warmup_steps
 
     def build(self, variables: Any) -> None:
         if self.built:

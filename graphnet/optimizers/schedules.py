@@ -81,7 +81,8 @@ class ExponentialDecay(_ShareDecay):
     """
 
     def __call__(self, step: Any) -> Any:
-        return ops.multiply(self._number(self.initial_learning_rate), ops.power(self._number(self.decay_rate), self._share(step)))
+        factor = ops.power(self._number(self.decay_rate), self._share(step))
+        return ops.multiply(self._number(self.initial_learning_rate), factor)
 
 
 @builtin(_KIND)
@@ -96,7 +97,8 @@ class InverseTimeDecay(_ShareDecay):
     """
 
     def __call__(self, step: Any) -> Any:
-        return ops.divide(self._number(self.initial_learning_rate), ops.add(1.0, ops.multiply(self._number(self.decay_rate), self._share(step))))
+        divisor = ops.add(1.0, ops.multiply(self._number(self.decay_rate), self._share(step)))
+        return ops.divide(self._number(self.initial_learning_rate), divisor)
 
 
 @builtin(_KIND)
@@ -115,8 +117,8 @@ class PiecewiseConstantDecay(LearningRateSchedule):
 
     def __init__(self, boundaries: Sequence[float], values: Sequence[float], name: str = "PiecewiseConstant") -> None:
         if len(boundaries) != len(values) - 1:
-            raise ValueError(f"PiecewiseConstantDecay expects one value more than boundaries; received {len(boundaries)} boundaries "
-                             f"{boundaries} and {len(values)} values {values}.")
+            raise ValueError(f"PiecewiseConstantDecay expects one value more than boundaries; received {len(boundaries)} "
+                             f"boundaries {boundaries} and {len(values)} values {values}.")
         self.boundaries, self.values, self.name = boundaries, values, name
 
     def __call__(self, step: Any) -> Any:
@@ -134,7 +136,8 @@ class PiecewiseConstantDecay(LearningRateSchedule):
 class PolynomialDecay(_Decay):
     """(initial - end) * (1 - step / decay_steps) ** power + end, constant behind decay_steps.
 
-    With `cycle` the rate does not stay there: decay_steps is multiplied by the least whole number that brings it to step or above.
+    With `cycle` the rate does not stay there: decay_steps is multiplied by the least whole number that brings it to step or
+    above.
 
     Example:
 
@@ -147,8 +150,8 @@ class PolynomialDecay(_Decay):
 
     def __init__(self, initial_learning_rate: float, decay_steps: int, end_learning_rate: float = 0.0001, power: float = 1.0,
                  cycle: bool = False, name: str = "PolynomialDecay") -> None:
-        self.initial_learning_rate, self.decay_steps, self.end_learning_rate = initial_learning_rate, decay_steps, end_learning_rate
-        self.power, self.cycle, self.name = power, cycle, name
+        self.initial_learning_rate, self.decay_steps = initial_learning_rate, decay_steps
+        self.end_learning_rate, self.power, self.cycle, self.name = end_learning_rate, power, cycle, name
         self._check_steps("decay_steps")
 
     def __call__(self, step: Any) -> Any:
@@ -166,8 +169,8 @@ class PolynomialDecay(_Decay):
 class CosineDecay(_Decay):
     """initial * ((1 - alpha) * (1 + cos(pi * step / decay_steps)) / 2 + alpha), constant behind decay_steps.
 
-    With a `warmup_target` the rate first rises to it from initial_learning_rate, linearly in warmup_steps, and decays from there.
-    Source: https://arxiv.org/abs/1608.03983
+    With a `warmup_target` the rate first rises to it from initial_learning_rate, linearly in warmup_steps, and decays from
+    there. Source: https://arxiv.org/abs/1608.03983
 
     Example:
 
@@ -227,7 +230,8 @@ class CosineDecayRestarts(_Decay):
         restarts, share = self._place(ops.divide(self._number(step), self._number(self.first_decay_steps)))
         alpha, height = self._number(self.alpha), ops.power(self._number(self.m_mul), restarts)
         cosine = ops.multiply(ops.multiply(0.5, height), ops.add(1.0, ops.cos(ops.multiply(self._number(math.pi), share))))
-        return ops.multiply(self._number(self.initial_learning_rate), ops.add(ops.multiply(ops.subtract(1.0, alpha), cosine), alpha))
+        decayed = ops.add(ops.multiply(ops.subtract(1.0, alpha), cosine), alpha)
+        return ops.multiply(self._number(self.initial_learning_rate), decayed)
 
     def _place(self, done: Any) -> tuple[Any, Any]:
         """How many decays are done, and which share of the present one; `done` is in units of the first."""
@@ -267,5 +271,5 @@ def deserialize(config: Any, custom_objects: dict[str, Any] | None = None) -> An
         return identifiers.deserialize(_KIND, config)
 
 
-__all__ = ["CosineDecay", "CosineDecayRestarts", "ExponentialDecay", "InverseTimeDecay", "LearningRateSchedule", "PiecewiseConstantDecay",
-           "PolynomialDecay", "deserialize", "serialize"]
+__all__ = ["CosineDecay", "CosineDecayRestarts", "ExponentialDecay", "InverseTimeDecay", "LearningRateSchedule",
+           "PiecewiseConstantDecay", "PolynomialDecay", "deserialize", "serialize"]

@@ -7,7 +7,9 @@ from graphnet.registry import builtin
 
 @builtin("optimizers", "sgd")
 class SGD(Rule):
-    """w - learning_rate * g; with momentum v = momentum * v - learning_rate * g, and w + v, or with nesterov w + momentum * v - learning_rate * g.
+    """w - learning_rate * g; with momentum w + m, where m = momentum * m - learning_rate * g.
+
+    With nesterov it is w + momentum * m - learning_rate * g, with the new m.
 
     Args:
         learning_rate: see `Optimizer`, as for the arguments that are not named here.
@@ -29,7 +31,8 @@ class SGD(Rule):
 
     arguments = ("momentum", "nesterov")
 
-    def __init__(self, learning_rate: Any = 0.01, momentum: float = 0.0, nesterov: bool = False, *common: Any, **kwargs: Any) -> None:
+    def __init__(self, learning_rate: Any = 0.01, momentum: float = 0.0, nesterov: bool = False, *common: Any,
+                 **kwargs: Any) -> None:
         super().__init__(learning_rate, *common, **kwargs)
         if not isinstance(momentum, float) or not 0 <= momentum <= 1:
             raise ValueError(f"SGD expects momentum to be a float between 0 and 1; received {momentum!r}.")
