@@ -144,7 +144,9 @@ def killed(folder, save_freq, times):
             fit(Model(), BackupAndRestore(folder, save_freq), 1000, steps,
                 after=lambda model, file=file: os.pwrite(file, b"%08d" % model.steps, 0))
             os._exit(0)
-        time.sleep(moments.uniform(0.005, 0.06))
+        while int(done.read_bytes()) == reached and os.waitpid(child, os.WNOHANG) == (0, 0):
+            time.sleep(0.001)  # until it has made a step
+        time.sleep(moments.uniform(0.0, 0.05))
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
         model, callback = Model(), BackupAndRestore(folder, save_freq)
@@ -167,7 +169,7 @@ def test_killed_at_random_moments(tmp_path, save_freq):
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env={**os.environ, "PYTHONPATH": path})
     assert done.returncode == 0, done.stderr
     words = done.stdout.split()
-    assert words[:2] == ["whole", "25"] and int(words[-3]) > 5  # so many runs came to write
+    assert words[:2] == ["whole", "25"] and int(words[-3]) > 0  # so many runs came to a backup
 
 
 def test_checkpoint_every_steps(tmp_path):

@@ -56,11 +56,7 @@ def _ends(hook: str) -> Callable[..., None]:
 
 def _epoch(hook: str) -> Callable[..., None]:
     def tell(self: "CallbackList", epoch: int, logs: dict[str, Any] | None = None) -> None:
-        told = self._told[hook]
-        if told:
-            logs = python_logs(logs)
-            for call in told:
-                call(epoch, logs)
+        self._tell(hook, logs, epoch)
     return _named(tell, hook)
 
 
@@ -83,10 +79,9 @@ def _named(function: Any, hook: str) -> Any:
 class CallbackList(Callback):
     """Many callbacks as one, for ``fit`` and for loops of one's own.
 
-    Arguments: ``callbacks`` a callback or a list of them; ``add_history``, ``add_progbar`` whether a History, a
-        ProgbarLogger is added where there is none; ``model``; and what each callback gets as ``params``: ``verbose``,
-        ``epochs``, ``steps``. Logs become Python numbers, once for all callbacks, which share the dict. Raises TypeError
-        for what is no callback.
+    Arguments: ``callbacks`` a callback or a list of them; ``add_history``, ``add_progbar`` whether a History, a ProgbarLogger
+    is added where there is none; ``model``; and what each callback gets as ``params``: ``verbose``, ``epochs``, ``steps``.
+    Logs become Python numbers, once for all callbacks, which share the dict. Raises TypeError for what is no callback.
 
     Source: https://keras.io/api/callbacks/base_callback/
 
@@ -130,9 +125,7 @@ class CallbackList(Callback):
         self._gather()
 
     def _gather(self) -> None:
-        """Finds who overrides which hook; older Keras's names of the hooks of training batches count where the newer is not
-        overridden.
-        """
+        """Finds who overrides which hook; of a training batch's, the older name counts where the newer is not."""
         self._told = {hook: [own for c in self.callbacks if (own := overridden(c, hook))] for hook in HOOKS}
         for when in ("begin", "end"):
             calls = [overridden(c, f"on_train_batch_{when}") or overridden(c, f"on_batch_{when}") for c in self.callbacks]
@@ -173,31 +166,28 @@ class CallbackList(Callback):
 
     @property
     def resume_at(self) -> tuple[int, int] | None:
-        """Epoch and batch with which fit goes on, once on_train_begin has restored an interrupted run (BackupAndRestore);
-        None: as asked.
-        """
+        """Epoch and batch with which fit goes on, if on_train_begin has restored an interrupted run (BackupAndRestore)."""
         return next((at for c in self.callbacks if (at := getattr(c, "resume_at", None)) is not None), None)
 
     def release(self) -> None:
-        """After an error: each callback gives back what it holds, whatever the others do; the first error among theirs is
-        raised.
-        """
+        """After an error: each callback gives back what it holds, whatever the others do; raises the first error of theirs."""
         self._open = 0
         errors = []
         for callback in self.callbacks:
             try:
-                getattr(callback, "release", bool)()
+                if hasattr(callback, "release"):  # those of Keras have none
+                    callback.release()
             except Exception as error:
                 errors.append(error)
         if errors:
             raise errors[0]
 
-    def _tell(self, hook: str, logs: dict[str, Any] | None) -> None:
+    def _tell(self, hook: str, logs: dict[str, Any] | None, *at: int) -> None:
         told = self._told[hook]
         if told:
             logs = python_logs(logs)
             for call in told:
-                call(logs)
+                call(*at, logs)
 
     on_train_begin, on_train_end = _begins("on_train_begin"), _ends("on_train_end")
     on_test_begin, on_test_end = _begins("on_test_begin"), _ends("on_test_end")

@@ -12,8 +12,8 @@ class CSVLogger(Callback):
     """Writes a line for each epoch into a CSV file: ``epoch`` and the logs, in the order of their names.
 
     Arguments: ``filename``; ``separator`` between the fields; ``append`` whether a file that is there is gone on with. A
-        quantity that an epoch lacks is ``NA``; sequences are written as ``"[1, 2]"``. Each line is in the file when its
-        epoch ends.
+    quantity that an epoch lacks is ``NA``; sequences are written as ``"[1, 2]"``. Each line is in the file when its epoch
+    ends.
 
     Source: https://keras.io/api/callbacks/csv_logger/
 

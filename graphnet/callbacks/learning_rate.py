@@ -1,4 +1,5 @@
 """Callbacks that change the optimizer's learning rate from epoch to epoch."""
+import inspect
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -35,8 +36,8 @@ class LearningRateScheduler(Callback):
     """Sets the learning rate at the beginning of each epoch: ``schedule(epoch, rate) -> rate``.
 
     Arguments: ``schedule`` a function of the epoch (from 0) and, if it takes two arguments, the present rate; ``verbose`` 1
-        says what it sets. The logs get ``learning_rate``. Raises ValueError where the schedule returns no float, or the
-        model has no optimizer.
+    says what it sets. The logs get ``learning_rate``. Raises ValueError where the schedule returns no float, or the model has
+    no optimizer.
 
     Source: https://keras.io/api/callbacks/learning_rate_scheduler/
 
@@ -73,13 +74,20 @@ class LearningRateScheduler(Callback):
         log_rates(self.model, logs)
 
     def _scheduled(self, epoch: int, rate: float) -> float:
-        try:
-            result = self.schedule(epoch, rate)
-        except TypeError:  # a schedule of the epoch alone
-            result = self.schedule(epoch)
+        result = self.schedule(epoch, rate) if _takes_two(self.schedule) else self.schedule(epoch)
         if isinstance(result, (float, np.floating)) or (isinstance(result, np.ndarray) and result.ndim == 0):
             return float(result)
         raise ValueError(f"LearningRateScheduler expects schedule(epoch, rate) to return a float; received {result!r}.")
+
+
+def _takes_two(function: Callable[..., Any]) -> bool:
+    try:
+        inspect.signature(function).bind(0, 0.0)
+    except TypeError:
+        return False
+    except ValueError:  # a function in C, whose arguments cannot be told
+        return True
+    return True
 
 
 class ReduceLROnPlateau(MonitorCallback):

@@ -12,10 +12,9 @@ class MonitorCallback(Callback):
     """Base of EarlyStopping, ModelCheckpoint and ReduceLROnPlateau.
 
     Arguments: ``monitor`` the name in the logs; ``mode`` "min", "max" or "auto" (by the name: losses fall, and each metric
-        knows its direction); ``baseline`` the value to beat at first; ``min_delta`` the least change that counts. Numbers
-        are compared as float32, as Keras compares them, so that the last bits of a sum with ``min_delta`` decide nothing.
-        Warns of an unknown mode, and takes "auto"; raises ValueError, once training has begun, where the direction cannot
-        be told.
+    knows its direction); ``baseline`` the value to beat at first; ``min_delta`` the least change that counts. Numbers are
+    compared as float32, as Keras compares them, so that the last bits of a sum with ``min_delta`` decide nothing. Warns of an
+    unknown mode, and takes "auto"; raises ValueError, once training has begun, where the direction cannot be told.
     """
 
     def __init__(self, monitor: str = "val_loss", mode: str = "auto", baseline: float | None = None,
@@ -29,9 +28,7 @@ class MonitorCallback(Callback):
         self._sign = {"min": -1, "max": 1}.get(mode)
 
     def is_improvement(self, value: Any, reference: Any) -> bool:
-        """Whether the value is better than the reference by more than ``min_delta``; anything is better than None, NaN than
-        nothing.
-        """
+        """Whether the value is better than the reference by more than ``min_delta``; anything is better than None."""
         sign = self.direction()
         if reference is None:
             return True
@@ -48,11 +45,10 @@ class MonitorCallback(Callback):
         name = self.monitor.removeprefix("val_")
         if name == "loss" or name.endswith("_loss"):
             return -1
-        for metric in _metrics(self.model):
-            if name == metric.name or name.endswith(f"_{metric.name}"):
-                way = getattr(metric, "_direction", None)
-                if way is not None:
-                    return 1 if way == "up" else -1
+        ways = {m.name: m._direction for m in _metrics(self.model) if getattr(m, "_direction", None)}
+        for known in (name, *(known for known in ways if name.endswith(f"_{known}"))):  # behind an output's name, too
+            if known in ways:
+                return 1 if ways[known] == "up" else -1
         raise ValueError(f"{type(self).__name__} cannot tell whether monitor={self.monitor!r} is better when it rises or "
                          "when it falls. Pass mode='max' or mode='min'.")
 

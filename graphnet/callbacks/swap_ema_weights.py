@@ -13,8 +13,7 @@ class SwapEMAWeights(Callback):
     Afterwards, and after an error, the weights are back. The optimizer has ``use_ema=True``.
 
     Arguments: ``swap_on_epoch`` True also has the averages in the model from the end of an epoch to the beginning of the
-        next, for callbacks that come later, such as ModelCheckpoint. Raises ValueError where the optimizer keeps no
-        averages.
+    next, for callbacks that come later, such as ModelCheckpoint. Raises ValueError where the optimizer keeps no averages.
 
     Source: https://keras.io/api/callbacks/swap_ema_weights/
 
@@ -43,8 +42,8 @@ class SwapEMAWeights(Callback):
             return
         kept = [optimizer for optimizer, _ in optimizers_of(self.model) if getattr(optimizer, "use_ema", False)]
         if not kept or not all(optimizer.built for optimizer in kept):
-            raise ValueError("SwapEMAWeights expects an optimizer that keeps moving averages and has begun to train; make it with "
-                             "use_ema=True, for instance Adam(use_ema=True), and compile the model with it.")
+            raise ValueError("SwapEMAWeights expects an optimizer that keeps moving averages and has begun to train; make "
+                             "it with use_ema=True, for instance Adam(use_ema=True), and compile the model with it.")
         for optimizer in kept:
             for variable, average in zip(optimizer._trainable_variables, optimizer._averages, strict=True):
                 if average is not None:

@@ -96,6 +96,7 @@ class TensorBoard(Callback):
             writer.scalar("batch_steps_per_second", 1 / (time.perf_counter() - self._batch_start), self._batch)
         for name, value in (logs or {}).items():
             writer.scalar(f"batch_{name}", value, self._batch)
+        writer.flush()
 
     def on_test_end(self, logs: dict[str, Any] | None = None) -> None:
         if getattr(self.model, "optimizer", None) is not None:
@@ -149,7 +150,7 @@ class TensorBoard(Callback):
         self._graph_due = False
         with contextlib.suppress(GraphError):
             self._writer("train").graph(graph_def(self.model.graph))
-            with contextlib.suppress(TypeError, ValueError, NotImplementedError):  # a layer of one's own without a configuration
+            with contextlib.suppress(TypeError, ValueError, NotImplementedError):  # a layer of one's own, without get_config
                 self._writer("train").keras_model(self.model.to_json())
 
     def _write_weights(self, epoch: int) -> None:

@@ -10,7 +10,7 @@ class TerminateOnNaN(Callback):
     """Ends training after a batch whose loss is NaN or infinite.
 
     Arguments: ``raise_error`` True raises RuntimeError, so that no callback's ``on_train_end`` runs (a backup stays); by
-        default training ends as `stop_training` ends it.
+    default training ends as `stop_training` ends it.
 
     Source: https://keras.io/api/callbacks/terminate_on_nan/
 
