@@ -2,10 +2,10 @@
 
 python benchmarks/backward.py [part of a name]
 
-The peak is measured in the same run, as in kernels.py. Inputs lie where their producers put them in a training step: in buffers with
-the halo that the op wants. All that the op does then counts: packing of weights, phases, sums of chunks. Weights are inputs, as
-a step changes them. Small ops are computed many times in one plan, and their share of it counts. Figures are the best of 30 runs; a
-pool's are GB/s of what it must read and write.
+The peak is measured in the same run, as in kernels.py. Inputs lie where their producers put them in a training step: in
+buffers with the halo that the op wants. All that the op does then counts: packing of weights, phases, sums of chunks. Weights
+are inputs, as a step changes them. Small ops are computed many times in one plan, and their share of it counts. Figures are
+the best of 30 runs; a pool's are GB/s of what it must read and write.
 """
 import sys
 import time

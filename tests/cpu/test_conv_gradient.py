@@ -1,4 +1,4 @@
-"""Gradients of convolutions through the kernels, against sums written out in float64: strides, padding, dilation, groups, layouts."""
+"""Gradients of convolutions through the kernels, against sums in float64: strides, padding, dilation, groups, layouts."""
 import numpy as np
 import pytest
 from hypothesis import example, given, settings

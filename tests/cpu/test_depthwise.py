@@ -117,8 +117,10 @@ def test_halo():
 def differentiated(op, *arrays, layout="dense", to="dense"):
     spec = op.infer(*[Spec(a.shape, "float32") for a in arrays])
     producer, epilogue = (op.producer, op) if isinstance(op, Epilogue) else (op, None)
-    found = run(lambda inputs, outputs, builder: lowering_of(producer)(producer, inputs, outputs, builder, epilogue), arrays, [spec],
-                layout, to)
+
+    def lower(inputs, outputs, builder):
+        return lowering_of(producer)(producer, inputs, outputs, builder, epilogue)
+    found = run(lower, arrays, [spec], layout, to)
     return None if found is None else found[0]
 
 

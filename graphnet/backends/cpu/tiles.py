@@ -287,7 +287,7 @@ class OuterProduct(Product):
     numbers: Sequence[str] = ()
 
     def _masks(self) -> list[Any]:
-        """Of each vector the lanes that are there: only the second half of the widest tile may lack some, or all of the narrow one."""
+        """Of each vector the lanes that are there; of the wide tile only the second half may lack some."""
         b, whole = self.builder, NARROW if self.t.vectors == VECTORS else 0
         return [None if n < whole else first(b, b.sub(self.given["left"], I64(n * LANES))) for n in range(self.t.vectors)]
 
@@ -315,7 +315,8 @@ class OuterProduct(Product):
         del self.cells[one.rows * one.vectors:]
         masks, where = self._masks() * one.rows, cells(b, one, g["y"], g["y_step"])
         with b.if_then(b.icmp_signed("==", g["fresh"], I64(0))):
-            self._update(lambda *_: [b.fadd(v, lanes(b, p, mask)) for v, p, mask in zip(self._values(), where, masks, strict=True)])
+            before = [lanes(b, p, mask) for p, mask in zip(where, masks, strict=True)]
+            self._update(lambda *_: [b.fadd(*pair) for pair in zip(self._values(), before, strict=True)])
         for v, p, mask in zip(self._values(), where, masks, strict=True):
             if mask is None:
                 b.store(v, p, align=4)
@@ -348,8 +349,8 @@ def _intrinsic(kind: type[Product], name: str, most: int) -> Any:
         width = vectors.literal_value
 
         def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            values = [builder.extract_value(group, i) for group, names in zip(args[2:], (kind.integers, kind.numbers), strict=True)
-                      for i in range(len(names))]
+            named = zip(args[2:], (kind.integers, kind.numbers), strict=True)
+            values = [builder.extract_value(group, i) for group, names in named for i in range(len(names))]
             end = builder.append_basic_block("multiplied")
             ladder = builder.switch(args[0], end)
             for rows in range(1, most + 1):

@@ -172,7 +172,8 @@ def _lower_phase(chosen: tuple[Phase, ...], groups: int, wide: Operand, pads: Pa
             for (_, taps), (before, _), stride in zip(chosen, pads, spatial, strict=True)]
     offsets, run = runs(axes, channels)
     k = run * len(offsets)
-    w = _phase_weights(tuple([tuple([element for element, _ in taps]) for _, taps in chosen]), groups, kernel, builder) if k else None
+    elements = tuple([tuple([element for element, _ in taps]) for _, taps in chosen])
+    w = _phase_weights(elements, groups, kernel, builder) if k else None
     s = Sum(wide, wide.strides[:-1], w, (0,) * (len(y.shape) - 1), k * WIDTH, WIDTH, offsets, run, groups, channels)
     done = add_sum(s, y, finish, builder)
     assert done, "a phase has as many axes as the convolution"

@@ -5,6 +5,7 @@ channels in its lanes. The cotangent of an input is a depthwise convolution of g
 depth multiplier above 1 both are those of a convolution of as many groups as channels.
 """
 import itertools
+import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -91,7 +92,8 @@ def lower_depthwise_grad_kernel(op: DepthwiseConvGradKernel, inputs: list[Operan
     axes = [[i * d * s for i in range(n)] for n, d, s in zip(op.size[:-1], op.dilation, spatial, strict=False)]
     offsets = tuple([sum(parts) for parts in itertools.product(*axes)])
     steps = (wide.strides[0], *[s * t for s, t in zip(op.strides, spatial, strict=True)])
-    s = Lanes(wide, g, g.shape[:-1], steps, g.strides[:-1], offsets, op.size[-1], channels, between=op.dilation[-1] * spatial[-1])
+    between = op.dilation[-1] * spatial[-1]
+    s = Lanes(wide, g, g.shape[:-1], steps, g.strides[:-1], offsets, op.size[-1], channels, between=between)
     add_outer(s, y, channels, builder)
     return True
 
@@ -127,7 +129,8 @@ def lower_depthwise_grad_input(op: DepthwiseConvGradInput, inputs: list[Operand]
         elements = [[element for element, _ in taps] for _, taps in chosen]
         axes = [[(offset + before) * stride for _, offset in taps]
                 for (_, taps), (before, _), stride in zip(chosen, pads, wide.strides[1:-1], strict=True)]
-        done = add_depthwise(wide, wide.strides[:-1], axes, _taken(w, elements, builder), cut(y), part(finish, y.shape, cut), builder)
+        fitting = _taken(w, elements, builder)
+        done = add_depthwise(wide, wide.strides[:-1], axes, fitting, cut(y), part(finish, y.shape, cut), builder)
         assert done, "a phase has as many axes as the convolution"
     return True
 
@@ -138,7 +141,7 @@ def _taken(w: Operand, elements: list[list[int]], builder: Builder) -> Operand |
         return None
     counts, channels = tuple(map(len, elements)), w.shape[-2]
     start = sum(along[0] * stride for along, stride in zip(elements, w.strides, strict=False))
-    steps = [(along[1] - along[0]) * stride if len(along) > 1 else 0 for along, stride in zip(elements, w.strides, strict=False)]
-    seen = w.view(start, (*counts, channels), (*steps, 1))
-    flat = seen.reshape((-(-seen.size // channels), channels))
-    return builder.contiguous(seen).reshape((-(-seen.size // channels), channels)) if flat is None else flat
+    apart = [along[1] - along[0] if len(along) > 1 else 0 for along in elements]
+    seen = w.view(start, (*counts, channels), (*[n * stride for n, stride in zip(apart, w.strides, strict=False)], 1))
+    flat = (math.prod(counts), channels)
+    return seen.reshape(flat) or builder.contiguous(seen).reshape(flat)

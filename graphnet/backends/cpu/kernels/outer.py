@@ -1,10 +1,10 @@
 """Sums of outer products: what a convolution's kernel and a dense layer's weights get back, x^T g.
 
-y[r, o] is the sum over positions p of x[p, r] g[p, o]. At each position the r are runs of adjacent elements of x (all channels
-of a row of the window), and the o the channels of g, so that neither is packed: a register tile takes some scalars of x and two vectors
-of g and goes along the positions. Positions are counted in lines, along which x and g have one step each; a unit is so many
-lines, or such a part of one, that what the tiles read of it stays in the second cache while all of a task's tiles go over it.
-A task is a chunk of the units and a part of the tiles; chunks are added in order by a step of their own.
+y[r, o] is the sum over positions p of x[p, r] g[p, o]. At each position the r are runs of adjacent elements of x (all
+channels of a row of the window), and the o the channels of g, so that neither is packed: a register tile takes some scalars of
+x and two vectors of g and goes along the positions. Positions are counted in lines, along which x and g have one step each; a
+unit is so many lines, or such a part of one, that what the tiles read of it stays in the second cache while all of a task's
+tiles go over it. A task is a chunk of the units and a part of the tiles; chunks are added in order by a step of their own.
 """
 import itertools
 import math
@@ -41,18 +41,20 @@ def lines_of(row, unit, scratch):
     for i in range(count):
         image, at = (first + i) // per_image, (first + i) % per_image
         plane, line = at // per_plane, at % per_plane
-        put_word(scratch, 2 * i, image * word(row, 13) + plane * word(row, 14) + line * word(row, 15) + start * word(row, 16))
-        put_word(scratch, 2 * i + 1, image * word(row, 17) + plane * word(row, 18) + line * word(row, 19) + start * word(row, 20))
+        x = image * word(row, 13) + plane * word(row, 14) + line * word(row, 15) + start * word(row, 16)
+        g = image * word(row, 17) + plane * word(row, 18) + line * word(row, 19) + start * word(row, 20)
+        put_word(scratch, 2 * i, x)
+        put_word(scratch, 2 * i + 1, g)
     return count, (portion + 1) * positions // portions - start
 
 
 @kernel
 def outer_sums(row, begin, end, scratch):
     """0 x, 1 g, 2 y; 3 table of items (offsets in x, g, y); 4 table of runs' offsets in x, 5 how many, 6 a run's length, 7 its
-    tiles; 8 columns, 9 y's row step; 10 lines, 11 of a plane, 12 of an image; x's steps 13-16 (image, plane, line, position), g's
-    17-20; 21 positions of a line, 22 portions of a line, 23 lines of a unit, 24 units, 25 chunks, 26 y from chunk to chunk,
-    27 parts of the tiles, 28 parts of the columns, 29 x from row to row of a run. Tasks run over items, chunks, parts of columns,
-    parts of tiles."""
+    tiles; 8 columns, 9 y's row step; 10 lines, 11 of a plane, 12 of an image; x's steps 13-16 (image, plane, line, position),
+    g's 17-20; 21 positions of a line, 22 portions of a line, 23 lines of a unit, 24 units, 25 chunks, 26 y from chunk to
+    chunk, 27 parts of the tiles, 28 parts of the columns, 29 x from row to row of a run. Tasks run over items, chunks, parts
+    of columns, parts of tiles."""
     runs, length, tiles, columns, y_step = word(row, 5), word(row, 6), word(row, 7), word(row, 8), word(row, 9)
     units, chunks, row_parts, column_parts = word(row, 24), word(row, 25), word(row, 27), word(row, 28)
     x_step, g_step, blocks, every, short = word(row, 16), word(row, 20), -(-columns // WIDTH), runs * tiles, length // tiles
@@ -102,7 +104,7 @@ def add_chunks(row, begin, end, scratch):
 
 @dataclass(frozen=True)
 class Cut:
-    """How the work is cut: portions of a line or lines of a unit, chunks of the units, parts of the tiles and of the columns."""
+    """How work is cut: portions of a line or lines of a unit, chunks of the units, parts of the tiles and of the columns."""
 
     portions: int
     together: int
@@ -151,7 +153,8 @@ class Outer:
     @property
     def goal(self) -> int:
         """Positions of a unit."""
-        return max(1, min(LONGEST, UNIT // (4 * (len(self.offsets) * self.run + self.columns))))
+        fresh = max(1, min(self.run, abs(self.x_steps[-1])))  # elements of a run that the position before has not read
+        return max(1, min(LONGEST, UNIT // (4 * (len(self.offsets) * fresh + self.columns))))
 
     def axes(self) -> list[list[int]]:
         """The positions' axes as (extent, x's step, g's step), merged where they can be, the one to go along last."""
@@ -178,19 +181,21 @@ class Outer:
 
     def parts(self, units: int, wanted: int) -> tuple[int, int, int]:
         """Chunks, parts of the tiles and of the columns: those with the fewest bytes to move that give so many tasks."""
-        rows, positions, every, blocks = (len(self.offsets) * self.run, math.prod(self.shape), len(self.offsets) * self.tiles,
-                                          -(-self.columns // WIDTH))
+        runs, positions, blocks = len(self.offsets), math.prod(self.shape), -(-self.columns // WIDTH)
+        every = runs * self.tiles
         wanted = min(wanted, every * blocks * units)
-        x_bytes, g_bytes, y_bytes = 4 * positions * self.run, 4 * positions * self.columns, 4 * rows * self.columns
+        x_bytes, g_bytes, y_bytes = 4 * positions * self.run, 4 * positions * self.columns, 4 * runs * self.run * self.columns
 
         def moved(cut: tuple[int, int, int]) -> int:
             chunks, row_parts, column_parts = cut
             passes = units if y_bytes / row_parts / column_parts > HELD else chunks
             added = 2 * y_bytes * chunks if chunks > 1 else 0
-            return x_bytes * column_parts * min(row_parts, len(self.offsets)) + g_bytes * row_parts + 2 * y_bytes * passes + added
-        limits = (units, every, blocks)
-        choices = [[n for n in PARTS if n < limit] + ([limit] if limit <= PARTS[-1] else []) for limit in limits]
-        return min((c for c in itertools.product(*choices) if math.prod(c) >= wanted), key=moved, default=(1, every, blocks))
+            return x_bytes * column_parts * min(row_parts, runs) + g_bytes * row_parts + 2 * y_bytes * passes + added
+
+        def numbers(limit: int) -> list[int]:
+            return [n for n in PARTS if n < limit] + ([limit] if limit <= PARTS[-1] else [])
+        cuts = itertools.product(numbers(units), numbers(every), numbers(blocks))
+        return min((c for c in cuts if math.prod(c) >= wanted), key=moved, default=(1, every, blocks))
 
 
 def add_outer(s: Outer, y: Operand, y_step: int, builder: Builder) -> None:

@@ -76,11 +76,11 @@ def clear(to, n, planes, rows, columns, plane, row, column):
 
 @kernel
 def pool_gradient(row, begin, end, scratch):
-    """0 x, 1 y, 2 g, 3 dx, 4 mode, 5 channels, 6 parts of them, 7 channels of a part; bytes of an image of x 8, y 9, g 10, dx 11; then
-    of planes (12), rows (21) and columns (30): extents of dx and of g, window, stride, padding before, bytes from one to the next in
-    x, y, g, dx. A maximum reads x and y, a mean does not."""
+    """0 x, 1 y, 2 g, 3 dx, 4 mode, 5 channels, 6 parts of them, 7 channels of a part; bytes of an image of x 8, y 9, g 10,
+    dx 11; then of planes (12), rows (21) and columns (30): extents of dx and of g, window, stride, padding before, bytes from
+    one to the next in x, y, g, dx. A maximum reads x and y, a mean does not."""
     mode, parts, share = word(row, 4), word(row, 6), word(row, 7)
-    adds = mode & ADDS
+    adds, to_plane, to_row, to_column = mode & ADDS, word(row, 20), word(row, 29), word(row, 38)
     for task in range(begin, end):
         image, first = task // parts, task % parts * share
         x, y = word(row, 0) + image * word(row, 8) + 4 * first, word(row, 1) + image * word(row, 9) + 4 * first
@@ -92,8 +92,8 @@ def pool_gradient(row, begin, end, scratch):
             if mode & CLEARS:
                 until = word(row, 12) if i == word(row, 13) - 1 else stop
                 if until > cleared:
-                    clear(to + cleared * word(row, 20), n, until - cleared, word(row, 21), word(row, 30), word(row, 20), word(row, 29),
-                          word(row, 38))
+                    there, planes = to + cleared * to_plane, until - cleared
+                    clear(there, n, planes, word(row, 21), word(row, 30), to_plane, to_row, to_column)
                     cleared = until
             for j in range(word(row, 22)):
                 line = j * word(row, 24) - word(row, 25)
@@ -104,14 +104,13 @@ def pool_gradient(row, begin, end, scratch):
                     a = x + top * word(row, 17) + left * word(row, 26) + start * word(row, 35)
                     b = y + i * word(row, 18) + j * word(row, 27) + k * word(row, 36)
                     d = g + i * word(row, 19) + j * word(row, 28) + k * word(row, 37)
-                    e = to + top * word(row, 20) + left * word(row, 29) + start * word(row, 38)
+                    e = to + top * to_plane + left * to_row + start * to_column
                     for c in range(0, n, LANES):
                         if mode & MEAN:
-                            give_mean(adds, n - c, d + 4 * c, e + 4 * c, stop - top, rows, columns, word(row, 20), word(row, 29),
-                                      word(row, 38))
+                            give_mean(adds, n - c, d + 4 * c, e + 4 * c, stop - top, rows, columns, to_plane, to_row, to_column)
                         else:
                             give_most(adds, n - c, a + 4 * c, b + 4 * c, d + 4 * c, e + 4 * c, stop - top, rows, columns,
-                                      word(row, 17), word(row, 26), word(row, 35), word(row, 20), word(row, 29), word(row, 38))
+                                      word(row, 17), word(row, 26), word(row, 35), to_plane, to_row, to_column)
 
 
 @lowers(MaxPoolGrad, AveragePoolGrad)
