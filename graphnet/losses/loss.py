@@ -185,6 +185,7 @@ def apply_mask(sample_weight: Any, mask: Any, dtype: str, reduction: Any) -> Any
     if sample_weight is None:
         return weights
     weights, sample_weight = squeeze_or_expand_to_same_rank(weights, ops.cast(sample_weight, dtype))
+    expect_broadcast("A loss or metric of values with a mask", weights, sample_weight, "mask and sample_weight")
     return ops.multiply(sample_weight, weights)
 
 
