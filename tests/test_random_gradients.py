@@ -114,7 +114,7 @@ def gradient(function, *xs):
 INF = float("inf")
 CONVENTIONS = {  # JAX's: the function, where, the gradient there
     "relu": (ops.relu, [-1.0, 0.0, 2.0], [0, 0, 1]),
-    "abs": (ops.abs, [-1.0, 0.0, 2.0], [-1, 0, 1]),
+    "abs": (ops.abs, [-1.0, 0.0, 2.0], [-1, 1, 1]),
     "elu": (ops.elu, [0.0, 2.0], [1, 1]),
     "celu": (ops.celu, [0.0, 2.0], [1, 1]),
     "softplus": (ops.softplus, [-1e4, 0.0, 1e4], [0, 0.5, 1]),

@@ -7,16 +7,15 @@ from graphnet.op import public
 from graphnet.ops.convert import floating, normalize_axis, promote, shape, to_tensor
 from graphnet.ops.elementwise import (
     Clip,
+    Softplus,
     absolute,
     add,
     divide,
     erf,
-    exp,
     expm1,
     greater,
     greater_equal,
     less_equal,
-    log1p,
     maximum,
     minimum,
     multiply,
@@ -30,7 +29,7 @@ from graphnet.ops.elementwise import (
 )
 from graphnet.ops.shape import split
 
-RELU, RELU6, HARD_TANH = Clip(0.0, math.inf), Clip(0.0, 6.0), Clip(-1.0, 1.0)
+RELU, RELU6, HARD_TANH, SOFTPLUS = Clip(0.0, math.inf), Clip(0.0, 6.0), Clip(-1.0, 1.0), Softplus()
 SELU_SCALE, SELU_ALPHA = 1.0507009873554804934193349852946, 1.6732632423543772848170429916717  # https://arxiv.org/abs/1706.02515
 
 
@@ -164,8 +163,7 @@ def softplus(x: Any) -> Any:
         >>> ops.softplus([-200.0, 200.0])
         array([  0., 200.], dtype=float32)
     """
-    x = floating(x)
-    return add(maximum(x, 0.0), log1p(exp(negative(absolute(x)))))
+    return SOFTPLUS(floating(x))
 
 
 @public

@@ -62,6 +62,10 @@ def _sigmoid(x: np.ndarray) -> np.ndarray:
     return np.where(np.isnan(x), x, np.where(x >= 0, 1 / (1 + e), e / (1 + e)))
 
 
+def _softplus(x: np.ndarray) -> np.ndarray:
+    return np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x)))
+
+
 def flat(g: Any, y: Any, *xs: Any) -> tuple[None, ...]:
     """The derivative of steps: none at all."""
     return (None,) * len(xs)
@@ -112,7 +116,8 @@ Isinf = elementwise("Isinf", "isinf({0})", np.isinf, flat, "Positive or negative
 Isfinite = elementwise("Isfinite", "isfinite({0})", np.isfinite, flat, "Neither infinite nor NaN.", "bool")
 
 Negative = elementwise("Negative", "negative({0})", np.negative, lambda g, y, x: -g, "-x.")
-Absolute = elementwise("Absolute", "absolute({0})", np.absolute, lambda g, y, x: g * sign(x), "|x|.")
+Absolute = elementwise("Absolute", "absolute({0})", np.absolute, lambda g, y, x: where(greater_equal(x, 0.0), g, -g),
+                       "|x|.")  # at 0 its slope is 1, as in JAX
 Sign = elementwise("Sign", "sign({0})", np.sign, flat, "-1, 0 or 1.")
 Square = elementwise("Square", "{0} * {0}", np.square, lambda g, y, x: 2.0 * g * x, "x * x.")
 Reciprocal = elementwise("Reciprocal", "reciprocal({0})", lambda x: 1 / x, lambda g, y, x: -g * y * y, "1 / x.", "float")
@@ -138,6 +143,8 @@ Arccosh = elementwise("Arccosh", "arccosh({0})", np.arccosh, lambda g, y, x: g *
 Arctanh = elementwise("Arctanh", "arctanh({0})", np.arctanh, lambda g, y, x: g / (1.0 - x * x),
                       "Inverse hyperbolic tangent.", "float")
 Sigmoid = elementwise("Sigmoid", "sigmoid({0})", _sigmoid, lambda g, y, x: g * y * (1.0 - y), "1 / (1 + exp(-x)).", "float")
+Softplus = elementwise("Softplus", "softplus({0})", _softplus, lambda g, y, x: g * sigmoid(x),
+                       "log(1 + exp(x)), without overflow.", "float")
 Erf = elementwise("Erf", "erf({0})", _erf, lambda g, y, x: g * exp(-x * x) * TWO_BY_ROOT_PI, "The error function.", "float")
 Floor = elementwise("Floor", "floor({0})", np.floor, flat, "The largest whole number not above x.", "float")
 Ceil = elementwise("Ceil", "ceil({0})", np.ceil, flat, "The smallest whole number not below x.", "float")
