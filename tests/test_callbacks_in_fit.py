@@ -1,6 +1,7 @@
 """Callbacks in real runs of fit, evaluate and predict."""
 import csv
 
+import h5py
 import numpy as np
 import pytest
 
@@ -110,6 +111,44 @@ def test_an_error_in_a_callback_leaves_the_model_usable(data, hook):
     before = model.evaluate(*data, verbose=0)[0]
     model.fit(*data, epochs=3, verbose=0)
     assert model.evaluate(*data, verbose=0)[0] < before
+
+
+class Filed(graphnet.Sequential):
+    """A model whose files are as simple as can be: weights and the optimizer's state, in their order."""
+
+    def save_weights(self, path, overwrite=True):
+        with h5py.File(path, "w") as file:
+            for number, variable in enumerate([*self.weights, *self.optimizer.variables]):
+                file[str(number)] = variable.numpy()
+
+    def load_weights(self, path):
+        with h5py.File(path) as file:
+            for number, variable in enumerate([*self.weights, *self.optimizer.variables]):
+                variable.assign(file[str(number)][()])
+
+
+def filed():
+    graphnet.utils.set_random_seed(1)
+    model = Filed([layers.Input((4,)), layers.Dense(1)])
+    model.compile(optimizers.Adam(0.05), "mse")
+    return model
+
+
+def test_a_run_that_was_interrupted_ends_as_one_that_was_not(data, tmp_path):
+    def run(model, *callbacks):
+        return model.fit(*data, epochs=5, batch_size=32, shuffle=False, verbose=0, callbacks=list(callbacks))
+
+    def interrupt(epoch, logs):
+        if epoch == 3:
+            raise KeyboardInterrupt
+    whole = filed()
+    run(whole)
+    with pytest.raises(KeyboardInterrupt):
+        run(filed(), ours.BackupAndRestore(tmp_path / "backup"), ours.LambdaCallback(on_epoch_begin=interrupt))
+    resumed = filed()
+    history = run(resumed, ours.BackupAndRestore(tmp_path / "backup"))
+    assert history.epoch == [3, 4] and not (tmp_path / "backup").exists()
+    assert same(resumed.get_weights(), whole.get_weights()) and int(resumed.optimizer.iterations) == 15
 
 
 def test_progress_of_a_fit(data, capsys):
