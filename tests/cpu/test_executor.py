@@ -362,7 +362,7 @@ def run(script, **environment):
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
-def test_a_forked_child_runs_in_one_thread():
+def test_a_forked_child_computes():
     assert run("""
         warnings.simplefilter("ignore", DeprecationWarning)  # Python's own word on fork with threads
         assert right()
@@ -373,18 +373,55 @@ def test_a_forked_child_runs_in_one_thread():
     """).split() == ["0", "True"]
 
 
-def test_workqueue_runs_in_one_thread_and_says_so_once():
+@pytest.mark.skipif(sys.platform != "linux", reason="processors are chosen as Linux does it")
+def test_a_call_does_not_wait_for_a_helper_that_does_not_run():
+    """The helper is stopped by a signal's handler of the system: calls go on, and give the same."""
     assert run("""
-        from graphnet.backends.cpu import executor
-        executor.processors = lambda: 2
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            results = []
-            threads = [threading.Thread(target=lambda: results.append(all(right() for _ in range(20)))) for _ in range(8)]
-            for thread in threads:
-                thread.start()
-            for thread in threads:
-                thread.join()
-        words = [str(w.message) for w in caught if "graphnet" in str(w.message)]
-        print(len(words), "libgomp" in words[0], "pip install tbb" in words[0], results == [True] * 8)
-    """, NUMBA_THREADING_LAYER="workqueue").split() == ["1", "True", "True", "True"]
+        import signal, pathlib
+        assert right()
+        helpers = {int(p.name) for p in pathlib.Path("/proc/self/task").iterdir()} - {threading.get_native_id()}
+        only = sorted(os.sched_getaffinity(0))[:1]
+        for helper in helpers:
+            try:
+                os.sched_setscheduler(helper, os.SCHED_IDLE, os.sched_param(0))
+                os.sched_setaffinity(helper, only)
+            except OSError:
+                pass
+        busy = os.fork()
+        if busy == 0:
+            os.sched_setaffinity(0, only)
+            while True:
+                pass
+        import time
+        start = time.perf_counter()
+        fine = all(right() for _ in range(2000))
+        taken = time.perf_counter() - start
+        os.kill(busy, signal.SIGKILL)
+        os.waitpid(busy, 0)
+        print(fine, taken < 4.0)  # half a second alone; an idle helper beside a busy process gets a turn once in 4 ms or later
+    """.replace("import signal", "warnings.simplefilter('ignore', DeprecationWarning); import signal")).split() == ["True", "True"]
+
+
+def test_instances_are_dropped_while_helpers_may_look_at_them():
+    """Plans made, called and dropped at once by several threads: memory that a late helper sees is not given back."""
+    assert run("""
+        import gc
+        def work(seed, wrong):
+            for i in range(60):
+                builder = Builder()
+                x, y = builder.input((32 + i, 40)), builder.output((40, 32 + i))
+                builder.copy(x.transpose((1, 0)), y)
+                builder.steps[0].chunk = 1
+                value = np.full((32 + i, 40), seed, "float32")
+                if not np.array_equal(Runner(builder.finish())([value])[0], value.T):
+                    wrong.append(i)
+                gc.collect(0)
+        wrong = []
+        threads = [threading.Thread(target=work, args=(seed, wrong)) for seed in range(6)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        print(wrong, right())
+    """, GRAPHNET_THREADS="8").split() == ["[]", "True"]
+

@@ -1,42 +1,55 @@
-"""Runs a plan: one jitted function walks the steps, calls kernels by address and alone knows of threads.
+"""Runs a plan: one jitted function walks the steps and calls kernels by address; with `team`, it alone knows of threads.
 
-A call opens one parallel region at most. Each thread that arrives is a participant and walks the same steps; it waits only for
-tasks that another has claimed, never for a thread that has not come, so that nothing depends on how many really run (TBB
-may run them one after another; one processor may hold all of them). A step's tasks are cut into shares, one a thread, each
-with a counter on a cache line of its own; a participant claims chunks from its own share first, whose rows of the step
-before are in its cache, then from the others'.
+The caller and each helper that arrives walk the same steps; they wait only for tasks that another has claimed, never for a thread
+that has not come, so that nothing depends on how many really run. A step's tasks are cut into shares, one a thread, each with a
+counter on a cache line of its own; a participant claims chunks from its own share first, whose rows of the step before are in its
+cache, then from the others'.
 
 All that `execute` needs lies behind one address, a stretch's header of int64 words (``HEADER``); the table of steps has
 ``COLUMNS`` words a step, one cache line.
 """
-import contextlib
 import ctypes
-import functools
 import os
-import pathlib
-import platform
 import sys
 import threading
-import warnings
 from collections.abc import Callable
 from typing import Any
 
-import numba
 import numpy as np
 from llvmlite import ir
-from numba import njit, prange, types
-from numba.core import cgutils
-from numba.np.ufunc.parallel import _launch_threads
+from numba import types
 
-from graphnet.backends.cpu.cache import A, cached, jit
-from graphnet.backends.cpu.simd import I32, I64, define, pointer, put_word, word
+from graphnet.backends.cpu.cache import A, jit
+from graphnet.backends.cpu.simd import I64, define, put_word, word
+from graphnet.backends.cpu.team import (
+    COUNT,
+    JOB,
+    LIMIT,
+    Team,
+    atomic_add,
+    atomic_load,
+    begin,
+    compiled,
+    counted,
+    end,
+    enter,
+    leave,
+    next_job,
+    pause,
+    processors,
+    publish,
+    take,
+    yield_processor,
+)
 from graphnet.settings import settings
+
+__all__ = ["allowed_threads", "call", "execute", "handle", "processors", "ready"]
 
 COLUMNS = 8  # words a step; LEAST, the smallest chunk worth a claim, is for those who fill the table
 KERNEL, ROW, TASKS, CHUNK, NEEDS, LEAST, COUNTERS, SHARES = range(8)
 HEADER = 16  # words a stretch
 (H_STEPS, H_COUNT, H_COUNTERS, H_LINES, H_THREADS, H_SCRATCH, H_SCRATCH_EACH,
- H_PATCHES, H_PATCH_COUNT, H_IDS, H_BEHIND, H_STATUS, H_MODE) = range(13)
+ H_PATCHES, H_PATCH_COUNT, H_IDS, H_BEHIND, H_STATUS, H_TEAM) = range(13)
 PATCH = 3  # words a patch: address of the word, which array, bytes behind its first element
 SPINS = 1000  # pauses, some 20 microseconds, before a waiting thread offers its processor: the claimer may need it
 
@@ -46,78 +59,77 @@ def _call(builder: Any, kernel: Any, *args: Any) -> None:
     builder.call(builder.inttoptr(kernel, function.as_pointer()), args)
 
 
-def _named(builder: Any, name: str, result: Any, args: Any = ()) -> Any:
-    kind = ir.FunctionType(result, [a.type for a in args])
-    return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), args)
-
-
-def _pause(builder: Any) -> None:
-    machine = platform.machine().lower()
-    if machine in ("x86_64", "amd64", "i386", "i686"):
-        _named(builder, "llvm.x86.sse2.pause", ir.VoidType())
-    elif machine in ("aarch64", "arm64"):
-        _named(builder, "llvm.aarch64.hint", ir.VoidType(), [I32(1)])
-
-
 call = define("call", types.void, (A, A, A, A, A), _call)  # kernel address, row, begin, end, scratch
-atomic_add = define("atomic_add", A, (A, A), lambda b, p, x: b.atomic_rmw("add", pointer(b, p, I64(0), I64, I64), x, "acq_rel"))
-atomic_load = define("atomic_load", A, (A,), lambda b, p: b.load_atomic(pointer(b, p, I64(0), I64, I64), "acquire", 8))
-pause = define("pause", types.void, (), _pause)
-yield_processor = define("yield_processor", types.void, (), lambda b: _named(
-    b, "SwitchToThread" if sys.platform == "win32" else "sched_yield", I32) and None)
 
 
 @jit
-def wait_for(steps: int, complete: int, needed: int) -> int:
-    """Waits until the first `needed` steps are done, of which `complete` are known to be; gives how many now are."""
+def wait_for(steps: int, complete: int, needed: int, job: int, team: int) -> int:
+    """Waits until the first `needed` steps are done, of which `complete` are known to be; gives how many now are, or -1: job over."""
     while complete < needed:
-        step = steps + 8 * COLUMNS * complete
-        tasks, done, spins = word(step, TASKS), word(step, COUNTERS), 0
-        while atomic_load(done) < tasks:
+        step, spins = steps + 8 * COLUMNS * complete, 0
+        tasks, done = word(step, TASKS), word(step, COUNTERS)
+        while counted(done, job) < tasks:
             spins += 1
             if spins > SPINS:
                 yield_processor()
             else:
                 pause()
+            if atomic_load(team + 8 * JOB) != job:
+                return -1
         complete += 1
     return complete
 
 
 @jit
-def claim(step: int, me: int, scratch: int) -> int:
+def claim(step: int, me: int, scratch: int, job: int) -> int:
     """Does what this participant gets of a step's tasks; gives how many."""
     tasks, chunk, shares, counters = word(step, TASKS), word(step, CHUNK), word(step, SHARES), word(step, COUNTERS)
     mine = 0
     for other in range(shares):
         share = (me + other) % shares
         first, last, claimed = share * tasks // shares, (share + 1) * tasks // shares, counters + 64 * (share + 1)
-        while first + atomic_load(claimed) < last:
-            begin = first + atomic_add(claimed, chunk)
-            if begin < last:
-                end = min(begin + chunk, last)
-                call(word(step, KERNEL), word(step, ROW), begin, end, scratch)
-                mine += end - begin
+        at = take(claimed, job, chunk, last - first)
+        while at >= 0:
+            until = min(at + chunk, last - first)
+            call(word(step, KERNEL), word(step, ROW), first + at, first + until, scratch)
+            mine += until - at
+            at = take(claimed, job, chunk, last - first)
     return mine
 
 
 @jit
-def participate(header: int, me: int) -> None:
-    """Walks the stretch as one of its threads."""
+def participate(header: int, me: int, job: int, team: int) -> int:
+    """Walks the stretch as one of its threads; gives how many steps it knows to be done, or -1 where the job was over before."""
     steps, complete = word(header, H_STEPS), 0
     scratch = word(header, H_SCRATCH) + me * word(header, H_SCRATCH_EACH)
     for s in range(word(header, H_COUNT)):
         step = steps + 8 * COLUMNS * s
-        complete = wait_for(steps, complete, word(step, NEEDS))
-        mine = claim(step, me, scratch)
+        complete = wait_for(steps, complete, word(step, NEEDS), job, team)
+        if complete < 0:
+            return -1
+        mine = claim(step, me, scratch, job)
         if mine > 0:
             atomic_add(word(step, COUNTERS), mine)  # once a step: one for each claim doubled the cost
+    return complete
 
 
-@njit(parallel=True, error_model="numpy")
-def together(header: int, threads: int) -> None:
-    """The one parallel region."""
-    for me in prange(threads):
-        participate(header, me)
+def serve(team: int, me: int) -> None:
+    """What a helper does, for ever."""
+    job = 0
+    while True:
+        job = next_job(team, job)
+        header = enter(team, me, job)
+        if header != 0 and me < word(header, H_THREADS):
+            participate(header, me, job, team)
+        leave(team, me)
+
+
+@jit
+def alone(header: int) -> None:
+    """Runs a stretch in this thread."""
+    for s in range(word(header, H_COUNT)):
+        step = word(header, H_STEPS) + 8 * COLUMNS * s
+        call(word(step, KERNEL), word(step, ROW), 0, word(step, TASKS), word(header, H_SCRATCH))
 
 
 def execute(header: int, first: int, second: int) -> int:
@@ -135,15 +147,17 @@ def execute(header: int, first: int, second: int) -> int:
         if behind >= 0:
             data = word(data, behind)
         put_word(word(patch, 0), 0, data + word(patch, 2))
-    threads = word(header, H_THREADS)
-    if threads == 1 or word(word(header, H_MODE), 0) != 0:
-        for s in range(word(header, H_COUNT)):
-            step = word(header, H_STEPS) + 8 * COLUMNS * s
-            call(word(step, KERNEL), word(step, ROW), 0, word(step, TASKS), word(header, H_SCRATCH))
+    team = word(header, H_TEAM)
+    job = begin(team, header) if word(header, H_THREADS) > 1 else 0
+    if job == 0:
+        alone(header)
     else:
         for line in range(word(header, H_LINES)):
-            put_word(word(header, H_COUNTERS), 8 * line, 0)
-        together(header, threads)
+            put_word(word(header, H_COUNTERS), 8 * line, (job & COUNT) << 32)
+        publish(team, job)
+        complete = participate(header, 0, job, team)
+        wait_for(word(header, H_STEPS), complete, word(header, H_COUNT), job, team)
+        end(team)
     return word(word(header, H_STATUS), 0)
 
 
@@ -171,57 +185,43 @@ handle: Callable[[np.ndarray], int] = id if BEHIND >= 0 else _data
 
 # ---- readiness
 
-_mode = np.zeros(8, np.int64)  # word 0: not 0 where every call has to run in its own thread
-MODE = _mode.ctypes.data
 _lock = threading.Lock()
 _execute: Any = None
-
-
-@functools.cache
-def processors() -> int:
-    """How many processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+_team: Team | None = None
 
 
 def allowed_threads() -> int:
     """How many threads a call may use now: ``settings.threads``, else one for each processor."""
-    return settings.threads or min(processors(), numba.config.NUMBA_NUM_THREADS)
+    return min(settings.threads or processors(), LIMIT)
+
+
+def team(threads: int) -> Team:
+    """The threads of this process, at least so many."""
+    global _team
+    with _lock:
+        if _team is None:
+            _team = Team(lambda: compiled(serve, types.void(A, A)))
+    _team.ensure(threads)
+    return _team
 
 
 def ready() -> Callable[[int, int, int], int]:
-    """`execute`, compiled or loaded. numba's threads start first: LLVM aborts where such code is loaded before them."""
+    """`execute`, compiled or loaded."""
     global _execute
     if _execute is None:
         with _lock:
             if _execute is None:
-                _start_threads()
-                flags: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
-                _execute = cached("execute", lambda: njit(A(A, A, A), **flags)(execute))
+                _execute = compiled(execute, A(A, A, A))
     return _execute
 
 
-def _start_threads() -> None:
-    if numba.config.THREADING_LAYER in ("default", "tbb", "safe", "forksafe", "threadsafe") and sys.platform == "linux":
-        library = pathlib.Path(sys.prefix, "lib", "libtbb.so.12")  # where pip puts it, and where numba does not look
-        if library.exists():
-            with contextlib.suppress(OSError):
-                ctypes.CDLL(str(library), ctypes.RTLD_GLOBAL)
-    _launch_threads()
-    if numba.threading_layer() == "workqueue":  # it aborts the process when two Python threads call at once
-        _mode[0] = 1
-        if processors() > 1:
-            warnings.warn(
-                "graphnet runs in one thread: numba found no threading layer that bears concurrent calls. "
-                "Install the system's libgomp (Debian: apt install libgomp1), or `pip install tbb`.",
-                RuntimeWarning, stacklevel=2)
-
-
 def _after_fork_in_child() -> None:
-    """The threads of the parent are not in the child, and OpenMP ends a child that opens a region."""
-    global _lock
+    """The helpers of the parent are not in the child. Instances made before the fork run without; later ones find a new team."""
+    global _lock, _team
     _lock = threading.Lock()
-    if _execute is not None:
-        _mode[0] = 1
+    if _team is not None:
+        _team.forget()
+    _team = None
 
 
 if hasattr(os, "register_at_fork"):

@@ -129,7 +129,6 @@ class Plan:
             block[at + executor.H_COUNT] = stretch.last - stretch.first
             block[at + executor.H_PATCHES], block[at + executor.H_PATCH_COUNT] = 8 * self.patches, patches
             block[at + executor.H_IDS], block[at + executor.H_BEHIND] = 8 * self.ids, executor.BEHIND
-            block[at + executor.H_MODE] = executor.MODE
             in_block += [at + word for word in (executor.H_STEPS, executor.H_PATCHES, executor.H_IDS, executor.H_STATUS)]
 
     def instantiate(self, threads: int) -> "Instance":
@@ -161,12 +160,13 @@ class Plan:
 class Instance:
     """The memory of one call at a time."""
 
-    __slots__ = ("plan", "arena", "block", "execute", "header", "ids", "parts", "__weakref__")
+    __slots__ = ("plan", "arena", "block", "execute", "header", "ids", "parts", "team", "__weakref__")
 
     def __init__(self, plan: Plan, threads: int) -> None:
         self.plan, self.execute = plan, executor.ready()
         chunks, shares, counters = self._claims(plan, threads)
         lines, threads = int(counters[-1]), int(shares.max(initial=1))
+        self.team = executor.team(threads)
         arena_bytes = -(-plan.arena_bytes // 64) * 64
         self.arena = aligned((arena_bytes + 64 * lines + threads * plan.scratch,), np.uint8)
         arena = self.arena.ctypes.data
@@ -187,7 +187,13 @@ class Instance:
             header[executor.H_THREADS] = shares[stretch.first:stretch.last].max()
             header[executor.H_SCRATCH] = arena + arena_bytes + 64 * lines
             header[executor.H_SCRATCH_EACH] = plan.scratch
+            header[executor.H_TEAM] = self.team.address
             self.parts.append(None if stretch.python else self.header + 8 * HEADER * i)
+
+    def __del__(self) -> None:
+        if hasattr(self, "parts"):
+            start = self.block.ctypes.data
+            self.team.release(start, start + self.block.nbytes, (self.arena, self.block, self.plan))
 
     @staticmethod
     def _claims(plan: Plan, threads: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -219,7 +225,9 @@ class Instance:
                     self._python(self.plan.steps[s], inputs, outputs)
                 else:
                     header = self._alone(part, s)
-                    if self.execute(header.ctypes.data, 0, 0):
+                    failed = self.execute(header.ctypes.data, 0, 0)
+                    self.team.release(header.ctypes.data, header.ctypes.data + header.nbytes, header)
+                    if failed:
                         self.fail()
                 taken.append(time.perf_counter() - start)
         return taken
