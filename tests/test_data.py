@@ -99,7 +99,12 @@ def test_arrays_come_in_order_with_a_smaller_last_batch():
 def test_structures_are_kept():
     x = {"a": rows(6), "b": [rows(6, 1), np.arange(6)]}
     batch = taken(adapt(x, (rows(6), None), batch_size=4))[1]
-    assert batch[0]["a"].shape == (2, 3) and batch[0]["b"][1].tolist() == [4, 5] and batch[1][1] is None and type(batch[1]) is tuple
+    assert (
+        batch[0]["a"].shape == (2, 3)
+        and batch[0]["b"][1].tolist() == [4, 5]
+        and batch[1][1] is None
+        and type(batch[1]) is tuple
+    )
 
 
 @pytest.mark.parametrize("given, due", [("float64", "float32"), ("float16", "float32"), (">f4", "float32"), ("int64", "int64"),
@@ -118,7 +123,9 @@ def test_lists_of_numbers_are_one_array_unless_the_model_has_as_many_parts():
     assert [part.tolist() for part in two] == [[1, 2, 3], [4, 5, 6]]
 
 
-@pytest.mark.parametrize("make", [lambda x: np.asfortranarray(x), lambda x: np.repeat(x, 2, 1)[:, ::2], lambda x: x[::-1][::-1]])
+@pytest.mark.parametrize(
+    "make", [lambda x: np.asfortranarray(x), lambda x: np.repeat(x, 2, 1)[:, ::2], lambda x: x[::-1][::-1]]
+)
 def test_arrays_of_any_layout(make):
     x = make(rows(9))
     found = np.concatenate([b[0] for b in taken(adapt(x, batch_size=2, shuffle=True))])
@@ -169,7 +176,12 @@ def test_tables():
     pandas = pytest.importorskip("pandas", reason="pandas is not installed")
     table = pandas.DataFrame({"a": [1, 2, 3], "b": [0.5, 1.5, 2.5], "c": [True, False, True]})
     x, y, _ = taken(adapt(table, table["a"]))[0]
-    assert x.dtype == np.float32 and x.tolist() == [[1, 0.5, 1], [2, 1.5, 0], [3, 2.5, 1]] and y.tolist() == [1, 2, 3] and y.dtype == np.int64
+    assert (
+        x.dtype == np.float32
+        and x.tolist() == [[1, 0.5, 1], [2, 1.5, 0], [3, 2.5, 1]]
+        and y.tolist() == [1, 2, 3]
+        and y.dtype == np.int64
+    )
     assert taken(adapt(dict(table[["a"]])))[0][0]["a"].shape == (3,)
     assert np.isnan(taken(adapt(pandas.DataFrame({"a": pandas.array([1, None], "Int64"), "b": [1.0, 2.0]})))[0][0][1, 0])
     with pytest.raises(DataError, match=r"its columns \['word'\].*get_dummies"):
@@ -257,7 +269,11 @@ def test_pytorch_data_loader():
     data = torch.utils.data.TensorDataset(torch.arange(10.0)[:, None], torch.arange(10))
     batches = adapt(torch.utils.data.DataLoader(data, batch_size=4))
     found = taken(batches)
-    assert batches.num_batches == 3 and np.concatenate([b[1] for b in found]).tolist() == list(range(10)) and found[0][0].dtype == np.float32
+    assert (
+        batches.num_batches == 3
+        and np.concatenate([b[1] for b in found]).tolist() == list(range(10))
+        and found[0][0].dtype == np.float32
+    )
 
 
 @pytest.mark.parametrize("options", [{}, {"workers": 3}, {"workers": 2, "max_queue_size": 1}])
@@ -476,7 +492,9 @@ def test_predict_shows_its_progress(capsys):
     assert capsys.readouterr().out == ""
 
 
-@pytest.mark.parametrize("data", [Numbers(3), Numbers(3, workers=2), DataLoader(), ((rows(2),) for _ in range(3)), iter([rows(2), rows(2)])])
+@pytest.mark.parametrize(
+    "data", [Numbers(3), Numbers(3, workers=2), DataLoader(), ((rows(2),) for _ in range(3)), iter([rows(2), rows(2)])]
+)
 def test_predict_takes_what_gives_batches(data):
     assert model_of_sums().predict(data, verbose=0).shape[0] in (4, 6, 8) and not workers()
 

@@ -15,7 +15,17 @@ import numpy as np
 import pytest
 
 import graphnet
-from graphnet.datasets import boston_housing, california_housing, cifar10, cifar100, fashion_mnist, imdb, mnist, reuters, sources
+from graphnet.datasets import (
+    boston_housing,
+    california_housing,
+    cifar10,
+    cifar100,
+    fashion_mnist,
+    imdb,
+    mnist,
+    reuters,
+    sources,
+)
 from graphnet.errors import FileFormatError
 from graphnet.utils.archives import unpack
 
@@ -100,8 +110,12 @@ def test_places_are_looked_through_in_order(server, homes):
     assert graphnet.utils.get_file(origin=url) == str(homes / "keras/datasets/data.bin")
     placed(homes / "home/datasets", "data.bin", b"home")
     assert graphnet.utils.get_file(origin=url) == str(homes / "home/datasets/data.bin")
-    assert graphnet.utils.get_file(origin=url, file_hash=hashlib.md5(b"keras").hexdigest()) == str(homes / "keras/datasets/data.bin")
-    found = graphnet.utils.get_file("other.bin", url, cache_dir=str(homes / "third"), cache_subdir="sub", md5_hash=hashlib.md5(b"net").hexdigest())
+    assert graphnet.utils.get_file(origin=url, file_hash=hashlib.md5(b"keras").hexdigest()) == str(
+        homes / "keras/datasets/data.bin"
+    )
+    found = graphnet.utils.get_file(
+        "other.bin", url, cache_dir=str(homes / "third"), cache_subdir="sub", md5_hash=hashlib.md5(b"net").hexdigest()
+    )
     assert found == str(homes / "third/sub/other.bin") and server.asked == ["/data.bin"]
 
 
@@ -138,9 +152,16 @@ def test_what_cannot_be_had_is_named_with_its_place(server, homes):
         graphnet.utils.get_file(origin=server.url + "/data.bin", cache_dir=file)
 
 
-@pytest.mark.parametrize("options, text", [
-    ({}, "expects origin"), ({"origin": "http://h/"}, "fname to be a name"), ({"fname": "a/b", "origin": "http://h/b"}, "'a/b'"),
-    ({"fname": "..", "origin": "http://h/b"}, "fname"), ({"origin": "http://h/b", "hash_algorithm": "crc", "file_hash": "1"}, "'crc'")])
+@pytest.mark.parametrize(
+    "options, text",
+    [
+        ({}, "expects origin"),
+        ({"origin": "http://h/"}, "fname to be a name"),
+        ({"fname": "a/b", "origin": "http://h/b"}, "'a/b'"),
+        ({"fname": "..", "origin": "http://h/b"}, "fname"),
+        ({"origin": "http://h/b", "hash_algorithm": "crc", "file_hash": "1"}, "'crc'"),
+    ],
+)
 def test_wrong_arguments_of_get_file(options, text):
     with pytest.raises(ValueError, match=text):
         graphnet.utils.get_file(**options)
@@ -181,18 +202,39 @@ def test_archives_are_unpacked_once(make, server, homes):
     folder = pathlib.Path(graphnet.utils.get_file(origin=url, extract=True))
     assert folder == homes / "home/datasets/pack.bin" and (folder / "inner/a.txt").read_bytes() == b"a"
     (folder / "b.txt").write_bytes(b"changed")
-    assert pathlib.Path(graphnet.utils.get_file(origin=url, extract=True), "b.txt").read_bytes() == b"changed" and len(server.asked) == 1
+    assert (
+        pathlib.Path(graphnet.utils.get_file(origin=url, extract=True), "b.txt").read_bytes() == b"changed"
+        and len(server.asked) == 1
+    )
     graphnet.utils.get_file(origin=url, extract=True, force_download=True)
     assert (folder / "b.txt").read_bytes() == b"b"
     assert graphnet.utils.get_file("named.bin", url, extract=True).endswith("named_extracted")
     assert graphnet.utils.get_file("named", url, extract=True).endswith("datasets/named")
-    assert sorted(os.listdir(homes / "home/datasets")) == ["named", "named.bin", "named_archive", "named_extracted", "pack.bin", "pack.bin_archive"]
+    assert sorted(os.listdir(homes / "home/datasets")) == [
+        "named",
+        "named.bin",
+        "named_archive",
+        "named_extracted",
+        "pack.bin",
+        "pack.bin_archive",
+    ]
 
 
-@pytest.mark.parametrize("make, name, content", [
-    (tar, "../out.txt", b"x"), (tar, "/out.txt", b"x"), (tar, "a/../../out.txt", b"x"), (zipped, "../out.txt", b"x"), (zipped, "C:/out.txt", b"x"),
-    (zipped, "..\\out.txt", b"x"), (tar, "link", (tarfile.SYMTYPE, "/etc/passwd")), (tar, "link", (tarfile.LNKTYPE, "good.txt")),
-    (tar, "pipe", (tarfile.FIFOTYPE, "")), (zipped, "link", (0, "/etc/passwd"))])
+@pytest.mark.parametrize(
+    "make, name, content",
+    [
+        (tar, "../out.txt", b"x"),
+        (tar, "/out.txt", b"x"),
+        (tar, "a/../../out.txt", b"x"),
+        (zipped, "../out.txt", b"x"),
+        (zipped, "C:/out.txt", b"x"),
+        (zipped, "..\\out.txt", b"x"),
+        (tar, "link", (tarfile.SYMTYPE, "/etc/passwd")),
+        (tar, "link", (tarfile.LNKTYPE, "good.txt")),
+        (tar, "pipe", (tarfile.FIFOTYPE, "")),
+        (zipped, "link", (0, "/etc/passwd")),
+    ],
+)
 def test_members_that_lead_outside_are_refused(make, name, content, tmp_path):
     packed = placed(tmp_path, "packed", make(**{"good.txt": b"good", name: content}))
     with pytest.raises(FileFormatError, match="Nothing was written"):
@@ -233,9 +275,17 @@ def test_code_in_a_file_is_not_run(tmp_path, capfd):
     assert capfd.readouterr().out == ""
 
 
-@pytest.mark.parametrize("stream", [
-    b"cnumpy\nndarray\n((I1000000000\ntR.", b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I9\ntS'b'\ntR.", b"", b"\x80\x04garbage",
-    b"cbuiltins\neval\n(S'1'\ntR.", b"cnumpy\nload\n."])
+@pytest.mark.parametrize(
+    "stream",
+    [
+        b"cnumpy\nndarray\n((I1000000000\ntR.",
+        b"cnumpy.core.multiarray\n_reconstruct\n(cnumpy\nndarray\n(I9\ntS'b'\ntR.",
+        b"",
+        b"\x80\x04garbage",
+        b"cbuiltins\neval\n(S'1'\ntR.",
+        b"cnumpy\nload\n.",
+    ],
+)
 def test_streams_made_to_harm_are_refused(stream):
     with pytest.raises(FileFormatError, match="cannot be read as plain data"):
         sources.unpickle(io.BytesIO(stream), "file")
@@ -243,13 +293,22 @@ def test_streams_made_to_harm_are_refused(stream):
 
 @pytest.mark.parametrize("protocol", [0, 1, 2, 3, 4])
 def test_arrays_lists_and_numbers_are_read(protocol):
-    for value in ([1, -2, 2**40], np.arange(6.0).reshape(2, 3), object_array([1], [2, 3]), {b"data": np.zeros(2, "u1"), b"n": [0.5, None]}):
+    for value in (
+        [1, -2, 2**40],
+        np.arange(6.0).reshape(2, 3),
+        object_array([1], [2, 3]),
+        {b"data": np.zeros(2, "u1"), b"n": [0.5, None]},
+    ):
         found = sources.unpickle(io.BytesIO(pickle.dumps(value, protocol)), "file", "bytes")
         assert type(found) is type(value) and str(found) == str(value)
 
 
 def test_damaged_files_are_named(tmp_path):
-    for data, text in ((b"no zip", "no .npz"), (npz(x=np.zeros(2)), r"holds no 'x_train', only \['x'\]"), (npz(x_train=np.zeros(2))[:-30], "npz")):
+    for data, text in (
+        (b"no zip", "no .npz"),
+        (npz(x=np.zeros(2)), r"holds no 'x_train', only \['x'\]"),
+        (npz(x_train=np.zeros(2))[:-30], "npz"),
+    ):
         with pytest.raises(FileFormatError, match=text):
             mnist.load_data(path=placed(tmp_path, "bad.npz", data))
     file = io.BytesIO()
@@ -266,12 +325,22 @@ def test_damaged_files_are_named(tmp_path):
 
 
 def digits():
-    return npz(x_train=np.ones((6, 28, 28), "u1"), y_train=np.arange(6, dtype="u1"), x_test=np.zeros((2, 28, 28), "u1"), y_test=np.arange(2, dtype="u1"))
+    return npz(
+        x_train=np.ones((6, 28, 28), "u1"),
+        y_train=np.arange(6, dtype="u1"),
+        x_test=np.zeros((2, 28, 28), "u1"),
+        y_test=np.arange(2, dtype="u1"),
+    )
 
 
 def test_mnist(server, homes, monkeypatch, tmp_path):
     (x, y), (x_test, y_test) = mnist.load_data(path=placed(tmp_path, "own.npz", digits()))
-    assert x.shape == (6, 28, 28) and x.dtype == y.dtype == np.uint8 and y.tolist() == list(range(6)) and len(x_test) == len(y_test) == 2
+    assert (
+        x.shape == (6, 28, 28)
+        and x.dtype == y.dtype == np.uint8
+        and y.tolist() == list(range(6))
+        and len(x_test) == len(y_test) == 2
+    )
     monkeypatch.setattr(mnist, "BUCKET", server.url + "/")
     monkeypatch.setattr(mnist, "_SHA256", sha256(digits()))
     with pytest.raises(FileNotFoundError, match="put it at '.*home/datasets/mnist.npz'"):
@@ -303,7 +372,13 @@ def test_fashion_mnist(tmp_path, server, monkeypatch):
         placed(tmp_path / "own", name, body)
     for path in (None, tmp_path / "own"):
         (x, y), (x_test, y_test) = fashion_mnist.load_data(path)
-        assert x.shape == (3, 28, 28) and x.dtype == np.uint8 and y.tolist() == [4, 5, 6] and (x_test == 7).all() and y_test.tolist() == [9]
+        assert (
+            x.shape == (3, 28, 28)
+            and x.dtype == np.uint8
+            and y.tolist() == [4, 5, 6]
+            and (x_test == 7).all()
+            and y_test.tolist() == [9]
+        )
     placed(tmp_path / "own", "t10k-labels-idx1-ubyte.gz", gzip.compress(b"\0\0\x08\x01\0\0\0\x05x"))
     with pytest.raises(FileFormatError, match="no file of Fashion-MNIST"):
         fashion_mnist.load_data(tmp_path / "own")
@@ -319,7 +394,9 @@ def cifar_batch(n, seed, *keys):
 
 @pytest.mark.parametrize("keras_cache", [False, True])
 def test_cifar10(keras_cache, server, homes, monkeypatch):
-    parts = {f"data_batch_{i}": cifar_batch(2, i, b"labels") for i in range(1, 6)} | {"test_batch": cifar_batch(3, 0, b"labels")}
+    parts = {f"data_batch_{i}": cifar_batch(2, i, b"labels") for i in range(1, 6)} | {
+        "test_batch": cifar_batch(3, 0, b"labels")
+    }
     packed = tar(**{f"cifar-10-batches-py/{name}": body for name, (body, _) in parts.items()})
     monkeypatch.setattr(cifar10, "_ORIGIN", serve(server, "/cifar-10-python.tar.gz", packed))
     monkeypatch.setattr(cifar10, "_SHA256", sha256(packed))
@@ -330,7 +407,12 @@ def test_cifar10(keras_cache, server, homes, monkeypatch):
             placed(homes / "keras/datasets/cifar-10-batches-py-target/cifar-10-batches-py", name, body)
     for path in (None, None, own):
         (x, y), (x_test, y_test) = cifar10.load_data(path)
-        assert x.shape == (10, 32, 32, 3) and x.dtype == y.dtype == y_test.dtype == np.uint8 and y.ravel().tolist() == [0, 1] * 5 and y.shape == (10, 1)
+        assert (
+            x.shape == (10, 32, 32, 3)
+            and x.dtype == y.dtype == y_test.dtype == np.uint8
+            and y.ravel().tolist() == [0, 1] * 5
+            and y.shape == (10, 1)
+        )
         np.testing.assert_array_equal(x_test, parts["test_batch"][1].reshape(3, 3, 32, 32).transpose(0, 2, 3, 1))
     assert server.asked == ([] if keras_cache else ["/cifar-10-python.tar.gz"])
     with pytest.raises(FileFormatError, match="no archive"):
@@ -350,7 +432,11 @@ def test_cifar100(homes):
         graphnet.config.set_image_data_format("channels_last")
     with pytest.raises(ValueError, match="'rough'"):
         cifar100.load_data("rough")
-    packed = placed(homes, "sample.npz", npz(x_train=np.zeros((2, 32, 32, 3), "u1"), y_train=np.zeros(2, int), x_test=np.zeros((1, 32, 32, 3)), y_test=[1]))
+    packed = placed(
+        homes,
+        "sample.npz",
+        npz(x_train=np.zeros((2, 32, 32, 3), "u1"), y_train=np.zeros(2, int), x_test=np.zeros((1, 32, 32, 3)), y_test=[1]),
+    )
     assert cifar100.load_data(path=packed)[0][1].shape == (2, 1)
 
 
@@ -363,14 +449,30 @@ def reviews(seed, n):
 def texts(homes):
     (x, y), (x_test, y_test) = reviews(1, 12), reviews(2, 8)
     films = npz(x_train=x, y_train=y, x_test=x_test, y_test=y_test)
-    return {"imdb": films, "reuters": npz(x=x, y=y), "boston_housing": npz(x=np.arange(130.0).reshape(10, 13), y=np.arange(10.0)),
-            "california_housing": npz(x=np.arange(8000.0, dtype="f").reshape(1000, 8), y=np.arange(1000.0, dtype="f"))}
+    return {
+        "imdb": films,
+        "reuters": npz(x=x, y=y),
+        "boston_housing": npz(x=np.arange(130.0).reshape(10, 13), y=np.arange(10.0)),
+        "california_housing": npz(x=np.arange(8000.0, dtype="f").reshape(1000, 8), y=np.arange(1000.0, dtype="f")),
+    }
 
 
 OPTIONS = {
-    "imdb": [{}, {"num_words": 20}, {"skip_top": 5, "num_words": 40, "oov_char": None}, {"maxlen": 8}, {"start_char": None},
-             {"start_char": None, "index_from": 0, "seed": 3}],
-    "reuters": [{}, {"num_words": 20, "test_split": 0.5}, {"skip_top": 5, "oov_char": None}, {"maxlen": 8}, {"start_char": None, "index_from": 0}],
+    "imdb": [
+        {},
+        {"num_words": 20},
+        {"skip_top": 5, "num_words": 40, "oov_char": None},
+        {"maxlen": 8},
+        {"start_char": None},
+        {"start_char": None, "index_from": 0, "seed": 3},
+    ],
+    "reuters": [
+        {},
+        {"num_words": 20, "test_split": 0.5},
+        {"skip_top": 5, "oov_char": None},
+        {"maxlen": 8},
+        {"start_char": None, "index_from": 0},
+    ],
     "boston_housing": [{}, {"test_split": 0.35, "seed": 1}],
     "california_housing": [{}, {"version": "small", "test_split": 0}],
 }
@@ -390,7 +492,9 @@ def test_results_equal_keras(name, options, texts, homes, monkeypatch):
 def test_texts(texts, homes):
     path = placed(homes, "imdb.npz", texts["imdb"])
     (x, y), (x_test, y_test) = imdb.load_data(path=path, num_words=20)
-    assert x.dtype == object and len(x) == len(y) == 12 and len(x_test) == 8 and all(text[0] == 1 and max(text) < 20 for text in x)
+    assert (
+        x.dtype == object and len(x) == len(y) == 12 and len(x_test) == 8 and all(text[0] == 1 and max(text) < 20 for text in x)
+    )
     original = {len(text): None for text in reviews(1, 12)[0]}
     assert {len(text) - 1 for text in x} == set(original)
     with pytest.raises(ValueError, match="maxlen=2"):
@@ -409,9 +513,17 @@ def test_texts(texts, homes):
 def test_housing(texts, homes):
     path = placed(homes, "b.npz", texts["boston_housing"])
     (x, y), (x_test, y_test) = boston_housing.load_data(path=path)
-    assert x.shape == (8, 13) and x_test.shape == (2, 13) and sorted([*y, *y_test]) == list(range(10)) and (x[:, 0] == 13 * y).all()
+    assert (
+        x.shape == (8, 13)
+        and x_test.shape == (2, 13)
+        and sorted([*y, *y_test]) == list(range(10))
+        and (x[:, 0] == 13 * y).all()
+    )
     path = placed(homes, "c.npz", texts["california_housing"])
     assert california_housing.load_data("small", path=path)[0][0].shape == (480, 8)
-    for act, text in ((lambda: california_housing.load_data("huge", path=path), "'huge'"), (lambda: boston_housing.load_data(path, 1.0), "test_split")):
+    for act, text in (
+        (lambda: california_housing.load_data("huge", path=path), "'huge'"),
+        (lambda: boston_housing.load_data(path, 1.0), "test_split"),
+    ):
         with pytest.raises(ValueError, match=text):
             act()

@@ -1,4 +1,4 @@
-"""Small helpers: labels, padding, splitting, windows over series, pictures, folders of files; beside Keras's own where it is there."""
+"""Small helpers: labels, padding, splitting, windows over series, pictures, folders of files; beside Keras's own ones."""
 import io
 import os
 
@@ -61,8 +61,15 @@ def test_normalize(axis, order):
         np.testing.assert_array_equal(found, theirs)
 
 
-PADDINGS = [{}, {"maxlen": 2}, {"maxlen": 5}, {"padding": "post"}, {"maxlen": 2, "truncating": "post"}, {"value": -1, "dtype": "float32"},
-            {"padding": "post", "maxlen": 2, "dtype": "int64"}]
+PADDINGS = [
+    {},
+    {"maxlen": 2},
+    {"maxlen": 5},
+    {"padding": "post"},
+    {"maxlen": 2, "truncating": "post"},
+    {"value": -1, "dtype": "float32"},
+    {"padding": "post", "maxlen": 2, "dtype": "int64"},
+]
 
 
 @pytest.mark.parametrize("options", PADDINGS)
@@ -78,9 +85,16 @@ def test_padding():
     assert utils.pad_sequences([[1, 2]], maxlen=0).shape == (1, 0) and utils.pad_sequences([]).shape == (0, 0)
 
 
-@pytest.mark.parametrize("sequences, options, text", [
-    ([1, 2], {}, "list of lists"), (3, {}, "list of lists"), ([[1]], {"padding": "mid"}, "'mid'"), ([[1]], {"value": "x"}, "dtype=object"),
-    ([[[1, 2]], [[1]]], {}, "position 1")])
+@pytest.mark.parametrize(
+    "sequences, options, text",
+    [
+        ([1, 2], {}, "list of lists"),
+        (3, {}, "list of lists"),
+        ([[1]], {"padding": "mid"}, "'mid'"),
+        ([[1]], {"value": "x"}, "dtype=object"),
+        ([[[1, 2]], [[1]]], {}, "position 1"),
+    ],
+)
 def test_what_cannot_be_padded(sequences, options, text):
     with pytest.raises(ValueError, match=text):
         utils.pad_sequences(sequences, **options)
@@ -96,13 +110,27 @@ def test_data_are_split_by_rows():
     (a, b), (c, d) = utils.split_dataset((x, y), right_size=3)
     assert b.tolist() == list(range(7)) and d.tolist() == [7, 8, 9] and (c[:, 0] == 2 * d).all() and len(a) == 7
     left, right = utils.split_dataset({"x": x, "y": y}, left_size=4, right_size=0.5, shuffle=True, seed=3)
-    assert len(left["y"]) == 4 and len(right["y"]) == 5 and not set(left["y"]) & set(right["y"]) and (left["x"][:, 0] == 2 * left["y"]).all()
+    assert (
+        len(left["y"]) == 4
+        and len(right["y"]) == 5
+        and not set(left["y"]) & set(right["y"])
+        and (left["x"][:, 0] == 2 * left["y"]).all()
+    )
     assert utils.split_dataset(y, 5, shuffle=True, seed=3)[0].tolist()[:4] == left["y"].tolist()
 
 
-@pytest.mark.parametrize("options, error", [
-    ({}, "received neither"), ({"left_size": 0}, "left_size to be between"), ({"left_size": 10}, "below the 10"), ({"right_size": 1.5}, "right_size"),
-    ({"left_size": "a"}, "'a'"), ({"left_size": 0.6, "right_size": 0.6}, "two parts"), ({"left_size": 0.01}, "mean 0 and 10")])
+@pytest.mark.parametrize(
+    "options, error",
+    [
+        ({}, "received neither"),
+        ({"left_size": 0}, "left_size to be between"),
+        ({"left_size": 10}, "below the 10"),
+        ({"right_size": 1.5}, "right_size"),
+        ({"left_size": "a"}, "'a'"),
+        ({"left_size": 0.6, "right_size": 0.6}, "two parts"),
+        ({"left_size": 0.01}, "mean 0 and 10"),
+    ],
+)
 def test_sizes_that_do_not_fit(options, error):
     with pytest.raises((ValueError, TypeError), match=error):
         utils.split_dataset(np.arange(10), **options)
@@ -148,10 +176,20 @@ def test_a_model_takes_windows():
     assert graphnet.Model(x, graphnet.ops.sum(x, axis=1)).predict(windows, verbose=0)[:2].tolist() == [6, 10]
 
 
-@pytest.mark.parametrize("options, text", [
-    ({"start_index": 10}, "start_index from 0 to 9"), ({"start_index": 4, "end_index": 4}, "end_index from 5"), ({"end_index": 10}, "end_index"),
-    ({"sampling_rate": 0}, "sampling_rate from 1"), ({"sequence_stride": 10}, "sequence_stride"), ({"sampling_rate": 9}, "enough steps"),
-    ({"format": "tf"}, "Leave it out"), ({"batch_size": 0}, "batch_size"), ({"targets": np.zeros(0)}, "0 targets")])
+@pytest.mark.parametrize(
+    "options, text",
+    [
+        ({"start_index": 10}, "start_index from 0 to 9"),
+        ({"start_index": 4, "end_index": 4}, "end_index from 5"),
+        ({"end_index": 10}, "end_index"),
+        ({"sampling_rate": 0}, "sampling_rate from 1"),
+        ({"sequence_stride": 10}, "sequence_stride"),
+        ({"sampling_rate": 9}, "enough steps"),
+        ({"format": "tf"}, "Leave it out"),
+        ({"batch_size": 0}, "batch_size"),
+        ({"targets": np.zeros(0)}, "0 targets"),
+    ],
+)
 def test_windows_that_do_not_fit(options, text):
     with pytest.raises(ValueError, match=text):
         utils.timeseries_dataset_from_array(np.arange(10), **{"targets": None, "sequence_length": 3, **options})
@@ -182,9 +220,17 @@ def test_pictures_there_and_back(channels, layout, tmp_path):
     assert scaled.min() == 0 and scaled.max() == 255
 
 
-@pytest.mark.parametrize("options", [{}, {"target_size": (3, 4)}, {"target_size": (6, 2), "interpolation": "bilinear"}, {"color_mode": "grayscale"},
-                                     {"target_size": (4, 9), "keep_aspect_ratio": True, "interpolation": "lanczos"},
-                                     {"color_mode": "rgba", "target_size": (9, 4), "keep_aspect_ratio": True}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"target_size": (3, 4)},
+        {"target_size": (6, 2), "interpolation": "bilinear"},
+        {"color_mode": "grayscale"},
+        {"target_size": (4, 9), "keep_aspect_ratio": True, "interpolation": "lanczos"},
+        {"color_mode": "rgba", "target_size": (9, 4), "keep_aspect_ratio": True},
+    ],
+)
 def test_loading_equals_keras(options, tmp_path):
     theirs = keras_utils()
     utils.save_img(str(tmp_path / "a.png"), picture(), scale=False)
@@ -194,7 +240,9 @@ def test_loading_equals_keras(options, tmp_path):
     assert mine.tobytes() == due.tobytes()
 
 
-@pytest.mark.parametrize("x", [picture().astype("float64"), picture(channels=1) * 1.5, np.zeros((2, 2, 3)), np.full((2, 2, 1), 300.0)])
+@pytest.mark.parametrize(
+    "x", [picture().astype("float64"), picture(channels=1) * 1.5, np.zeros((2, 2, 3)), np.full((2, 2, 1), 300.0)]
+)
 @pytest.mark.parametrize("scale", [True, False])
 def test_making_pictures_equals_keras(x, scale):
     mine, due = utils.array_to_img(x, scale=scale), keras_utils().array_to_img(x, scale=scale)
@@ -209,12 +257,19 @@ def test_deep_grey_and_jpeg(tmp_path):
     assert utils.load_img(io.BytesIO((tmp_path / "a.jpg").read_bytes())).size == (7, 5)
 
 
-@pytest.mark.parametrize("act, error, text", [
-    (lambda f: utils.load_img(f / "text.png"), DataError, "no picture"), (lambda f: utils.load_img(f / "none.png"), FileNotFoundError, "none.png"),
-    (lambda f: utils.load_img(3), TypeError, "received 3"), (lambda f: utils.load_img(f / "a.png", "cmyk"), ValueError, "'cmyk'"),
-    (lambda f: utils.load_img(f / "a.png", target_size=(2, 2), interpolation="magic"), ValueError, "'magic'"),
-    (lambda f: utils.array_to_img(np.zeros((2, 2))), ValueError, "3 axes"), (lambda f: utils.array_to_img(np.zeros((2, 2, 2))), ValueError, "1, 3 or 4"),
-    (lambda f: utils.img_to_array(np.zeros(3)), ValueError, "2 or 3 axes")])
+@pytest.mark.parametrize(
+    "act, error, text",
+    [
+        (lambda f: utils.load_img(f / "text.png"), DataError, "no picture"),
+        (lambda f: utils.load_img(f / "none.png"), FileNotFoundError, "none.png"),
+        (lambda f: utils.load_img(3), TypeError, "received 3"),
+        (lambda f: utils.load_img(f / "a.png", "cmyk"), ValueError, "'cmyk'"),
+        (lambda f: utils.load_img(f / "a.png", target_size=(2, 2), interpolation="magic"), ValueError, "'magic'"),
+        (lambda f: utils.array_to_img(np.zeros((2, 2))), ValueError, "3 axes"),
+        (lambda f: utils.array_to_img(np.zeros((2, 2, 2))), ValueError, "1, 3 or 4"),
+        (lambda f: utils.img_to_array(np.zeros(3)), ValueError, "2 or 3 axes"),
+    ],
+)
 def test_what_is_no_picture(act, error, text, tmp_path):
     (tmp_path / "text.png").write_text("no picture")
     utils.save_img(tmp_path / "a.png", picture())
@@ -242,7 +297,9 @@ def number(x):
     return int(x.reshape(-1)[0] if x.dtype != object else x.split()[1])
 
 
-@pytest.mark.parametrize("make, options", [(utils.image_dataset_from_directory, {"image_size": (2, 3)}), (utils.text_dataset_from_directory, {})])
+@pytest.mark.parametrize(
+    "make, options", [(utils.image_dataset_from_directory, {"image_size": (2, 3)}), (utils.text_dataset_from_directory, {})]
+)
 def test_folders_are_classes(make, options, folder, capsys):
     data = make(folder, shuffle=False, batch_size=5, **options)
     assert "Found 12 files belonging to 2 classes." in capsys.readouterr().out
@@ -256,7 +313,9 @@ def test_folders_are_classes(make, options, folder, capsys):
         y = np.concatenate([y for _, y in make(folder, shuffle=False, label_mode=mode, verbose=False, **options)])
         assert y.shape == shape and y.dtype == np.float32
     assert not isinstance(make(folder, labels=None, verbose=False, **options)[0], tuple)
-    assert make(folder, class_names=["birds", "apes"], shuffle=False, verbose=False, **options)[0][1].tolist() == [0] * 8 + [1] * 4
+    assert (
+        make(folder, class_names=["birds", "apes"], shuffle=False, verbose=False, **options)[0][1].tolist() == [0] * 8 + [1] * 4
+    )
     assert make(folder, labels=list(range(12)), shuffle=False, verbose=False, **options)[0][1].tolist() == list(range(12))
     single = make(folder, batch_size=None, shuffle=False, verbose=False, **options)
     assert len(single) == 12 and np.ndim(single[4][0]) == (0 if x.dtype == object else 3) and single[4][1] == 1
@@ -270,7 +329,9 @@ def test_files_and_labels_equal_keras(folder):
             paths, numbers, names = index(str(folder), labels, (".png",), shuffle=shuffle, seed=7, verbose=False)
             labels = list(given) if isinstance(given, range) else given  # Keras shuffles the user's own list
             mine = utils.image_dataset_from_directory(folder, labels, shuffle=shuffle, seed=7, verbose=False)
-            assert [os.path.normpath(p) for p in mine.file_paths] == [os.path.normpath(p) for p in paths] and mine.class_names == names
+            assert [os.path.normpath(p) for p in mine.file_paths] == [
+                os.path.normpath(p) for p in paths
+            ] and mine.class_names == names
             assert mine.labels is None if labels is None else mine.labels.tolist() == list(numbers)
 
 
@@ -283,8 +344,17 @@ def test_folders_are_split(folder):
     assert [part.file_paths for part in both] == [train.file_paths, held.file_paths] and not both[1].shuffle
 
 
-@pytest.mark.parametrize("options", [{}, {"crop_to_aspect_ratio": True}, {"pad_to_aspect_ratio": True}, {"interpolation": "nearest"},
-                                     {"data_format": "channels_first"}, {"color_mode": "grayscale"}])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"crop_to_aspect_ratio": True},
+        {"pad_to_aspect_ratio": True},
+        {"interpolation": "nearest"},
+        {"data_format": "channels_first"},
+        {"color_mode": "grayscale"},
+    ],
+)
 def test_pictures_are_brought_to_size_as_by_the_op(options, folder):
     data = utils.image_dataset_from_directory(folder, image_size=(5, 5), shuffle=False, verbose=False, **options)
     pixels = utils.img_to_array(utils.load_img(data.file_paths[3], options.get("color_mode", "rgb")))
@@ -295,7 +365,9 @@ def test_pictures_are_brought_to_size_as_by_the_op(options, folder):
 
 
 def test_pictures_come_from_threads_and_processes(folder):
-    data = utils.image_dataset_from_directory(folder, labels=None, image_size=(2, 2), batch_size=2, shuffle=False, verbose=False)
+    data = utils.image_dataset_from_directory(
+        folder, labels=None, image_size=(2, 2), batch_size=2, shuffle=False, verbose=False
+    )
     x = graphnet.Input((2, 2, 3))
     model = graphnet.Model(x, graphnet.ops.max(x, axis=(1, 2, 3)))
     due = [0, 30, 60, 90, 10, 20, 40, 70, 80, 100, 110, 50]
@@ -317,16 +389,30 @@ def test_what_cannot_be_sent_to_processes_is_said():
         graphnet.Model(x, x + 1).predict(Local(use_multiprocessing=True), verbose=0)
 
 
-@pytest.mark.parametrize("options, text", [
-    ({"label_mode": "many"}, "'many'"), ({"labels": [1, 2]}, "each of the 12 files"), ({"class_names": ["cats"]}, r"\['cats'\]"),
-    ({"labels": None, "class_names": ["apes"]}, "inferred"), ({"validation_split": 0.5}, "together with subset"), ({"subset": "both"}, "together"),
-    ({"validation_split": 2.0, "subset": "both"}, "between 0 and 1"), ({"validation_split": 0.5, "subset": "training"}, "seed"),
-    ({"validation_split": 0.01, "subset": "both"}, "no files for validation"), ({"image_size": 3.5}, "image_size"), ({"interpolation": "magic"}, "'magic'"),
-    ({"interpolation": "area"}, "'area'"), ({"crop_to_aspect_ratio": True, "pad_to_aspect_ratio": True}, "at most one"), ({"color_mode": "cmyk"}, "'cmyk'"),
-    ({"format": "grain"}, "Leave it out"), ({"label_mode": "binary", "class_names": ["apes"]}, "two classes")])
+@pytest.mark.parametrize(
+    "options, text",
+    [
+        ({"label_mode": "many"}, "'many'"),
+        ({"labels": [1, 2]}, "each of the 12 files"),
+        ({"class_names": ["cats"]}, r"\['cats'\]"),
+        ({"labels": None, "class_names": ["apes"]}, "inferred"),
+        ({"validation_split": 0.5}, "together with subset"),
+        ({"subset": "both"}, "together"),
+        ({"validation_split": 2.0, "subset": "both"}, "between 0 and 1"),
+        ({"validation_split": 0.5, "subset": "training"}, "seed"),
+        ({"validation_split": 0.01, "subset": "both"}, "no files for validation"),
+        ({"image_size": 3.5}, "image_size"),
+        ({"interpolation": "magic"}, "'magic'"),
+        ({"interpolation": "area"}, "'area'"),
+        ({"crop_to_aspect_ratio": True, "pad_to_aspect_ratio": True}, "at most one"),
+        ({"color_mode": "cmyk"}, "'cmyk'"),
+        ({"format": "grain"}, "Leave it out"),
+        ({"label_mode": "binary", "class_names": ["apes"]}, "two classes"),
+    ],
+)
 def test_folders_that_do_not_fit(options, text, folder):
     with pytest.raises((ValueError, UnsupportedError), match=text):
-        utils.image_dataset_from_directory(folder, **options)[0]
+        utils.image_dataset_from_directory(folder, **options)
 
 
 def test_damaged_files_in_a_folder_are_named(folder):

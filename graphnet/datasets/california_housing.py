@@ -11,10 +11,10 @@ _SMALL = 600
 def load_data(version: str = "large", path: Any = "california_housing.npz", test_split: float = 0.2, seed: int = 113) -> Split:
     """The districts of the census of 1990: ``(x_train, y_train), (x_test, y_test)``, of shapes (n, 8) and (n,).
 
-    y is the median price in dollars; x are income, age of houses, rooms, bedrooms, population, occupation, latitude and longitude.
-    ``version`` "large" has 20,640 rows, "small" the first 600; ``test_split`` of them, in an order drawn from ``seed``, are for
-    tests; ``path`` is a file, or a name in the caches, else it is downloaded. Raises ValueError, FileNotFoundError,
-    FileFormatError. Source: https://keras.io/api/datasets/california_housing/
+    y is the median price in dollars; x are income, age of houses, rooms, bedrooms, population, occupation, latitude and
+    longitude. ``version`` "large" has 20,640 rows, "small" the first 600; ``test_split`` of them, in an order drawn from
+    ``seed``, are for tests; ``path`` is a file, or a name in the caches, else it is downloaded. Raises ValueError,
+    FileNotFoundError, FileFormatError. Source: https://keras.io/api/datasets/california_housing/
 
     Example:
 

@@ -15,7 +15,7 @@ Part = tuple[np.ndarray, np.ndarray]
 
 
 def load(path: Any, name: str, inner: str, origin: str, sha256: str, train: list[str], test: str, label_key: str) -> Split:
-    """Training and test data of the files ``train`` and ``test`` in the folder ``inner`` of an archive, or of what path names."""
+    """Training and test data of the files ``train`` and ``test`` in the folder ``inner`` of an archive, or of what path is."""
     place = None if path is None else given(path) or pathlib.Path(path)
     if place is None:
         place = pathlib.Path(get_file(name, origin=origin, extract=True, file_hash=sha256))

@@ -23,8 +23,9 @@ def load_data(path: Any = None) -> Split:
         >>> (x_train, y_train), (x_test, y_test) = graphnet.datasets.cifar10.load_data()  # doctest: +SKIP
     """
     batches = [f"data_batch_{i}" for i in range(1, 6)]
-    (x, y), (x_test, y_test) = load(path, "cifar-10-batches-py-target", "cifar-10-batches-py", _ORIGIN, _SHA256, batches, "test_batch",
-                                    "labels")
+    (x, y), (x_test, y_test) = load(
+        path, "cifar-10-batches-py-target", "cifar-10-batches-py", _ORIGIN, _SHA256, batches, "test_batch", "labels"
+    )
     return (x, y.astype(np.uint8)), (x_test, y_test.astype(np.uint8))
 
 

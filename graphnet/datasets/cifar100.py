@@ -22,7 +22,9 @@ def load_data(label_mode: str = "fine", path: Any = None) -> Split:
     """
     if label_mode not in ("fine", "coarse"):
         raise ValueError(f'load_data expects label_mode to be "fine" or "coarse"; received {label_mode!r}.')
-    return load(path, "cifar-100-python-target", "cifar-100-python", _ORIGIN, _SHA256, ["train"], "test", f"{label_mode}_labels")
+    return load(
+        path, "cifar-100-python-target", "cifar-100-python", _ORIGIN, _SHA256, ["train"], "test", f"{label_mode}_labels"
+    )
 
 
 __all__ = ["load_data"]

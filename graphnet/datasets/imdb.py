@@ -24,11 +24,11 @@ def load_data(
 
     x are arrays of lists of word numbers, in the order of how frequent words are; y is 1 for praise and 0 for blame.
 
-    Arguments: ``num_words`` keeps numbers below it, ``skip_top`` those from it on, and ``oov_char`` stands for the others (None
-    drops them); ``maxlen`` keeps the reviews with fewer numbers; ``seed`` of the order; ``start_char`` stands before each review
-    (None: nothing); words' numbers begin above ``index_from``; ``path`` a file, or a name in the caches, else it is downloaded.
-    Raises ValueError where no review is short enough, FileNotFoundError, FileFormatError.
-    Source: https://keras.io/api/datasets/imdb/
+    Arguments: ``num_words`` keeps numbers below it, ``skip_top`` those from it on, and ``oov_char`` stands for the others
+    (None drops them); ``maxlen`` keeps the reviews with fewer numbers; ``seed`` of the order; ``start_char`` stands before
+    each review (None: nothing); words' numbers begin above ``index_from``; ``path`` a file, or a name in the caches, else it
+    is downloaded. Raises ValueError where no review is short enough, FileNotFoundError, FileFormatError. Source:
+    https://keras.io/api/datasets/imdb/
 
     Example:
 
@@ -43,7 +43,9 @@ def load_data(
         train, y = words.shorter(train, y, maxlen)
         test, y_test = words.shorter(test, y_test, maxlen)
         if not train or not test:
-            raise ValueError(f"load_data expects some reviews to be shorter than maxlen; received maxlen={maxlen}, which keeps none.")
+            raise ValueError(
+                f"load_data expects some reviews to be shorter than maxlen; received maxlen={maxlen}, which keeps none."
+            )
     texts = words.common(train + test, num_words, skip_top, oov_char)
     labels, at = np.concatenate([y, y_test]), len(train)
     return (words.ragged(texts[:at]), labels[:at]), (words.ragged(texts[at:]), labels[at:])

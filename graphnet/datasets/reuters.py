@@ -8,9 +8,11 @@ from graphnet.datasets.sources import BUCKET, Split, locate, read_npz
 
 _SHA256 = "d6586e694ee56d7a4e65172e12b3e987c03096cb01eab99753921ef915959916"
 _INDEX_MD5 = "4d44cc38712099c9e383dc6e5f11a921"
-_TOPICS = """cocoa grain veg-oil earn acq wheat copper housing money-supply coffee sugar trade reserves ship cotton carcass crude nat-gas
-cpi money-fx interest gnp meal-feed alum oilseed gold tin strategic-metal livestock retail ipi iron-steel rubber heat jobs lei bop zinc
-orange pet-chem dlr gas silver wpi hog lead"""
+_TOPICS = """
+cocoa grain veg-oil earn acq wheat copper housing money-supply coffee sugar trade reserves ship cotton carcass crude
+nat-gas cpi money-fx interest gnp meal-feed alum oilseed gold tin strategic-metal livestock retail ipi iron-steel rubber
+heat jobs lei bop zinc orange pet-chem dlr gas silver wpi hog lead
+"""
 
 
 def load_data(
@@ -26,9 +28,9 @@ def load_data(
 ) -> Split:
     """11,228 newswires on 46 topics: ``(x_train, y_train), (x_test, y_test)``.
 
-    x are arrays of lists of word numbers, in the order of how frequent words are; y are the topics' numbers (`get_label_names`).
-    ``test_split`` of the texts are for tests; the other arguments are those of `imdb.load_data`. Raises ValueError,
-    FileNotFoundError, FileFormatError. Source: https://keras.io/api/datasets/reuters/
+    x are arrays of lists of word numbers, in the order of how frequent words are; y are the topics' numbers
+    (`get_label_names`). ``test_split`` of the texts are for tests; the other arguments are those of `imdb.load_data`. Raises
+    ValueError, FileNotFoundError, FileFormatError. Source: https://keras.io/api/datasets/reuters/
 
     Example:
 

@@ -20,8 +20,10 @@ def given(path: Any) -> pathlib.Path | None:
     if place.name == str(path):
         return None
     if not place.exists():
-        raise FileNotFoundError(f"load_data received path={str(path)!r}; there is no such file. A name without a folder means one in "
-                                "GRAPHNET_HOME or in Keras's cache, or else a download.")
+        raise FileNotFoundError(
+            f"load_data received path={str(path)!r}; there is no such file. A name without a folder means one in "
+            "GRAPHNET_HOME or in Keras's cache, or else a download."
+        )
     return place
 
 
@@ -68,7 +70,16 @@ def unpickle(file: Any, path: Any, encoding: str = "ASCII") -> Any:
     """What a pickle of arrays, lists, dicts, texts and numbers holds. Any other is refused unread: FileFormatError."""
     try:
         return _Unpickler(file, encoding=encoding).load()
-    except (pickle.UnpicklingError, EOFError, AttributeError, IndexError, KeyError, TypeError, ValueError, MemoryError) as error:
+    except (
+        pickle.UnpicklingError,
+        EOFError,
+        AttributeError,
+        IndexError,
+        KeyError,
+        TypeError,
+        ValueError,
+        MemoryError,
+    ) as error:
         raise FileFormatError(f"{str(path)!r} cannot be read as plain data: {error}") from None
 
 

@@ -38,8 +38,10 @@ Member = tuple[pathlib.PurePosixPath, IO[bytes] | None]  # its name below the fo
 def _tar_members(tar: tarfile.TarFile, archive: Any) -> Iterator[Member]:
     for member in tar:
         if not (member.isfile() or member.isdir()):
-            raise FileFormatError(f"The archive {str(archive)!r} holds {member.name!r}, a link or device, which is not unpacked. "
-                                  "Nothing was written.")
+            raise FileFormatError(
+                f"The archive {str(archive)!r} holds {member.name!r}, a link or device, which is not unpacked. "
+                "Nothing was written."
+            )
         yield _checked(member.name, archive), tar.extractfile(member) if member.isfile() else None
 
 
@@ -54,7 +56,9 @@ def _zip_members(packed: zipfile.ZipFile, archive: Any) -> Iterator[Member]:
 def _checked(name: str, archive: Any) -> pathlib.PurePosixPath:
     path = pathlib.PurePosixPath(name.replace("\\", "/"))
     if path.is_absolute() or ".." in path.parts or (path.parts and ":" in path.parts[0]):
-        raise FileFormatError(f"The archive {str(archive)!r} holds {name!r}, which points outside of its folder. Nothing was written.")
+        raise FileFormatError(
+            f"The archive {str(archive)!r} holds {name!r}, which points outside of its folder. Nothing was written."
+        )
     return path
 
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from graphnet import config, dtypes, ops
 from graphnet.errors import DataError, UnsupportedError
-from graphnet.utils.images import open_image
-from graphnet.utils.numerical import to_categorical
+from graphnet.utils.images import check_color_mode, open_image
+from graphnet.utils.listing import Folder, Listing, check_split
 from graphnet.utils.samples import Samples, check_format, drawn_seed
 from graphnet.visualization.progress import message
 
@@ -20,15 +20,10 @@ _WORKERS = 4  # threads that read files at once; Pillow decodes without holding 
 class _Files(Samples):
     """Files read by ``read``, stacked by ``stack``, with the labels of their classes."""
 
-    def __init__(self, read: Callable[[str], Any], stack: Callable[[list[Any]], Any], paths: list[str], labels: np.ndarray | None,
-                 label_mode: str | None, class_names: list[str] | None, *args: Any) -> None:
-        super().__init__(np.arange(len(paths)), *args, workers=min(_WORKERS, os.cpu_count() or 1))
-        self.read, self.stack, self.file_paths, self.class_names = read, stack, paths, class_names
-        self.labels = labels
-        if labels is not None and label_mode == "binary":
-            self.labels = labels.astype("float32")[:, None]
-        elif labels is not None and label_mode == "categorical":
-            self.labels = to_categorical(labels, len(class_names or ())).astype("float32")
+    def __init__(self, listing: Listing, read: Callable[[str], Any], stack: Callable[[list[Any]], Any], *args: Any) -> None:
+        super().__init__(np.arange(len(listing.paths)), *args, workers=min(_WORKERS, os.cpu_count() or 1))
+        self.read, self.stack, self.labels = read, stack, listing.labels
+        self.file_paths, self.class_names = listing.paths, listing.class_names
 
     def batch(self, numbers: np.ndarray) -> Any:
         x = self.stack([self.read(self.file_paths[i]) for i in numbers])
@@ -57,14 +52,15 @@ def image_dataset_from_directory(
 ) -> Any:
     """A PyDataset of the pictures in a folder, whose folders are the classes: batches of (x, y), or of x without labels.
 
-    Arguments: ``labels`` "inferred", None, or a number for each file in their order (folders and names sorted); ``label_mode``
-    "int" (int32, (n,)), "binary" (float32, (n, 1)), "categorical" (float32, (n, classes)), None; ``class_names`` the folders, in an
-    order of one's own; ``color_mode`` "grayscale", "rgb", "rgba"; ``batch_size`` None for single pictures; ``image_size`` (height,
-    width), to which pictures are brought by ``interpolation`` "nearest", "bilinear", "bicubic", "lanczos3", "lanczos5", with
-    ``crop_to_aspect_ratio`` or ``pad_to_aspect_ratio`` in their form; ``shuffle`` by ``seed``, anew for each epoch; ``subset``
-    "training", "validation" or "both" (a list of the two) of a ``validation_split``. Pictures are bmp, gif (the first of several),
-    jpeg, png, read by Pillow as float32 from 0 to 255. The data set has `class_names` and `file_paths`. Raises ValueError, DataError.
-    Source: https://keras.io/api/data_loading/image/
+    Arguments: ``labels`` "inferred", None, or a number for each file in their order (folders and names sorted);
+    ``label_mode`` "int" (int32, (n,)), "binary" (float32, (n, 1)), "categorical" (float32, (n, classes)), None;
+    ``class_names`` the folders, in an order of one's own; ``color_mode`` "grayscale", "rgb", "rgba"; ``batch_size`` None for
+    single pictures; ``image_size`` (height, width), to which pictures are brought by ``interpolation`` "nearest", "bilinear",
+    "bicubic", "lanczos3", "lanczos5", with ``crop_to_aspect_ratio`` or ``pad_to_aspect_ratio`` in their form; ``shuffle`` by
+    ``seed``, anew for each epoch; ``subset`` "training", "validation" or "both" (a list of the two) of a
+    ``validation_split``. Pictures are bmp, gif (the first of several), jpeg, png, read by Pillow as float32 from 0 to 255.
+    The data set has `class_names` and `file_paths`. Raises ValueError, DataError. Source:
+    https://keras.io/api/data_loading/image/
 
     Example:
 
@@ -83,14 +79,18 @@ def image_dataset_from_directory(
         raise ValueError(f"image_dataset_from_directory expects image_size=(height, width); received {image_size!r}.")
     interpolation = interpolation.lower()
     if interpolation in ("area", "gaussian", "mitchellcubic"):
-        raise UnsupportedError(f"image_dataset_from_directory does not interpolate by {interpolation!r}; take 'bilinear' or 'bicubic'.")
+        raise UnsupportedError(
+            f"image_dataset_from_directory does not interpolate by {interpolation!r}; take 'bilinear' or 'bicubic'."
+        )
     ops.image.resize(np.zeros((2, 2, 1), "float32"), size, interpolation, False, crop_to_aspect_ratio, pad_to_aspect_ratio)
-    read = functools.partial(_read_picture, color_mode=color_mode, size=tuple(size), interpolation=interpolation, crop=crop_to_aspect_ratio,
-                             pad=pad_to_aspect_ratio)
+    check_color_mode(color_mode)
+    read = functools.partial(
+        _read_picture, color_mode=color_mode, size=tuple(size), interpolation=interpolation, crop=crop_to_aspect_ratio,
+        pad=pad_to_aspect_ratio)
     stack = functools.partial(_stack_pictures, layout=config.standardize_data_format(data_format))
     check_format("image_dataset_from_directory", format)
-    return _from_directory("image_dataset_from_directory", directory, _PICTURES, read, stack, labels, label_mode, class_names, batch_size, shuffle,
-                           seed, validation_split, subset, follow_links, verbose)
+    folder = Folder(directory, labels, label_mode, class_names, follow_links, "image_dataset_from_directory", _PICTURES)
+    return _data_sets(folder, read, stack, batch_size, shuffle, seed, validation_split, subset, verbose)
 
 
 def text_dataset_from_directory(
@@ -110,8 +110,8 @@ def text_dataset_from_directory(
 ) -> Any:
     """A PyDataset of the .txt files in a folder, whose folders are the classes: x are arrays of Python's texts, read as UTF-8.
 
-    ``max_length`` cuts longer texts; the other arguments are those of `image_dataset_from_directory`. Texts become numbers before
-    a model takes them. Raises ValueError, DataError. Source: https://keras.io/api/data_loading/text/
+    ``max_length`` cuts longer texts; the other arguments are those of `image_dataset_from_directory`. Texts become numbers
+    before a model takes them. Raises ValueError, DataError. Source: https://keras.io/api/data_loading/text/
 
     Example:
 
@@ -124,8 +124,8 @@ def text_dataset_from_directory(
     """
     read = functools.partial(_read_text, max_length=max_length)
     check_format("text_dataset_from_directory", format)
-    return _from_directory("text_dataset_from_directory", directory, (".txt",), read, _stack_texts, labels, label_mode,
-                           class_names, batch_size, shuffle, seed, validation_split, subset, follow_links, verbose)
+    folder = Folder(directory, labels, label_mode, class_names, follow_links, "text_dataset_from_directory", (".txt",))
+    return _data_sets(folder, read, _stack_texts, batch_size, shuffle, seed, validation_split, subset, verbose)
 
 
 def _read_picture(path: str, color_mode: str, size: tuple[int, int], interpolation: str, crop: bool, pad: bool) -> np.ndarray:
@@ -151,72 +151,30 @@ def _stack_texts(texts: list[str]) -> np.ndarray:
     return np.array(texts, object)
 
 
-def _from_directory(
-    who: str, directory: Any, endings: tuple[str, ...], read: Callable[[str], Any], stack: Callable[[list[Any]], Any], labels: Any,
-    label_mode: str | None, class_names: Sequence[str] | None, batch_size: int | None, shuffle: bool, seed: int | None,
-    validation_split: float | None, subset: str | None, follow_links: bool, verbose: bool,
+def _data_sets(
+    folder: Folder, read: Callable[[str], Any], stack: Callable[[list[Any]], Any], batch_size: int | None, shuffle: bool,
+    seed: int | None, validation_split: float | None, subset: str | None, verbose: bool,
 ) -> Any:
-    if label_mode not in ("int", "binary", "categorical", None):
-        raise ValueError(f'{who} expects label_mode to be "int", "binary", "categorical" or None; received {label_mode!r}.')
-    labels = None if label_mode is None else labels
-    _check_split(who, validation_split, subset, shuffle, seed)
-    paths, numbers, names = _index(who, os.fspath(directory), endings, labels, class_names, follow_links)
-    if label_mode == "binary" and names is not None and len(names) != 2:
-        raise ValueError(f'{who} expects two classes for label_mode="binary"; found {names}.')
+    """The data set of a folder, or of a part of it, or a list of the two parts."""
+    check_split(folder.who, validation_split, subset, shuffle, seed)
+    listing = folder.listing()
     if verbose:
-        message(f"Found {len(paths)} files." if names is None else f"Found {len(paths)} files belonging to {len(names)} classes.")
+        classes = "." if listing.class_names is None else f" belonging to {len(listing.class_names)} classes."
+        message(f"Found {len(listing.paths)} files{classes}")
     seed = drawn_seed(seed)
     if shuffle:
-        order = np.arange(len(paths))
+        order = np.arange(len(listing.paths))
         np.random.RandomState(seed).shuffle(order)
-        paths, numbers = [paths[i] for i in order], None if numbers is None else numbers[order]
-    held = int((validation_split or 0) * len(paths))
-    parts = {"training": slice(0, len(paths) - held), "validation": slice(len(paths) - held, None), None: slice(None)}
+        listing = listing.of(order)
     found = []
     for name in ("training", "validation") if subset == "both" else (subset,):
-        part = parts[name]
-        if not paths[part]:
-            raise ValueError(f"{who} found no files for {name or 'the data set'} in {str(directory)!r}; it takes {', '.join(endings)}.")
+        part = listing.part(name, validation_split or 0)
+        if not part.paths:
+            what = "the data set" if name is None else name
+            raise ValueError(f"{folder.who} found no files for {what} in {str(folder.directory)!r}; it takes "
+                             f"{', '.join(folder.endings)}.")
         if verbose and name:
-            message(f"Using {len(paths[part])} files for {name}.")
+            message(f"Using {len(part.paths)} files for {name}.")
         again = shuffle and not (subset == "both" and name == "validation")
-        found.append(_Files(read, stack, paths[part], None if numbers is None else numbers[part], label_mode, names, batch_size, again, seed))
+        found.append(_Files(part, read, stack, batch_size, again, seed))
     return found if subset == "both" else found[0]
-
-
-def _check_split(who: str, fraction: float | None, subset: str | None, shuffle: bool, seed: int | None) -> None:
-    if fraction and not 0 < fraction < 1:
-        raise ValueError(f"{who} expects validation_split to be between 0 and 1; received {fraction!r}.")
-    if bool(fraction) != bool(subset) or subset not in ("training", "validation", "both", None):
-        raise ValueError(f'{who} expects validation_split together with subset, "training", "validation" or "both"; received '
-                         f"validation_split={fraction!r}, subset={subset!r}.")
-    if fraction and shuffle and seed is None and subset != "both":
-        raise ValueError(f"{who} expects a seed where a shuffled folder is split, so that both parts are cut from one order.")
-
-
-def _index(
-    who: str, directory: str, endings: tuple[str, ...], labels: Any, class_names: Sequence[str] | None, follow_links: bool
-) -> tuple[list[str], np.ndarray | None, list[str] | None]:
-    """The files, sorted by folder and name, the numbers of their classes, and the classes' names."""
-    if class_names is not None and labels != "inferred":
-        raise ValueError(f'{who} takes class_names with labels="inferred" only.')
-    if labels != "inferred":
-        paths = _walk(directory, endings, follow_links)
-        if labels is None:
-            return paths, None, None
-        if not isinstance(labels, (list, tuple, np.ndarray)) or len(labels) != len(paths):
-            raise ValueError(f'{who} expects labels to be "inferred", None, or one for each of the {len(paths)} files; received {labels!r}.')
-        return paths, np.asarray(labels, "int32"), [str(label) for label in sorted(set(labels))]
-    folders = [entry.name for entry in sorted(os.scandir(directory), key=lambda entry: entry.name)
-               if entry.is_dir() and not entry.name.startswith(".")]
-    names = folders if class_names is None else list(class_names)
-    if not set(names) <= set(folders):
-        raise ValueError(f"{who} expects class_names among the folders {folders}; received {names}.")
-    listed = [_walk(os.path.join(directory, name), endings, follow_links) for name in names]
-    numbers = np.repeat(np.arange(len(names), dtype="int32"), [len(paths) for paths in listed])
-    return [path for paths in listed for path in paths], numbers, names
-
-
-def _walk(directory: str, endings: tuple[str, ...], follow_links: bool) -> list[str]:
-    folders = sorted((root, files) for root, _, files in os.walk(directory, followlinks=follow_links))
-    return [os.path.join(root, name) for root, files in folders for name in sorted(files) if name.lower().endswith(endings)]

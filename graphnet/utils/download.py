@@ -37,8 +37,8 @@ def is_intact(path: Any, file_hash: str | None, algorithm: str = "auto") -> bool
 def download(origin: str, path: pathlib.Path, file_hash: str | None = None, algorithm: str = "auto") -> None:
     """Brings the file at a URL to a path, or leaves the path as it was.
 
-    Raises FileNotFoundError where the server cannot be reached, has no such file or breaks off, and FileFormatError where the sum
-    is another than ``file_hash``. Both say what to put where by hand.
+    Raises FileNotFoundError where the server cannot be reached, has no such file or breaks off, and FileFormatError where the
+    sum is another than ``file_hash``. Both say what to put where by hand.
     """
     message(f"Downloading data from {origin}")
     name, total = hasher(algorithm, file_hash)
@@ -52,8 +52,10 @@ def download(origin: str, path: pathlib.Path, file_hash: str | None = None, algo
                 f"{str(path)!r}.") from error
         if file_hash is not None and total.hexdigest() != file_hash.lower():
             raise FileFormatError(
-                f"The file from {origin} is not the one that is meant: its {name} is {total.hexdigest()}, expected {file_hash}. "
-                f"It may have changed, or the download was tampered with; nothing was kept. Put the right one at {str(path)!r}.")
+                f"The file from {origin} is not the one that is meant: its {name} is {total.hexdigest()}, expected "
+                f"{file_hash}. It may have changed, or the download was tampered with; nothing was kept. Put the right one at "
+                f"{str(path)!r}."
+            )
         os.replace(beside, path)
     finally:
         beside.unlink(missing_ok=True)

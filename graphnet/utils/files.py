@@ -31,15 +31,16 @@ def get_file(
 ) -> str:
     """The path of a file, which is downloaded where no cache has it.
 
-    Looked for in ``cache_dir``; without one in GRAPHNET_HOME (default ``.graphnet`` in the user's home) and in Keras's own cache
-    (KERAS_HOME or ``.keras``), each under ``cache_subdir``. A download is shown, summed, written beside its place and renamed.
+    Looked for in ``cache_dir``; without one in GRAPHNET_HOME (default ``.graphnet`` in the user's home) and in Keras's own
+    cache (KERAS_HOME or ``.keras``), each under ``cache_subdir``. A download is shown, summed, written beside its place and
+    renamed.
 
-    Arguments: ``fname`` its name there (by default that of ``origin``, a URL); ``file_hash`` its sha256 or md5 (``hash_algorithm``
-    "auto", "sha256", "md5"): a file in a cache with another sum is passed over; ``extract`` unpacks an archive (``archive_format``
-    "auto", "tar", "zip" or a list) and gives the path of its folder: ``fname`` without an ending, or what stands before its first
-    dot with "_extracted"; ``force_download`` takes none of a cache. ``untar`` and ``md5_hash`` are older names. Raises ValueError,
-    FileNotFoundError where the download fails, FileFormatError for a wrong sum or an unsafe archive.
-    Source: https://keras.io/api/utils/python_utils/#getfile-function
+    Arguments: ``fname`` its name there (by default that of ``origin``, a URL); ``file_hash`` its sha256 or md5
+    (``hash_algorithm`` "auto", "sha256", "md5"): a file in a cache with another sum is passed over; ``extract`` unpacks an
+    archive (``archive_format`` "auto", "tar", "zip" or a list) and gives the path of its folder: ``fname`` without an ending,
+    or what stands before its first dot with "_extracted"; ``force_download`` takes none of a cache. ``untar`` and
+    ``md5_hash`` are older names. Raises ValueError, FileNotFoundError where the download fails, FileFormatError for a wrong
+    sum or an unsafe archive. Source: https://keras.io/api/utils/python_utils/#getfile-function
 
     Example:
 
@@ -68,7 +69,9 @@ def get_file(
     if fresh or not unpacked.is_dir():
         unpacked = own / folder
     if (fresh or not unpacked.is_dir()) and not unpack(path, unpacked, "tar" if untar and not extract else archive_format):
-        warnings.warn(f"get_file: {str(path)!r} is no archive of the kind {archive_format!r}; nothing was unpacked.", stacklevel=2)
+        warnings.warn(
+            f"get_file: {str(path)!r} is no archive of the kind {archive_format!r}; nothing was unpacked.", stacklevel=2
+        )
     return str(unpacked)
 
 
@@ -77,8 +80,10 @@ def _name(fname: Any, origin: Any) -> str:
         raise ValueError("get_file expects origin, the URL of the file; received none.")
     name = os.fspath(fname) if fname else os.path.basename(urllib.parse.urlsplit(origin).path)
     if not name or "/" in name or os.sep in name or name in (".", ".."):
-        raise ValueError(f"get_file expects fname to be a name without folders, as 'data.npz'; received {name!r}. The folder is given by "
-                         "cache_dir and cache_subdir.")
+        raise ValueError(
+            f"get_file expects fname to be a name without folders, as 'data.npz'; received {name!r}. The folder is given by "
+            "cache_dir and cache_subdir."
+        )
     return name
 
 
@@ -102,5 +107,7 @@ def _make_folder(folder: pathlib.Path, name: str) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise FileNotFoundError(f"There is no folder {str(folder)!r} to put {name!r} into, and it cannot be made ({error.strerror}). "
-                                "Set GRAPHNET_HOME to a folder that can be written.") from error
+        raise FileNotFoundError(
+            f"There is no folder {str(folder)!r} to put {name!r} into, and it cannot be made ({error.strerror}). "
+            "Set GRAPHNET_HOME to a folder that can be written."
+        ) from error

@@ -23,10 +23,15 @@ def _pillow() -> Any:
         raise ImportError("Reading and writing pictures takes Pillow: pip install graphnet[images].") from None
 
 
-def open_image(path: Any, color_mode: str) -> Any:
-    """The picture in a file as Pillow's Image of a color mode; DataError where it is none."""
+def check_color_mode(color_mode: str) -> None:
+    """ValueError for a color mode that there is not."""
     if color_mode not in _MODES:
         raise ValueError(f"color_mode expects one of {', '.join(map(repr, _MODES))}; received {color_mode!r}.")
+
+
+def open_image(path: Any, color_mode: str) -> Any:
+    """The picture in a file as Pillow's Image of a color mode; DataError where it is none."""
+    check_color_mode(color_mode)
     pillow = _pillow()
     if not isinstance(path, (str, bytes, os.PathLike, io.BytesIO)):
         raise TypeError(f"load_img expects a path or io.BytesIO; received {path!r}.")
@@ -46,8 +51,9 @@ def load_img(
     """The picture in a file as Pillow's Image.
 
     Arguments: ``path`` or an io.BytesIO; ``color_mode`` "grayscale", "rgb", "rgba"; ``target_size`` (height, width);
-    ``interpolation`` "nearest", "bilinear", "bicubic", "hamming", "box", "lanczos"; with ``keep_aspect_ratio`` the middle part of
-    the target's form is taken. Raises ValueError, FileNotFoundError, DataError. Source: https://keras.io/api/data_loading/image/
+    ``interpolation`` "nearest", "bilinear", "bicubic", "hamming", "box", "lanczos"; with ``keep_aspect_ratio`` the middle
+    part of the target's form is taken. Raises ValueError, FileNotFoundError, DataError. Source:
+    https://keras.io/api/data_loading/image/
 
     Example:
 
@@ -61,7 +67,9 @@ def load_img(
     if target_size is None or image.size == (target_size[1], target_size[0]):
         return image
     if interpolation not in _INTERPOLATIONS:
-        raise ValueError(f"load_img expects interpolation to be one of {', '.join(_INTERPOLATIONS)}; received {interpolation!r}.")
+        raise ValueError(
+            f"load_img expects interpolation to be one of {', '.join(_INTERPOLATIONS)}; received {interpolation!r}."
+        )
     resample = getattr(_pillow().Resampling, interpolation.upper())
     height, width = target_size
     if not keep_aspect_ratio:
@@ -118,8 +126,10 @@ def array_to_img(x: Any, data_format: str | None = None, scale: bool = True, dty
     return _pillow().fromarray(np.ascontiguousarray(plain.astype("int32" if deep else "uint8")))
 
 
-def save_img(path: Any, x: Any, data_format: str | None = None, file_format: str | None = None, scale: bool = True, **kwargs: Any) -> None:
-    """Writes an array as a picture, in the format of the path's ending or ``file_format``; ``kwargs`` go to Pillow's `Image.save`.
+def save_img(
+    path: Any, x: Any, data_format: str | None = None, file_format: str | None = None, scale: bool = True, **kwargs: Any
+) -> None:
+    """Writes an array as a picture, in the format of the path's ending or ``file_format``; ``kwargs`` go to Pillow's `save`.
 
     Other arguments as for `array_to_img`. Source: https://keras.io/api/data_loading/image/
 

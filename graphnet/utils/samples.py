@@ -55,4 +55,4 @@ def check_format(who: str, given: str | None) -> None:
 
 def drawn_seed(seed: int | None) -> int:
     """The seed, or one drawn from numpy's generator as in Keras."""
-    return int(np.random.randint(1e6)) if seed is None else seed
+    return int(np.random.randint(10**6)) if seed is None else seed

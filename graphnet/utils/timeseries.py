@@ -32,10 +32,10 @@ def timeseries_dataset_from_array(
 ) -> Samples:
     """A PyDataset of windows that slide over a series, ``x[k] = data[p + k * sampling_rate]`` for k below sequence_length.
 
-    Arguments: ``data`` of shape (steps, ...), also in a mapped file; ``targets`` (steps, ...) or None: ``targets[p]`` goes with the
-    window that begins at p; ``sequence_stride`` between two windows' beginnings; ``batch_size`` windows at once, None for single
-    ones; ``shuffle`` the windows by ``seed``, anew for each epoch; ``start_index`` up to, without, ``end_index`` the steps that are
-    used. Batches are x of shape (n, sequence_length, ...), or (x, y). Raises ValueError.
+    Arguments: ``data`` of shape (steps, ...), also in a mapped file; ``targets`` (steps, ...) or None: ``targets[p]`` goes
+    with the window that begins at p; ``sequence_stride`` between two windows' beginnings; ``batch_size`` windows at once,
+    None for single ones; ``shuffle`` the windows by ``seed``, anew for each epoch; ``start_index`` up to, without,
+    ``end_index`` the steps that are used. Batches are x of shape (n, sequence_length, ...), or (x, y). Raises ValueError.
     Source: https://keras.io/api/data_loading/timeseries/
 
     Example:
@@ -51,17 +51,23 @@ def timeseries_dataset_from_array(
     check_format(who, format)
     data, targets = np.asarray(data), None if targets is None else np.asarray(targets)
     first, end = start_index or 0, len(data) if end_index is None else end_index
-    for name, value, low, high in (("start_index", start_index, 0, len(data)), ("end_index", end_index, first + 1, len(data)),
-                                   ("sampling_rate", sampling_rate, 1, len(data)), ("sequence_stride", sequence_stride, 1, len(data)),
-                                   ("sequence_length", sequence_length, 1, len(data) + 1)):
+    for name, value, low, high in (
+        ("start_index", start_index, 0, len(data)),
+        ("end_index", end_index, first + 1, len(data)),
+        ("sampling_rate", sampling_rate, 1, len(data)),
+        ("sequence_stride", sequence_stride, 1, len(data)),
+        ("sequence_length", sequence_length, 1, len(data) + 1),
+    ):
         if value is not None and not low <= value < high:
             raise ValueError(f"{who} expects {name} from {low} to {high - 1} for {len(data)} steps; received {value!r}.")
     count = end - first - (sequence_length - 1) * sampling_rate
     if targets is not None:
         count = min(count, len(targets) - first)
     if count < 1:
-        raise ValueError(f"{who} expects enough steps for a window; received {end - first} steps for windows of {sequence_length} steps, "
-                         f"each {sampling_rate} apart" + ("." if targets is None else f", and {len(targets)} targets."))
+        raise ValueError(
+            f"{who} expects enough steps for a window; received {end - first} steps for windows of {sequence_length} steps, "
+            f"each {sampling_rate} apart" + ("." if targets is None else f", and {len(targets)} targets.")
+        )
     order, seed = np.arange(0, count, sequence_stride), drawn_seed(seed) if shuffle else 0
     if shuffle:
         np.random.RandomState(seed).shuffle(order)

@@ -49,7 +49,9 @@ def adapt(
                                 "sample_weight) itself.")
         pairs = _is_dataset(x) or any(base.__name__ == "DataLoader" for base in type(x).__mro__)
         standard = Standard(who, pairs, training, weights, inputs, outputs)
-        return PyDatasetBatches(who, x, steps, shuffle, standard) if _is_dataset(x) else IterableBatches(who, x, steps, standard)
+        return (
+            PyDatasetBatches(who, x, steps, shuffle, standard) if _is_dataset(x) else IterableBatches(who, x, steps, standard)
+        )
     parts, rows = array_parts(x, y, sample_weight, who, inputs, outputs, training)
     if rows == 0:
         raise DataError(f"{who} expects at least one row; received arrays without rows.")
@@ -63,17 +65,21 @@ def adapt(
 def split_validation(
     x: Any, y: Any, sample_weight: Any, fraction: float, who: str = "fit", inputs: int = 1, outputs: int = 1
 ) -> tuple[tuple[Any, Any, Any], tuple[Any, Any, Any]]:
-    """(x, y, sample_weight) to train on and to validate with: of n rows the last n - floor(n (1 - fraction)), over the same memory."""
+    """(x, y, sample_weight) to train on and to validate with: the last n - floor(n (1 - fraction)) of n rows, no copy."""
     if isinstance(fraction, bool) or not isinstance(fraction, (int, float, np.number)) or not 0 < fraction < 1:
         raise DataError(f"{who} expects validation_split to be a number between 0 and 1; received {fraction!r}.")
     if gives_batches(x, who):
-        raise DataError(f"{who} takes validation_split for arrays only; received a {type(x).__name__}, whose rows cannot be counted. "
-                        "Pass validation_data instead.")
+        raise DataError(
+            f"{who} takes validation_split for arrays only; received a {type(x).__name__}, whose rows cannot be counted. "
+            "Pass validation_data instead."
+        )
     parts, rows = array_parts(x, y, sample_weight, who, inputs, outputs)
     at = math.floor(rows * (1.0 - fraction))
     if at in (0, rows):
-        raise DataError(f"{who} expects enough rows for validation_split={fraction}; received {rows}, of which {at} would be left to "
-                        "train on.")
+        raise DataError(
+            f"{who} expects enough rows for validation_split={fraction}; received {rows}, of which {at} would be left to "
+            "train on."
+        )
 
     def cut(start: int, stop: int) -> tuple[Any, Any, Any]:
         return tree.map_structure(lambda leaf: None if leaf is None else leaf.cut(start, stop), parts)
@@ -109,6 +115,10 @@ def array_parts(
     x: Any, y: Any, weight: Any, who: str, inputs: int = 1, outputs: int = 1, training: bool = True
 ) -> tuple[tuple[Any, Any, Any], int]:
     """x, y and sample_weight with `Rows` in the place of arrays, and the number of rows on which they agree."""
-    found = (convert(x, "x", who, inputs, training), convert(y, "y", who, outputs), convert(weight, "sample_weight", who, outputs))
+    found = (
+        convert(x, "x", who, inputs, training),
+        convert(y, "y", who, outputs),
+        convert(weight, "sample_weight", who, outputs),
+    )
     parts = found[0], found[1], match_weights(found[2], found[1], who)
     return parts, check_rows(parts, who, hint=True)

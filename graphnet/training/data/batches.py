@@ -58,7 +58,9 @@ class Batches:
     def _run(self) -> Iterator[Batch]:
         if self._source is None or self.steps is None:
             self._source, self._seen = self.one_pass(), 0
-        batches: Iterator[Batch] = self._source if self.num_batches is None else itertools.islice(self._source, self.num_batches)
+        batches: Iterator[Batch] = (
+            self._source if self.num_batches is None else itertools.islice(self._source, self.num_batches)
+        )
         number = 0
         try:
             for batch in prefetched(batches, self.ahead) if self.ahead else batches:

@@ -19,7 +19,9 @@ class Standard:
     ``pairs`` says that a list means the same as a tuple; elsewhere a list is x itself, which training refuses as ambiguous.
     """
 
-    def __init__(self, who: str, pairs: bool, training: bool, class_weight: dict[int, float] | None, inputs: int, outputs: int) -> None:
+    def __init__(
+        self, who: str, pairs: bool, training: bool, class_weight: dict[int, float] | None, inputs: int, outputs: int
+    ) -> None:
         self.who, self.pairs, self.training, self.class_weight = who, pairs, training, class_weight
         self.parts = (inputs, outputs, outputs)
 
@@ -42,8 +44,10 @@ class Standard:
     def _split(self, item: Any) -> Batch:
         if isinstance(item, list) and (self.pairs or self.training):
             if not self.pairs:
-                raise DataError(f"{self.who} expects batches as tuples, (x,), (x, y) or (x, y, sample_weight); received a list of "
-                                f"{len(item)}, which may mean several inputs as well. Yield a tuple.")
+                raise DataError(
+                    f"{self.who} expects batches as tuples, (x,), (x, y) or (x, y, sample_weight); received a list of "
+                    f"{len(item)}, which may mean several inputs as well. Yield a tuple."
+                )
             item = tuple(item)
         if not isinstance(item, tuple):
             return item, None, None
@@ -93,7 +97,11 @@ def check_rows(parts: Any, who: str, hint: bool = False) -> int:
     counts = {label: leaf.shape[0] for name, part in zip(("x", "y", "sample_weight"), parts, strict=True)
               for label, leaf in _labelled(name, part)}
     if len(set(counts.values())) > 1:
-        mend = " Are these rows of one array? Those of several lengths are padded first." if hint and isinstance(parts[0], list) else ""
+        mend = (
+            " Are these rows of one array? Those of several lengths are padded first."
+            if hint and isinstance(parts[0], list)
+            else ""
+        )
         received = ", ".join(f"{label} has {n}" for label, n in counts.items())
         raise DataError(f"{who} expects arrays that agree on their first axis (rows); received: {received}.{mend}")
     return next(iter(counts.values()), 0)

@@ -17,13 +17,13 @@ from graphnet.training.data.batches import Batch, Batches
 class PyDataset:
     """A data set whose batches the user's code makes by number: define `__len__` (the number of batches) and `__getitem__`.
 
-    `__getitem__(index)` gives a whole batch: (x,), (x, y) or (x, y, sample_weight). `on_epoch_begin` and `on_epoch_end` are called
-    around each epoch. For an endless data set define the property `num_batches` to be None in place of `__len__`.
+    `__getitem__(index)` gives a whole batch: (x,), (x, y) or (x, y, sample_weight). `on_epoch_begin` and `on_epoch_end` are
+    called around each epoch. For an endless data set define the property `num_batches` to be None in place of `__len__`.
 
-    Arguments: ``workers`` threads or processes that make batches ahead (1: one thread); ``use_multiprocessing`` takes processes,
-    for which the data set is pickled; they import the script anew, so it guards its code by ``if __name__ == "__main__":``;
-    ``max_queue_size`` batches that wait at most.
-    Source: https://keras.io/api/utils/python_utils/#pydataset-class
+    Arguments: ``workers`` threads or processes that make batches ahead (1: one thread); ``use_multiprocessing`` takes
+    processes, for which the data set is pickled; they import the script anew, so it guards its code by ``if __name__ ==
+    "__main__":``; ``max_queue_size`` batches that wait at most. Source:
+    https://keras.io/api/utils/python_utils/#pydataset-class
 
     Example:
 
@@ -112,8 +112,10 @@ class PyDatasetBatches(Batches):
     def __init__(self, who: str, dataset: Any, steps: int | None, shuffle: Any, standard: Callable[[Any], Batch]) -> None:
         count = dataset.num_batches if hasattr(dataset, "num_batches") else len(dataset)
         if count is None and steps is None:
-            raise DataError(f"{who} expects the number of batches in an epoch for a data set without an end (its num_batches is "
-                            "None). Pass steps_per_epoch (steps, validation_steps).")
+            raise DataError(
+                f"{who} expects the number of batches in an epoch for a data set without an end (its num_batches is "
+                "None). Pass steps_per_epoch (steps, validation_steps)."
+            )
         super().__init__(who, steps, count)
         self.dataset, self.shuffle, self.standard = dataset, bool(shuffle) and count is not None, standard
         self.workers = getattr(dataset, "workers", 1)
@@ -143,9 +145,11 @@ class PyDatasetBatches(Batches):
                     waiting.append(pool.submit(get, index))
                 yield item
         except BrokenProcessPool as error:
-            raise DataError(f"{self.who}: a worker process of {type(self.dataset).__name__} ended before its time ({error}). In a "
-                            "script the code that trains stands under `if __name__ == \"__main__\":`, and the data set is one that "
-                            "can be pickled; use_multiprocessing=False takes threads instead.") from error
+            raise DataError(
+                f"{self.who}: a worker process of {type(self.dataset).__name__} ended before its time ({error}). In a "
+                'script the code that trains stands under `if __name__ == "__main__":`, and the data set is one that '
+                "can be pickled; use_multiprocessing=False takes threads instead."
+            ) from error
         finally:
             for future in waiting:
                 future.cancel()
@@ -154,8 +158,10 @@ class PyDatasetBatches(Batches):
         try:
             return pool.submit(get, index)
         except (pickle.PicklingError, AttributeError, TypeError) as error:  # the first call starts processes
-            raise DataError(f"{self.who}: the {type(self.dataset).__name__} cannot be sent to worker processes: {error}. Define its class "
-                            "at the top of a module and keep open files out of it, or take use_multiprocessing=False.") from error
+            raise DataError(
+                f"{self.who}: the {type(self.dataset).__name__} cannot be sent to worker processes: {error}. Define its class "
+                "at the top of a module and keep open files out of it, or take use_multiprocessing=False."
+            ) from error
 
     def _workers(self) -> tuple[Executor, Callable[[int], Any]]:
         if self._pool is None and self.processes:

@@ -19,8 +19,10 @@ def match_weights(weight: Any, y: Any, who: str) -> Any:
         return weight
     if not nested(weight):
         if len(weight.shape) > 2 or (len(weight.shape) == 2 and weight.shape[1] != 1):
-            raise DataError(f"{who} expects sample_weight of shape (rows,), one weight a row for all outputs, or one array for each "
-                            f"output in the structure of y; received one array of shape {weight.shape}.")
+            raise DataError(
+                f"{who} expects sample_weight of shape (rows,), one weight a row for all outputs, or one array for each "
+                f"output in the structure of y; received one array of shape {weight.shape}."
+            )
         return tree.map_structure(lambda _: weight, y)
     if isinstance(y, Mapping) and isinstance(weight, Mapping) and set(weight) <= set(y):
         return {key: match_weights(weight.get(key), part, who) for key, part in y.items()}
@@ -51,12 +53,16 @@ def class_weights(y: Any, class_weight: dict[int, float], who: str) -> np.ndarra
     """The weight of each row's class, 1 for a class that is not named; y holds class numbers or one-hot rows."""
     if nested(y) or y is None:
         received = "no y" if y is None else f"y in {_outline(y)}"
-        raise DataError(f"{who} takes class_weight for models with one output only; received {received}. Pass sample_weight instead.")
+        raise DataError(
+            f"{who} takes class_weight for models with one output only; received {received}. Pass sample_weight instead."
+        )
     array = y.array if isinstance(y, Rows) else np.asarray(y)
     if array.ndim > 1:
         array = array.argmax(-1) if array.shape[-1] != 1 else array[..., 0]
     if array.ndim != 1:
-        raise DataError(f"{who} takes class_weight where y is one class a row; received y of shape {y.shape}. Pass sample_weight instead.")
+        raise DataError(
+            f"{who} takes class_weight where y is one class a row; received y of shape {y.shape}. Pass sample_weight instead."
+        )
     labels, places = np.unique(np.round(array).astype("int64"), return_inverse=True)
     table = np.array([class_weight.get(int(label), 1.0) for label in labels], dtypes.floatx())
     return table[places.reshape(-1)]
