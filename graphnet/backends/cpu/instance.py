@@ -192,8 +192,8 @@ class Instance:
 
     def __del__(self) -> None:
         if hasattr(self, "parts"):
-            start = self.block.ctypes.data
-            self.team.release(start, start + self.block.nbytes, (self.arena, self.block, self.plan))
+            first = self.header
+            self.team.release(first, first + self.block.nbytes, (self.arena, self.block, self.plan))
 
     @staticmethod
     def _claims(plan: Plan, threads: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

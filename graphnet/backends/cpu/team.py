@@ -10,7 +10,6 @@ memory outlives it: a helper first says which stretch it looks at, and then make
 let go where none says so (`release`).
 """
 import _thread
-import ctypes
 import functools
 import os
 import platform
@@ -165,7 +164,9 @@ class Team:
     def __init__(self, serve: Callable[[], Callable[[int, int], None]]) -> None:
         self._serve, self._lock = serve, threading.Lock()
         self._words = np.zeros(LOOKING + LINE * (LIMIT + 2), np.int64)
-        self.address = self._words.ctypes.data + -self._words.ctypes.data % 64
+        skipped = -self._words.ctypes.data % 64 // 8
+        self.address = self._words.ctypes.data + 8 * skipped
+        self._looking = self._words[skipped + LOOKING:][::LINE]
         self.count = 1  # threads, with the caller's
         self._waiting: deque[tuple[int, int, Any]] = deque()  # memory that a late helper may still look at
 
@@ -183,11 +184,10 @@ class Team:
 
     def inside(self, first: int, last: int) -> bool:
         """Whether a helper looks at a stretch whose header lies between two addresses."""
-        places = (ctypes.c_int64.from_address(self.address + 8 * (LOOKING + LINE * i)).value for i in range(1, self.count))
-        return any(first <= place < last for place in places)
+        return any(first <= place < last for place in self._looking[:self.count].tolist())
 
     def release(self, first: int, last: int, memory: Any) -> None:
-        """Lets memory go as soon as no helper looks at it. No lock: it is called while memory is freed, at any moment."""
+        """Lets memory go as soon as no helper looks at it. No lock and no global name: it is called at any moment, the last included."""
         self._waiting.append((first, last, memory))
         for _ in range(len(self._waiting)):
             try:

@@ -38,7 +38,7 @@ def _candidates(graph: Graph) -> InPlace:
         owners.setdefault(tensor.key, []).append(variable)
     found: InPlace = {}
     for node in graph.nodes:
-        program = node.op.program if isinstance(node.op, Tape) else ((node.op, range(len(node.inputs))),)
+        program = node.op.program if isinstance(node.op, Tape) else ((node.op, tuple(range(len(node.inputs)))),)
         written = [owners.get((node, i), []) for i in range(len(node.specs))]
         plain = isinstance(node.op, (Tape, Elementwise)) and all(s.dtype == "float32" for s in (*node.specs, *[t.spec for t in node.inputs]))
         if plain and all(len(v) == 1 for v in written) and has_blocks(program, len(node.inputs)):
