@@ -252,8 +252,9 @@ def test_a_generator_that_ends_early_warns():
     assert len(taken(batches)) == 2
     with pytest.warns(UserWarning, match="received 1 of 2"):
         assert len(taken(batches)) == 1
-    with pytest.raises(DataError, match="no batches"):
-        taken(adapt(iter([])))
+    for empty in (adapt(iter([])), adapt(iter([]), steps=3), adapt(Numbers(0))):
+        with pytest.raises(DataError, match="no batches"):
+            taken(empty)
 
 
 def test_iterables_begin_anew_each_epoch():
@@ -300,6 +301,29 @@ def test_processes_make_batches():
 
 class Endless(Numbers):
     num_batches = None
+
+
+def test_a_pass_goes_on_in_processes_over_the_ends_of_epochs():
+    batches = adapt(Endless(workers=1, use_multiprocessing=True, max_queue_size=2), steps=2)
+    assert [int(b[1][0]) for _ in range(3) for b in taken(batches)] == list(range(6))
+    batches.close()
+
+
+def test_a_generator_that_does_not_return_is_left_alone(monkeypatch):
+    monkeypatch.setattr("graphnet.training.data.prefetch._PATIENCE", 0.05)
+    held = threading.Event()
+
+    def stuck():
+        yield (rows(2),)
+        held.wait()
+
+    batches = adapt(stuck())
+    running = batches.epoch()
+    next(running)
+    batches.close()
+    held.set()
+    for thread in workers():
+        thread.join(1)
 
 
 def test_endless_datasets_need_steps():

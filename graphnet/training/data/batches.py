@@ -1,4 +1,5 @@
 """What training loops over: epochs of batches (x, y, sample_weight)."""
+import contextlib
 import itertools
 import math
 import warnings
@@ -31,7 +32,8 @@ class Batches:
         self.who, self.steps, self.ran_out = who, steps, False
         self._count = count  # batches in one pass over the data
         self._source: Iterator[Batch] | None = None  # a pass that has begun
-        self._seen = 0
+        self._seen = 0  # batches of it
+        self._received = False  # whether there was a batch at all
         self._epoch: Callable[[], Any] = lambda: None  # the epoch that runs, by a weak reference
 
     @property
@@ -70,6 +72,7 @@ class Batches:
             self._source = None  # what raised cannot go on: the next epoch begins anew
             raise
         self._seen += number
+        self._received = self._received or number > 0
         self._check(number)
         if self.ran_out or self._seen == self._count:
             self._source = None
@@ -77,7 +80,7 @@ class Batches:
     def _check(self, number: int) -> None:
         due = self.num_batches
         self.ran_out = number == 0 or (due is not None and number < due)
-        if number == 0 and not self._seen and due is None:
+        if number == 0 and not self._received:
             raise DataError(f"{self.who} received no batches: the generator is empty or used up.")
         if self.ran_out:
             warnings.warn(
@@ -92,7 +95,8 @@ class Batches:
         self._end_epoch()
         source, self._source = self._source, None
         if source is not None and hasattr(source, "close"):
-            source.close()
+            with contextlib.suppress(ValueError):  # the user's code that it runs in a thread has not returned
+                source.close()
 
     def _end_epoch(self) -> None:
         running = self._epoch()

@@ -186,7 +186,7 @@ class PyDatasetBatches(Batches):
     def _hook(self, name: str) -> None:
         if getattr(type(self.dataset), name, None) is getattr(PyDataset, name):
             return
-        if self.processes:  # they hold copies of the data set as it was
+        if self.processes and self.steps is None:  # they hold copies of the data set as it was; with steps a pass goes on
             self._end_workers()
         getattr(self.dataset, name, lambda: None)()
 
