@@ -9,7 +9,7 @@ import pytest
 from graphnet import constraints, initializers, random, regularizers
 from graphnet.dims import Dim
 from graphnet.graph import Spec
-from graphnet.ops.random import RandomUniform, words
+from graphnet.ops.random import RandomFactors, words
 from graphnet.tracing import placeholder, trace_function
 
 NAMES = ["Constant", "GlorotNormal", "GlorotUniform", "HeNormal", "HeUniform", "Identity", "LecunNormal", "LecunUniform", "Ones",
@@ -130,7 +130,7 @@ def test_a_graph_advances_its_seed_generator():
     graph, _ = trace_function(lambda v: random.dropout(random.dropout(v, 0.5, seed=source), 0.5, seed=source), [x])
     graph.verify()
     assert list(graph.updates) == [source.state] and source.state.value.tolist() == [5, 0]
-    draws = [node for node in graph.nodes if isinstance(node.op, RandomUniform)]
+    draws = [node for node in graph.nodes if isinstance(node.op, RandomFactors)]
     assert len(draws) == 2 and draws[0].inputs[0].key != draws[1].inputs[0].key
 
 

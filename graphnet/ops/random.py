@@ -5,6 +5,7 @@ nothing else, so a kernel may compute any element by itself. Source: Salmon et a
 (https://doi.org/10.1145/2063384.2063405).
 """
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -89,6 +90,37 @@ class RandomFactors(_Draw):
         return np.where(kept, 1.0 / (1.0 - self.rate), 0.0).astype(self.dtype).reshape(self.shape)
 
 
+def polynomial(x: np.ndarray, coefficients: Sequence[float]) -> np.ndarray:
+    """The polynomial with these coefficients, that of x**0 first, by Horner's rule."""
+    y = np.full_like(x, coefficients[-1])
+    for c in coefficients[-2::-1]:
+        y = y * x + c
+    return y
+
+
+# Taylor's series: of log((1 + s) / (1 - s)) / s and sin(r) / r and cos(r), in s**2 < 0.03 and r**2 < 0.7
+LOGARITHM = [2.0 / (2 * k + 1) for k in range(12)]
+SINE = [(-1.0) ** k / math.factorial(2 * k + 1) for k in range(10)]
+COSINE = [(-1.0) ** k / math.factorial(2 * k) for k in range(10)]
+
+
+def normal_pairs(u: np.ndarray, v: np.ndarray) -> np.ndarray:
+    """Two normal numbers for each pair of uniform ones, (N, 2), by sums, products, quotients and roots alone.
+
+    Those are rounded alike everywhere, so a kernel that does the same gives the same bytes, which functions of libraries would not.
+    """
+    mantissa, exponent = np.frexp(1.0 - u)
+    small = mantissa < math.sqrt(0.5)
+    mantissa, exponent = np.where(small, mantissa + mantissa, mantissa), exponent - small
+    s = (mantissa - 1.0) / (mantissa + 1.0)
+    radius = np.sqrt(-2.0 * (exponent * math.log(2.0) + s * polynomial(s * s, LOGARITHM)))
+    quarter = np.floor(4.0 * v + 0.5)
+    r = (4.0 * v - quarter) * (0.5 * math.pi)
+    sine, cosine, turn = r * polynomial(r * r, SINE), polynomial(r * r, COSINE), quarter.astype(np.int64) & 3
+    odd, x_sign, y_sign = turn & 1 == 1, np.where((turn == 1) | (turn == 2), -radius, radius), np.where(turn >= 2, -radius, radius)
+    return np.stack([x_sign * np.where(odd, sine, cosine), y_sign * np.where(odd, cosine, sine)], 1)
+
+
 @dataclass(frozen=True)
 class RandomNormal(_Draw):
     """Numbers of mean 0 and variance 1: of uniform u, v the elements 2i and 2i + 1 are sqrt(-2 log(1 - u)) times cos and sin
@@ -102,11 +134,8 @@ class RandomNormal(_Draw):
 
     def reference(self, seed: np.ndarray) -> np.ndarray:
         count = math.prod(self.shape)
-        pairs = fractions(seed, count + count % 2,
-                          "float64" if self.dtype == "float64" else "float32").astype("float64").reshape(-1, 2)
-        radius, angle = np.sqrt(-2.0 * np.log1p(-pairs[:, 0])), 2.0 * np.pi * pairs[:, 1]
-        both = np.stack([radius * np.cos(angle), radius * np.sin(angle)], 1)
-        return both.reshape(-1)[:count].astype(self.dtype).reshape(self.shape)
+        uniform = fractions(seed, count + count % 2, "float64" if self.dtype == "float64" else "float32").astype("float64")
+        return normal_pairs(uniform[::2], uniform[1::2]).reshape(-1)[:count].astype(self.dtype).reshape(self.shape)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from graphnet.backends.cpu.kernels.random import BLOCK
 from graphnet.compiler import Executable
 from graphnet.dims import Dim
 from graphnet.graph import Spec
-from graphnet.ops.random import RandomBits, RandomFactors, RandomUniform
+from graphnet.ops.random import RandomBits, RandomFactors, RandomNormal, RandomUniform, fractions
 from graphnet.tracing import placeholder, trace_function
 
 importlib.import_module("graphnet.backends.cpu.driver")
@@ -22,15 +22,24 @@ SEEDS = [np.array([3, 1], "uint32"), np.array([2**32 - 1, 2**31 + 5], "uint32"),
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("seed", SEEDS, ids=lambda seed: f"{seed[0]}")
 def test_draws(shape, seed):
-    for op in (RandomBits(shape), RandomUniform(shape), *[RandomFactors(shape, "float32", rate) for rate in (0.0, 0.1, 0.5, 0.999)]):
+    for op in (RandomBits(shape), RandomUniform(shape), RandomNormal(shape), *[RandomFactors(shape, "float32", rate) for rate in (0.0, 0.1, 0.5, 0.999)]):
         same(lowered(op, seed), op.reference(seed))
         if shape:
             same(lowered(op, seed, to="padded"), op.reference(seed))
 
 
 def test_other_dtypes_are_declined():
-    for op in (RandomUniform((3,), "float64"), RandomUniform((3,), "float16"), RandomFactors((3,), "float64")):
+    for op in (RandomUniform((3,), "float64"), RandomUniform((3,), "float16"), RandomNormal((3,), "float64"), RandomFactors((3,), "float64")):
         assert lowered(op, SEEDS[0]) is None
+
+
+def test_normal_numbers_are_those_of_box_and_muller():
+    u, v = fractions(SEEDS[1], 20_000, "float64").reshape(-1, 2).T
+    radius = np.sqrt(-2.0 * np.log1p(-u))
+    exact = np.stack([radius * np.cos(2 * np.pi * v), radius * np.sin(2 * np.pi * v)], 1).ravel()
+    found = RandomNormal((20_000,), "float64").reference(SEEDS[1])
+    np.testing.assert_allclose(found, exact, rtol=0, atol=1e-14)
+    same(lowered(RandomNormal((20_001,)), SEEDS[1]), RandomNormal((20_001,)).reference(SEEDS[1]))
 
 
 def test_how_many_are_kept():
