@@ -5,16 +5,19 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from lowered import close, run
 
-from graphnet.backends.cpu.kernels import conv_gradient
+from graphnet.backends.cpu.kernels import conv_gradient, depthwise_gradient
 from graphnet.backends.cpu.lowering import lowering_of
+from graphnet.backends.cpu.plan import Builder
 from graphnet.backends.cpu.tiles import HALF, MOST, WIDTH
 from graphnet.graph import Spec
-from graphnet.ops.convolution import Conv, ConvGradInput, ConvGradKernel, ConvTranspose
+from graphnet.ops.convolution import Conv, ConvGradInput, ConvGradKernel, ConvTranspose, DepthwiseConvGradKernel
 from graphnet.ops.elementwise import Add, Clip, Multiply
+from graphnet.ops.linalg import MatMul
 from graphnet.passes.fuse import Epilogue
 
 TOLERANCE = 1e-5  # of the largest element
 assert lowering_of(ConvGradKernel((3, 3))) is conv_gradient.lower_grad_kernel
+assert lowering_of(DepthwiseConvGradKernel((3, 3))) is depthwise_gradient.lower_depthwise_grad_kernel
 LAYOUTS = st.sampled_from([("dense", "dense"), ("padded", "padded"), ("reversed", "dense")])
 
 
@@ -114,3 +117,22 @@ def test_nan_reaches_the_gradients_that_it_touches():
     op = ConvGradKernel((3, 3), (1, 1), "same", (1, 1))
     found, wanted = computed(op, x, g), exact(op, x, g)
     np.testing.assert_array_equal(np.isfinite(found), np.isfinite(wanted))
+
+
+@pytest.mark.parametrize("op, shapes", [
+    (ConvGradKernel((3, 3), (1, 1), "same", (1, 1)), [(16, 14, 14, 40), (16, 14, 14, 48)]),
+    (ConvGradInput((14, 14), (2, 2), "same", (1, 1)), [(16, 7, 7, 48), (3, 3, 40, 48)]),
+    (DepthwiseConvGradKernel((3, 3), (1, 1), "same"), [(16, 14, 14, 72), (16, 14, 14, 72)]),
+    (MatMul(True, False), [(999, 130), (999, 70)]),
+])
+def test_any_number_of_threads_gives_the_same_bytes(op, shapes):
+    arrays, found = [random(*shape, seed=i) for i, shape in enumerate(shapes)], []
+    for threads in (1, 2, 8):
+        builder = Builder(threads=threads)
+        inputs = [builder.input(shape) for shape in shapes]
+        y = builder.output(op.infer(*[Spec(shape, "float32") for shape in shapes]).shape)
+        assert lowering_of(op)(op, inputs, [y], builder) is not False
+        found.append(np.zeros(y.shape, "float32"))
+        builder.finish().instantiate(threads).run(arrays, found[-1:])
+    close(found[0], exact(op, *arrays), TOLERANCE)
+    assert found[0].tobytes() == found[1].tobytes() == found[2].tobytes()

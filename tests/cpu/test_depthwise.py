@@ -58,6 +58,19 @@ def test_extents(channels, width):
     close(computed(DepthwiseConv((1, 1), "same"), x, w), convolved(x, w, (1, 1), ((1, 1), (1, 1)), (1, 1)), TOLERANCE)
 
 
+@pytest.mark.parametrize("size", [3, 5])
+@pytest.mark.parametrize("stride", [1, 2])
+@pytest.mark.parametrize("channels", [3, WIDTH + HALF + 1])
+def test_rows_of_windows(size, stride, channels):
+    """Tiles that load what windows share once, and windows that share nothing of the kind."""
+    for width, dilation in ((3, 1), (4 * LANE_MOST + 3, 1), (19, 2)):
+        x, w = random(2, 9, width, channels), random(3, size, channels, 1, seed=1)
+        op = DepthwiseConv((1, stride), ((1, 1), (4, 3)), (1, dilation))
+        for constant in (True, False):
+            exact = convolved(x, w, op.strides, op.padding, op.dilation)
+            close(computed(op, x, w, constant=constant, to="padded"), exact, TOLERANCE)
+
+
 @st.composite
 def convolutions(draw):
     rank = draw(st.integers(1, 3))
@@ -140,6 +153,14 @@ def test_gradients(shapes, layouts):
     for op, arrays in ((DepthwiseConvGradInput(x_shape[1:-1], *geometry), (g, w)),
                        (DepthwiseConvGradKernel(w_shape[:-2], *geometry), (x, g))):
         close(differentiated(op, *arrays, layout=layouts[0], to=layouts[1]), exact_of(op, *arrays), TOLERANCE)
+
+
+@pytest.mark.parametrize("size", [3, 5])
+def test_gradient_of_the_input_with_rows_of_windows(size):
+    """Stride 1 reads the weights backwards, where they lie."""
+    g, w = random(2, 6, 4 * LANE_MOST + 1, WIDTH + 3), random(3, size, WIDTH + 3, 1, seed=1)
+    op = DepthwiseConvGradInput(g.shape[1:-1], (1, 1), "same", (1, 1))
+    close(differentiated(op, g, w), exact_of(op, g, w), TOLERANCE)
 
 
 @pytest.mark.parametrize("strides", [(1, 1), (2, 2)])

@@ -19,6 +19,7 @@ from graphnet.backends.cpu.simd import (
     F32,
     I64,
     LANES,
+    REGISTERS,
     VEC,
     ZEROS,
     bounded,
@@ -276,6 +277,40 @@ class LaneProduct(Product):
             self._update(lambda *_: [fused(b, *xwc) for xwc in zip(x, w, self._values(), strict=True)])
 
 
+class StripProduct(LaneProduct):
+    """The same for windows of `taps` elements in a row, side by side, with `stride` of them from a row of the tile to the next.
+
+    Each vector of x is loaded once a row of the window, for all sums that it goes into.
+    """
+
+    taps, stride = 3, 1
+
+    def _sum(self) -> None:
+        b, g, t = self.builder, self.given, self.t
+        unit = b.sdiv(g["x_step"], I64(self.stride))
+        with cgutils.for_range(b, b.sdiv(g["segments"], I64(self.taps))) as line:
+            first_tap = b.mul(line.index, I64(self.taps))
+            x = b.add(g["x"], b.mul(b.load(pointer(b, g["offsets"], first_tap, I64, I64)), I64(4)))
+            w = [b.load(pointer(b, g["w"], b.add(b.mul(b.add(first_tap, I64(k)), g["w_step"]), I64(n * LANES))), align=4)
+                 for k in range(self.taps) for n in range(t.vectors)]
+            c = self._values()
+            for j in range((t.rows - 1) * self.stride + self.taps):
+                at = b.mul(I64(j), unit)
+                v = [b.load(pointer(b, x, b.add(at, I64(n * LANES))), align=4) for n in range(t.vectors)]
+                for k in range(self.taps):
+                    m, rest = divmod(j - k, self.stride)
+                    if rest == 0 and 0 <= m < t.rows:
+                        for n in range(t.vectors):
+                            i = m * t.vectors + n
+                            c[i] = in_order(b, fused(b, v[n], w[k * t.vectors + n], c[i]))
+            self._update(lambda *_: c)
+
+
+def strips(taps: int, stride: int) -> type[StripProduct]:
+    """The kind of tile for windows so wide and so far apart."""
+    return type(f"StripProduct{taps}x{stride}", (StripProduct,), {"taps": taps, "stride": stride})
+
+
 class OuterProduct(Product):
     """A tile of a sum of outer products: rows are adjacent elements of x, columns those of w; the last vector may be a part.
 
@@ -373,6 +408,9 @@ def _intrinsic(kind: type[Product], name: str, most: int) -> Any:
 # rows. numbers: the bounds before and after the residual. Addresses in bytes, distances and offsets in elements.
 product = _intrinsic(Product, "product", MOST)
 lane_product = _intrinsic(LaneProduct, "lane_product", LANE_MOST)
+# the same for windows of so many elements in a row, so far apart; where there are registers for a row of weights
+STRIPS = {kind: _intrinsic(strips(*kind), "strip_product_{}x{}".format(*kind), LANE_MOST)
+          for kind in ((3, 1), (3, 2), (5, 1)) if REGISTERS == 32}
 # outer_product(size, vectors, integers, numbers) is the same for a tile of a sum of outer products, of `left` columns at most.
 outer_product = _intrinsic(OuterProduct, "outer_product", MOST)
 lane_outer_product = _intrinsic(LaneOuterProduct, "lane_outer_product", LANE_MOST)
