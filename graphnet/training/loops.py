@@ -1,10 +1,11 @@
 """The loops of fit and evaluate: epochs of batches, steps on them, callbacks around both."""
+import itertools
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
-from graphnet import tree
 from graphnet.callbacks import CallbackList
 from graphnet.errors import DataError
 from graphnet.training.data import Batches, adapt, split_validation
@@ -27,25 +28,43 @@ def fit(model: Any, x: Any, y: Any, batch_size: int | None, epochs: int, verbose
         if validation_data is not None:
             validation = _validation(model, validation_data, validation_batch_size or batch_size, validation_steps)
         told = _callback_list(callbacks, model, verbose, epochs, batches.num_batches, history=True)
-        model.stop_training = False
-        told.on_train_begin()
-        logs: Logs = {}
-        for epoch in range(model._initial_epoch or initial_epoch, epochs):
-            logs = _epoch(model, epoch, batches, told)
-            if validation is not None and _due(epoch, validation_freq):
-                logs |= {f"val_{name}": value for name, value in _measure(model, validation, told).items()}
-            told.on_epoch_end(epoch, logs)
-            if model.stop_training or batches.ran_out:
-                break
-        if model.optimizer is not None and epochs > 0:
-            model.optimizer.finalize_variable_values(model.trainable_variables)
-        told.on_train_end(logs)
+        with _released(told):
+            _train(model, batches, validation, told, initial_epoch, epochs, validation_freq)
     finally:
         model._initial_epoch = None
         batches.close()
         if validation is not None:
             validation.close()
     return model.history
+
+
+def _train(model: Any, batches: Batches, validation: Batches | None, told: CallbackList, initial_epoch: int, epochs: int,
+           validation_freq: Any) -> None:
+    """The epochs of `fit`, from where an interrupted run goes on."""
+    model.stop_training = False
+    told.on_train_begin()
+    first, done = told.resume_at or (model._initial_epoch or initial_epoch, 0)
+    logs: Logs = {}
+    for epoch in range(first, epochs):
+        logs = _epoch(model, epoch, batches, told, done if epoch == first else 0)
+        if validation is not None and _due(epoch, validation_freq):
+            logs |= {f"val_{name}": value for name, value in _measure(model, validation, told).items()}
+        told.on_epoch_end(epoch, logs)
+        if model.stop_training or batches.ran_out:
+            break
+    if model.optimizer is not None and epochs > 0:
+        model.optimizer.finalize_variable_values(model.trainable_variables)
+    told.on_train_end(logs)
+
+
+@contextmanager
+def _released(told: CallbackList) -> Iterator[None]:
+    """Callbacks give back what they hold (files, a line on the screen, swapped weights) where a run ends early."""
+    try:
+        yield
+    except BaseException:
+        told.release()
+        raise
 
 
 def evaluate(model: Any, x: Any, y: Any, batch_size: int | None, verbose: Any, sample_weight: Any, steps: int | None,
@@ -55,7 +74,10 @@ def evaluate(model: Any, x: Any, y: Any, batch_size: int | None, verbose: Any, s
     batches = adapt(x, y, sample_weight, batch_size, False, None, steps, "evaluate", *_counts(model))
     try:
         told = _callback_list(callbacks, model, verbose, 1, batches.num_batches, history=False)
-        return _measure(model, batches, told)
+        if told is callbacks:
+            return _measure(model, batches, told)
+        with _released(told):
+            return _measure(model, batches, told)
     finally:
         batches.close()
 
@@ -66,11 +88,11 @@ def on_batch(model: Any, kind: str, x: Any, y: Any, sample_weight: Any, class_we
     model._expect_compiled(what)
     model.reset_metrics()
     if class_weight is None and _ready(x) and _ready(y) and sample_weight is None and len(x) == len(y) > 0:
-        return _step(model, kind, (x, y, None))
+        return numbers(_step(model, kind, (x, y, None)))
     batches = adapt(x, y, sample_weight, None, False, class_weight, 1, what, *_counts(model))
     try:
         batch, = batches.epoch()
-        return _step(model, kind, batch)
+        return numbers(_step(model, kind, batch))
     finally:
         batches.close()
 
@@ -102,23 +124,23 @@ def _due(epoch: int, frequency: Any) -> bool:
     return epoch + 1 in frequency
 
 
-def _epoch(model: Any, epoch: int, batches: Batches, told: CallbackList) -> Logs:
-    """One epoch of training; the logs after its last batch."""
+def _epoch(model: Any, epoch: int, batches: Batches, told: CallbackList, done: int) -> Logs:
+    """One epoch of training, of which the first `done` batches were trained on before; the logs after its last batch."""
     model.reset_metrics()
     told.on_epoch_begin(epoch)
     batches.on_epoch_begin()
-    logs: Logs | None = None
-    for first, last, group in _grouped(batches.epoch(), model.steps_per_execution):
-        told.on_train_batch_begin(first)
+    logs: Logs = {}
+    for first, last, group in _grouped(itertools.islice(batches.epoch(), done, None), model.steps_per_execution):
+        told.on_train_batch_begin(done + first)
         for batch in group:
             logs = _step(model, "train", batch)
-        told.on_train_batch_end(last, logs)
+        told.on_train_batch_end(done + last, numbers(logs) if told.wants_batch_logs else logs)
         if model.stop_training:
             break
     batches.on_epoch_end()
-    if logs is None:
+    if not logs and not done:
         raise DataError(f"fit of model {model.name!r} received no batches in epoch {epoch + 1}: the data are empty or used up.")
-    return dict(logs)
+    return numbers(logs)
 
 
 def _measure(model: Any, batches: Batches, told: CallbackList) -> Logs:
@@ -126,16 +148,17 @@ def _measure(model: Any, batches: Batches, told: CallbackList) -> Logs:
     model.reset_metrics()
     model.stop_evaluating = False
     told.on_test_begin()
-    logs: Logs | None = None
+    logs: Logs = {}
     for first, last, group in _grouped(batches.epoch(), model.steps_per_execution):
         told.on_test_batch_begin(first)
         for batch in group:
             logs = _step(model, "test", batch)
-        told.on_test_batch_end(last, logs)
+        told.on_test_batch_end(last, numbers(logs) if told.wants_test_batch_logs else logs)
         if model.stop_evaluating:
             break
-    if logs is None:
+    if not logs:
         raise DataError(f"evaluate of model {model.name!r} received no batches: the data are empty or used up.")
+    logs = numbers(logs)
     told.on_test_end(logs)
     return logs
 
@@ -153,11 +176,11 @@ def _grouped(batches: Iterator[Any], size: int) -> Iterator[tuple[int, int, list
 
 
 def _step(model: Any, kind: str, batch: tuple[Any, Any, Any]) -> Logs:
-    """One step; the logs as numbers."""
+    """One step; the logs as arrays."""
     x, y, sample_weight = batch
-    logs = run_step(model, kind, (model._prepare(x), y, sample_weight))
-    return {name: _number(value) for name, value in logs.items()}
+    return run_step(model, kind, (model._prepare(x), y, sample_weight))
 
 
-def _number(value: Any) -> Any:
-    return value.item() if value.ndim == 0 else tree.map_structure(float, value.tolist())
+def numbers(logs: Logs) -> Logs:
+    """The logs as Python numbers, or lists of them."""
+    return {name: value if isinstance(value, float) else np.asarray(value).tolist() for name, value in logs.items()}
