@@ -23,15 +23,16 @@ def choose(mask: Any, yes: Any, no: Any) -> Any:
 @contextmanager
 def only_if(condition: Any, variables: Sequence[Variable]) -> Iterator[None]:
     """What the block assigns to these variables holds if the condition, a scalar, is true; else they stay as they were."""
-    before = [_state(v) for v in variables]
+    before = [state(v) for v in variables]
     yield
     mask = truth(condition)
     for variable, old in zip(variables, before, strict=True):
-        new = _state(variable)
+        new = state(variable)
         if not (isinstance(new, Tensor) and new.key == old.key):
             assign_in_trace(variable, choose(mask if variable.dtype == "float32" else condition, new, old))
 
 
-def _state(variable: Variable) -> Any:
+def state(variable: Variable) -> Any:
+    """The value of a variable now, which stays what it is: a tensor within a trace, else a copy."""
     trace = current()
     return variable.value.copy() if trace is None else trace.lift(variable)

@@ -14,7 +14,7 @@ from graphnet.module import Module
 from graphnet.op import NAMES
 from graphnet.ops.convert import assign_in_trace
 from graphnet.optimizers import gradients, schedules
-from graphnet.optimizers.conditional import choose, only_if, truth
+from graphnet.optimizers.conditional import choose, only_if, state, truth
 
 COMMON = ("weight_decay", "clipnorm", "global_clipnorm", "clipvalue", "use_ema", "ema_momentum", "ema_overwrite_frequency",
           "loss_scale_factor", "gradient_accumulation_steps")
@@ -253,6 +253,29 @@ class Optimizer(Module):
                         self.assign(v, v.constraint(v))
             self.assign(self._iterations, self._iterations + 1)
 
+    def stateless_apply(self, optimizer_variables: Sequence[Any], grads: Sequence[Any],
+                        trainable_variables: Sequence[Any]) -> tuple[list[Any], list[Any]]:
+        """`apply` as a function of values: gives the new ones of the trainable variables and of `variables`, and changes none.
+
+        Raises ValueError before `build`, and for other numbers of values than it has variables.
+        """
+        known = [*self._trainable_variables, *self.variables]
+        count = len(self._trainable_variables)
+        if not self.built or (len(trainable_variables), len(optimizer_variables)) != (count, len(known) - count):
+            raise ValueError(f"stateless_apply of optimizer {self.name!r} expects values of the {count} variables that it "
+                             f"was built for and of its own {len(known) - count}; received {len(trainable_variables)} and "
+                             f"{len(optimizer_variables)}." + ("" if self.built else " Call build(variables) first."))
+        before = [state(v) for v in known]
+        try:
+            for v, value in zip(known, [*trainable_variables, *optimizer_variables], strict=True):
+                self.assign(v, value)
+            self.apply(grads)
+            after = [state(v) for v in known]
+        finally:
+            for v, value in zip(known, before, strict=True):
+                self.assign(v, value)
+        return after[:count], after[count:]
+
     def _known(self, variables: Sequence[Variable] | None) -> list[Variable]:
         if variables is None:
             if not self.built:
@@ -391,7 +414,7 @@ class Optimizer(Module):
     def save_own_variables(self, store: MutableMapping[str, Any]) -> None:
         """Writes `variables` under the names "0", "1", ..."""
         for i, v in enumerate(self.variables):
-            store[str(i)] = v.numpy()
+            store[str(i)] = v.value.copy()  # what stays as it is while training goes on
 
     def load_own_variables(self, store: Mapping[str, Any]) -> None:
         """Reads `variables` back; where the store holds another number of them, warns and changes nothing."""
