@@ -509,6 +509,22 @@ def test_predict_tells_its_callbacks():
     assert found.tolist() == [3, 12, 21, 30] and told == [3, (0, [3, 12]), (1, [21, 30])]
 
 
+def test_an_error_in_a_callback_of_predict_leaves_the_model_usable():
+    class Broken(graphnet.callbacks.Callback):
+        released = False
+
+        def on_predict_batch_end(self, batch, logs=None):
+            raise RuntimeError("broken")
+
+        def release(self):
+            self.released = True
+
+    model, broken = model_of_sums(), Broken()
+    with pytest.raises(RuntimeError, match="broken"):
+        model.predict(Numbers(3), verbose=0, callbacks=broken)
+    assert broken.released and model.predict(rows(2), verbose=0).tolist() == [3, 12]
+
+
 def test_predict_shows_its_progress(capsys):
     model_of_sums().predict(rows(5), batch_size=2, verbose=1)
     assert "3/3" in capsys.readouterr().out
@@ -527,3 +543,15 @@ def test_predict_reads_mapped_files(tmp_path):
     np.save(tmp_path / "x.npy", rows(100))
     x = np.load(tmp_path / "x.npy", mmap_mode="r")
     np.testing.assert_array_equal(model_of_sums().predict(x, verbose=0), rows(100).sum(1))
+
+
+def test_predict_is_an_epoch_for_a_dataset():
+    data = Numbers(2)
+    model_of_sums().predict(data, verbose=0)
+    assert data.calls == ["begin", "end"]
+
+
+@pytest.mark.parametrize("parts", [(1,), (1, 2), (1, 2, 3), ([1, 2],)])
+def test_packed_batches_come_apart(parts):
+    found = graphnet.utils.unpack_x_y_sample_weight(graphnet.utils.pack_x_y_sample_weight(*parts))
+    assert found == (*parts, None, None)[:3]

@@ -33,7 +33,9 @@ def predict(
             parts, rows = array_parts(x, None, None, who, inputs, training=False)
         batches = ArrayBatches(who, parts, rows, size, steps, False)
     try:
+        batches.on_epoch_begin()
         results = _watched(model, batches, callbacks, verbose) if watched else [model._batch(x) for x, _, _ in batches.epoch()]
+        batches.on_epoch_end()
     finally:
         batches.close()
     if not results:
@@ -47,14 +49,18 @@ def _watched(model: Any, batches: Batches, callbacks: Any, verbose: Any) -> list
         callbacks, add_progbar=_shows(verbose), model=model, verbose=verbose, epochs=1, steps=batches.num_batches)
     results = []
     model.stop_predicting = False
-    told.on_predict_begin()
-    for number, (x, _, _) in enumerate(batches.epoch()):
-        told.on_predict_batch_begin(number)
-        results.append(model._batch(x))
-        told.on_predict_batch_end(number, {"outputs": results[-1]})
-        if model.stop_predicting:
-            break
-    told.on_predict_end()
+    try:
+        told.on_predict_begin()
+        for number, (x, _, _) in enumerate(batches.epoch()):
+            told.on_predict_batch_begin(number)
+            results.append(model._batch(x))
+            told.on_predict_batch_end(number, {"outputs": results[-1]})
+            if model.stop_predicting:
+                break
+        told.on_predict_end()
+    except BaseException:
+        told.release()
+        raise
     return results
 
 

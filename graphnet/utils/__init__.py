@@ -1,5 +1,6 @@
 """Helpers that users know from Keras."""
 import random
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +13,7 @@ from graphnet.registry import get_registered_name as get_registered_name
 from graphnet.registry import get_registered_object as get_registered_object
 from graphnet.registry import register_keras_serializable as register_keras_serializable
 from graphnet.training.data import PyDataset as PyDataset
+from graphnet.training.trainer import unpack_x_y_sample_weight as unpack_x_y_sample_weight
 from graphnet.utils.directory import image_dataset_from_directory as image_dataset_from_directory
 from graphnet.utils.directory import text_dataset_from_directory as text_dataset_from_directory
 from graphnet.utils.files import get_file as get_file
@@ -55,6 +57,22 @@ def set_random_seed(seed: int) -> None:
     np.random.seed(seed)
 
 
+def pack_x_y_sample_weight(x: Any, y: Any = None, sample_weight: Any = None) -> Any:
+    """A batch as generators give it: x, (x, y) or (x, y, sample_weight). `unpack_x_y_sample_weight` undoes it.
+
+    Source: https://keras.io/api/utils/
+
+    Example:
+
+        >>> import graphnet
+        >>> graphnet.utils.pack_x_y_sample_weight(1), graphnet.utils.pack_x_y_sample_weight(1, 2)
+        (1, (1, 2))
+    """
+    if y is None:
+        return (x,) if isinstance(x, (list, tuple)) else x
+    return (x, y) if sample_weight is None else (x, y, sample_weight)
+
+
 def clear_session() -> None:
     """Begins automatic names anew: the next Dense is called "dense".
 
@@ -71,6 +89,7 @@ __all__ = [
     "CustomObjectScope", "Progbar", "PyDataset", "Sequence", "array_to_img", "clear_session", "custom_object_scope",
     "disable_interactive_logging", "enable_interactive_logging", "get_custom_objects", "get_file", "get_registered_name",
     "get_registered_object", "image_dataset_from_directory", "img_to_array", "is_interactive_logging_enabled", "load_img",
-    "model_to_dot", "normalize", "pad_sequences", "plot_model", "register_keras_serializable", "save_img", "set_random_seed",
-    "split_dataset", "text_dataset_from_directory", "timeseries_dataset_from_array", "to_categorical",
+    "model_to_dot", "normalize", "pack_x_y_sample_weight", "pad_sequences", "plot_model", "register_keras_serializable",
+    "save_img", "set_random_seed", "split_dataset", "text_dataset_from_directory", "timeseries_dataset_from_array",
+    "to_categorical", "unpack_x_y_sample_weight",
 ]
