@@ -4,13 +4,14 @@ import pytest
 
 from graphnet import Input, Model, Variable, ops, tree
 from graphnet.autodiff import backward, gradients
+from graphnet.backends.cpu.kernels.loops import PlannedBody, planned
 from graphnet.backends.numpy.interpreter import evaluate
 from graphnet.compiler import Executable
 from graphnet.dims import Dim
 from graphnet.errors import ShapeError, UnsupportedError
 from graphnet.graph import Spec
 from graphnet.ops.control import UNROLLED
-from graphnet.ops.loops import Branch, Scan, WhileLoop
+from graphnet.ops.loops import Branch, Scan, WhileLoop, body_of
 from graphnet.passes import run_passes
 from graphnet.tracing import placeholder, trace_function
 
@@ -260,6 +261,19 @@ def test_map():
     check(lambda a: ops.map(lambda row: {"sum": ops.sum(row), "twice": row * 2}, a), xs, kind=Scan)
     check(lambda a: ops.vectorized_map(lambda row: row @ ops.transpose(row), a), xs, kind=Scan)
     check_gradient(lambda a: ops.sum(ops.map(lambda row: row * ops.sum(row), a)), xs)
+
+
+def test_steps_are_plans():
+    """A body of float32 ops runs as kernels; one whose ops have none, and one of a single op, is left to numpy."""
+    specs = Spec((3, 4)), Spec((4, 4))
+    body = body_of(lambda a, b: (ops.tanh(a @ b) * 0.5, b), *specs)
+    plan = planned(body, specs)
+    assert isinstance(plan, PlannedBody)
+    for a, b in zip(plan(x, w.T), body(x, w.T), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-6, atol=1e-6)
+    wide = [Spec(s.shape, "float64") for s in specs]
+    assert not isinstance(planned(body_of(lambda a, b: ops.tanh(a @ b) * a, *wide), wide), PlannedBody)
+    assert not isinstance(planned(body_of(lambda a, b: a @ b, *specs), specs), PlannedBody)
 
 
 def test_passes_go_into_bodies():

@@ -50,10 +50,12 @@ class Body:
 
     def bind(self, extents: Any) -> "Body":
         """The body with unknown extents in its ops replaced by their values."""
-        new = object.__new__(Body)
-        new.graph, new.constants, new.size, new.slots = self.graph, self.constants, self.size, self.slots
-        new.steps = [(op.bind(extents), reads, writes) for op, reads, writes in self.steps]
-        return new
+        def change(node: Node, inputs: tuple[Tensor, ...]) -> list[Tensor] | None:
+            if isinstance(node.op, Leaf):
+                return None
+            new = Node(node.op.bind(extents), inputs, node.specs, node.name, node.scope)
+            return [Tensor(new, i) for i in range(len(node.specs))]
+        return Body(self.graph.rewrite(change))
 
     def _walk(self, inputs: Sequence[Any], constant: Callable[[np.ndarray], Any], step: Callable[[Any, list[Any]], Any]) -> list[Any]:
         values = [*inputs, *[None] * (self.size - len(inputs))]
