@@ -1,6 +1,7 @@
 """Metrics: against formulas in float64, against Keras (where it is installed), in graphs of unknown batch extent, through
 configs."""
 import importlib.util
+import json
 import os
 
 import numpy as np
@@ -66,8 +67,8 @@ CASES = [  # a class, arguments, batches
     ("Accuracy", {}, GUESSES), ("BinaryAccuracy", {}, BINARY), ("BinaryAccuracy", {"threshold": 0.3}, LABELS),
     ("BinaryAccuracy", {}, RAGGED),
     ("CategoricalAccuracy", {}, CLASSES), ("CategoricalAccuracy", {}, STEPS),
-    ("SparseCategoricalAccuracy", {}, SPARSE), ("SparseCategoricalAccuracy", {}, COLUMN), ("SparseCategoricalAccuracy", {},
-                                                                                           SPARSE_STEPS),
+    ("SparseCategoricalAccuracy", {}, SPARSE), ("SparseCategoricalAccuracy", {}, COLUMN),
+    ("SparseCategoricalAccuracy", {}, SPARSE_STEPS),
     ("TopKCategoricalAccuracy", {"k": 2}, CLASSES), ("TopKCategoricalAccuracy", {"k": 3}, STEPS),
     ("SparseTopKCategoricalAccuracy", {"k": 2}, SPARSE), ("SparseTopKCategoricalAccuracy", {"k": 2}, SPARSE_STEPS),
     ("SparseTopKCategoricalAccuracy", {"k": 2, "from_sorted_ids": True}, batches(lambda n: (numbers(n), numbers(n, 3)))),
@@ -82,26 +83,25 @@ CASES = [  # a class, arguments, batches
     ("R2Score", {"num_regressors": 2}, REGRESSION),
     ("BinaryCrossentropy", {}, BINARY), ("BinaryCrossentropy", {"from_logits": True, "label_smoothing": 0.1}, LABELS),
     ("CategoricalCrossentropy", {}, CLASSES), ("CategoricalCrossentropy", {"from_logits": True, "label_smoothing": 0.1}, STEPS),
-    ("SparseCategoricalCrossentropy", {}, SPARSE), ("SparseCategoricalCrossentropy", {"ignore_class": 1, "from_logits": True},
-                                                    SPARSE_STEPS),
-    *((name, {"thresholds": thresholds}, data) for name in ("TruePositives", "FalsePositives", "TrueNegatives",
-                                                            "FalseNegatives")
+    ("SparseCategoricalCrossentropy", {}, SPARSE),
+    ("SparseCategoricalCrossentropy", {"ignore_class": 1, "from_logits": True}, SPARSE_STEPS),
+    *((name, {"thresholds": thresholds}, data)
+      for name in ("TruePositives", "FalsePositives", "TrueNegatives", "FalseNegatives")
       for thresholds, data in ((None, BINARY), ([0.2, 0.5, 0.9], FLAT), ([0.0, 0.5, 1.0], EDGES), (0.3, LABELS))),
     *((name, arguments, data) for name in ("Precision", "Recall") for arguments, data in (
-        ({}, BINARY), ({"thresholds": [0.0, 0.25, 0.5, 0.75, 1.0]}, FLAT), ({"thresholds": [0.3, 0.8]}, RAGGED), ({"top_k": 2},
-                                                                                                                  LABELS),
-        ({"class_id": 1}, LABELS), ({"top_k": 2, "class_id": 2}, CLASSES), ({"thresholds": 0.7}, EDGES))),
+        ({}, BINARY), ({"thresholds": [0.0, 0.25, 0.5, 0.75, 1.0]}, FLAT), ({"thresholds": [0.3, 0.8]}, RAGGED),
+        ({"top_k": 2}, LABELS), ({"class_id": 1}, LABELS), ({"top_k": 2, "class_id": 2}, CLASSES),
+        ({"thresholds": 0.7}, EDGES))),
     *((name, {argument: value, **more}, data) for name, argument in (
-        ("SensitivityAtSpecificity", "specificity"), ("SpecificityAtSensitivity", "sensitivity"), ("PrecisionAtRecall",
-                                                                                                   "recall"),
-        ("RecallAtPrecision", "precision"))
-      for value, more, data in ((0.5, {}, FLAT), (0.8, {"num_thresholds": 1}, FLAT), (0.4, {"num_thresholds": 17,
-                                                                                            "class_id": 1}, LABELS))),
+        ("SensitivityAtSpecificity", "specificity"), ("SpecificityAtSensitivity", "sensitivity"),
+        ("PrecisionAtRecall", "recall"), ("RecallAtPrecision", "precision"))
+      for value, more, data in ((0.5, {}, FLAT), (0.8, {"num_thresholds": 1}, FLAT),
+                                (0.4, {"num_thresholds": 17, "class_id": 1}, LABELS))),
     *(("AUC", {"curve": curve, "summation_method": method}, FLAT) for curve in ("ROC", "PR", "PRGAIN")
       for method in ("interpolation", "minoring", "majoring")),
     ("AUC", {"num_thresholds": 3}, EDGES), ("AUC", {"thresholds": [0.3, 0.6]}, FLAT), ("AUC", {"thresholds": [0.5]}, BINARY),
-    ("AUC", {"thresholds": [0.1, 0.7], "curve": "PR"}, LABELS), ("AUC", {"from_logits": True}, batches(lambda n: (binary(n),
-                                                                                                                  normal(n)))),
+    ("AUC", {"thresholds": [0.1, 0.7], "curve": "PR"}, LABELS),
+    ("AUC", {"from_logits": True}, batches(lambda n: (binary(n), normal(n)))),
     ("AUC", {"multi_label": True}, LABELS), ("AUC", {"multi_label": True, "num_labels": C, "curve": "PR"}, LABELS),
     ("AUC", {"multi_label": True, "label_weights": [0.1, 0.2, 0.3, 0.4], "thresholds": [0.2, 0.3, 0.7]}, LABELS),
     ("AUC", {"label_weights": [0.1, 0.2, 0.3, 0.4]}, LABELS),
@@ -134,7 +134,7 @@ def weights_for(name, arguments, data):
     return [uniform(len(t)) for t, _ in data]
 
 
-def assert_close(found, expected, tolerance=3e-6):
+def assert_close(found, expected, tolerance=1e-6):
     found, expected = np.asarray(found), np.asarray(expected)
     assert found.shape == expected.shape, (found.shape, expected.shape)
     scale = max(1.0, float(np.nanmax(np.abs(expected), initial=0.0)))
@@ -242,13 +242,11 @@ def test_a_graph_gives_what_arrays_give(name, arguments, data):
         assert_close(b.value, a.value)
 
 
-@each_case
+@pytest.mark.parametrize("name, arguments, data", [case for case in CASES if "IoU" not in case[0] and case[1] != {"axis": 0}])
 @quiet
 def test_weights_in_a_graph(name, arguments, data):
     plain, compiled = (getattr(metrics, name)(**arguments) for _ in range(2))
     weighted = [(*batch, w) for batch, w in zip(data, weights_for(name, arguments, data), strict=True)]
-    if any(len(w) != len(t) for t, _, w in weighted):
-        pytest.skip("weights of elements, not of samples: their extent is another unknown")
     for batch in weighted:
         result = plain(*batch)
     assert_close(run_traced(compiled, weighted), result)
@@ -337,8 +335,8 @@ def test_a_reset_in_a_graph_is_an_update_of_it():
 
 def test_names():
     assert isinstance(metrics.get("mse"), metrics.MeanSquaredError) and metrics.get("mse").name == "mean_squared_error"
-    assert isinstance(metrics.get("acc"), metrics.Accuracy) and isinstance(metrics.get("AUC"),
-                                                                           metrics.AUC) and metrics.get(None) is None
+    assert isinstance(metrics.get("acc"), metrics.Accuracy) and isinstance(metrics.get("AUC"), metrics.AUC)
+    assert metrics.get(None) is None
     assert metrics.get(losses.huber) is losses.huber
     assert metrics.deserialize({"class_name": "MeanIoU", "config": {"num_classes": 3}}).num_classes == 3
     with pytest.raises(ValueError, match="Did you mean 'precision'"):
@@ -363,13 +361,12 @@ def test_functions_are_kept_by_name():
     (lambda: metrics.MeanSquaredError()(np.zeros((4, 3)), np.zeros((4, 2))), r"\(4, 3\) and \(4, 2\)"),
     (lambda: metrics.SparseCategoricalAccuracy()(np.zeros((4, 3)), np.zeros((4, 3))), "vectors go with categorical_accuracy"),
     (lambda: metrics.CategoricalAccuracy()(np.zeros(4), np.zeros((4, 3))), "class numbers go with sparse_categorical_accuracy"),
-    (lambda: metrics.Precision()(np.zeros(4), np.zeros(5)), r"precision\w* expects y_true and y_pred of one shape; received "
-                                                            "\(4,\) and \(5,\)"),
+    (lambda: metrics.Precision()(np.zeros(4), np.zeros(5)), r"precision\w* expects .* one shape; received \(4,\) and \(5,\)"),
     (lambda: metrics.Precision(class_id=7)(np.zeros((4, 3)), np.zeros((4, 3))), "class_id is between 0 and 2"),
     (lambda: metrics.Recall(class_id=0)(np.zeros(4), np.zeros(4)), r"\(batch, classes\); received \(4,\)"),
     (lambda: metrics.AUC(multi_label=True)(np.zeros(4), np.zeros(4)), r"\(batch, labels\)"),
-    (lambda: metrics.AUC(multi_label=True, num_labels=2)(np.zeros((4, 3)), np.zeros((4, 3))), "expects predictions of 2 "
-                                                                                              "labels"),
+    (lambda: metrics.AUC(multi_label=True, num_labels=2)(np.zeros((4, 3)), np.zeros((4, 3))),
+     "expects predictions of 2 labels"),
     (lambda: metrics.F1Score()(np.zeros(4), np.zeros((4, 3))), r"\(4,\) and \(4, 3\).*to_categorical"),
     (lambda: metrics.R2Score()(np.zeros((4, 3, 1)), np.zeros((4, 3, 1))), r"\(batch, outputs\)"),
     (lambda: metrics.MeanIoU(2)(np.zeros(4), np.zeros(5)), "of one shape"),
@@ -384,11 +381,11 @@ def test_shapes_that_do_not_fit(call, text):
     (lambda: metrics.AUC(curve="RC"), "curve among 'ROC', 'PR', 'PRGAIN'; received 'RC'"),
     (lambda: metrics.AUC(summation_method="interpolate"), "Did you mean 'interpolation'"),
     (lambda: metrics.AUC(num_thresholds=1), "> 1"),
-    (lambda: metrics.AUC(num_labels=3), "multi_label=True alone"), (lambda: metrics.Precision(thresholds=[0.5, 2]), r"received "
-                                                                                                                    "\[2\]"),
+    (lambda: metrics.AUC(num_labels=3), "multi_label=True alone"),
+    (lambda: metrics.Precision(thresholds=[0.5, 2]), r"received \[2\]"),
     (lambda: metrics.PrecisionAtRecall(2.0), "PrecisionAtRecall expects recall between 0 and 1"),
-    (lambda: metrics.PrecisionAtRecall(0.5, num_thresholds=0), "num_thresholds > 0"), (lambda: metrics.F1Score(average="mean"),
-                                                                                       "average among"),
+    (lambda: metrics.PrecisionAtRecall(0.5, num_thresholds=0), "num_thresholds > 0"),
+    (lambda: metrics.F1Score(average="mean"), "average among"),
     (lambda: metrics.FBetaScore(beta=2), "float beta > 0"), (lambda: metrics.F1Score(threshold=2.0), "threshold <= 1"),
     (lambda: metrics.R2Score(class_aggregation="mean"), "class_aggregation among"),
     (lambda: metrics.R2Score(num_regressors=-1), ">= 0"),
@@ -431,12 +428,22 @@ def test_the_numbers_are_keras(name, arguments, data):
         for a, b in zip(ours.variables, theirs.variables, strict=True):
             assert (a.name, a.shape, a.dtype) == (b.name, tuple(b.shape), b.dtype)
             assert_close(a.value, b)
-    mine, keras_own = ({k: np.asarray(v).tolist() if k == "label_weights" else v for k,
-                        v in m.get_config().items() if k != "name"}
-                       for m in (ours, theirs))
-    assert all(mine[k] == v or (k == "label_weights" and np.allclose(mine[k], v)) for k, v in keras_own.items()), (mine,
-                                                                                                                   keras_own)
+    mine, wanted = (m.get_config() for m in (ours, theirs))
+    for key in wanted.keys() - {"name", "label_weights"}:
+        assert mine[key] == wanted[key], key
     assert getattr(ours, "_direction", None) == getattr(theirs, "_direction", None)
+
+
+@needs_keras
+@each_case
+@quiet
+def test_configs_go_both_ways(name, arguments, data):
+    import keras
+    ours, theirs = (getattr(room, name)(**arguments) for room in (metrics, keras.metrics))
+    expected = ours(*data[0])
+    assert_close(expected, keras.metrics.deserialize(json.loads(json.dumps(metrics.serialize(ours))))(*data[0]))
+    if "label_weights" not in arguments:  # Keras's config holds an array, which no file takes
+        assert_close(metrics.deserialize(json.loads(json.dumps(keras.metrics.serialize(theirs))))(*data[0]), expected)
 
 
 @needs_keras
@@ -456,10 +463,8 @@ def test_weights_and_masks_of_other_ranks_are_keras():
                 ours, theirs = (getattr(room, name)() for room in (metrics, keras.metrics))
                 assert_close(ours(y_true, masked, weights), theirs(y_true, tensor, weights))
     for name in ("Mean", "Sum"):
-        for values, weights in ((normal(N), uniform(N)), (normal(N, 3), uniform(N)), (normal(N, 3), uniform(N, 3)), (normal(N,
-                                                                                                                            3,
-                                                                                                                            2),
-                                                                                                                            uniform(N, 1)),
+        for values, weights in ((normal(N), uniform(N)), (normal(N, 3), uniform(N)), (normal(N, 3), uniform(N, 3)),
+                                (normal(N, 3, 2), uniform(N, 1)),
                                 (normal(N, 3), None), (np.float32(3.0), None), (normal(N, 1), uniform(N))):
             ours, theirs = (getattr(room, name)() for room in (metrics, keras.metrics))
             assert_close(ours(values, weights), theirs(values, weights))
