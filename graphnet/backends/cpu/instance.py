@@ -20,7 +20,7 @@ from graphnet.errors import OutOfRangeError
 if TYPE_CHECKING:
     from graphnet.backends.cpu.plan import Builder, Step
 
-STATUS = 8  # words: 1 + the step that reported an error, the position in its data
+STATUS = 8  # words: 1 + the step that reported an error, the position in its data, the index found there
 
 
 @dataclass(frozen=True, slots=True)
@@ -270,11 +270,11 @@ class Instance:
 
     def fail(self) -> None:
         """Raises what the status words tell, and resets them."""
-        number, position = int(self.block[0]) - 1, int(self.block[1])
+        number, position, index = int(self.block[0]) - 1, int(self.block[1]), int(self.block[2])
         self.block[:STATUS] = 0
         step = self.plan.steps[number]
         raise OutOfRangeError(
-            f"{step.label or step.name}: the index at position {position} of the flattened indices lies outside of its table; "
+            f"{step.label or step.name}: the index {index} at position {position} of the flattened indices lies outside of its table; "
             f"the operands have shapes {', '.join(str(x.shape) for x in step.reads)}. "
             "Check the data, or give the layer a larger size.")
 

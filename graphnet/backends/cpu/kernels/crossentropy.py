@@ -45,6 +45,7 @@ def crossentropy_label(row, i):
         return label
     put_word(word(row, 8), 0, word(row, 9))
     put_word(word(row, 8), 1, i)
+    put_word(word(row, 8), 2, label)
     return 0
 
 

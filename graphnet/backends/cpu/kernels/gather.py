@@ -29,13 +29,13 @@ def gather_index(ids, position, size):
 @jit
 def gather_checked(index, extent, position, status, step):
     """The index counted from the front; clamped, and the error noted, where it is not in -extent..extent-1."""
-    if index < 0:
-        index += extent
-    if 0 <= index < extent:
-        return index
+    place = index + extent if index < 0 else index
+    if 0 <= place < extent:
+        return place
     put_word(status, 0, step)
     put_word(status, 1, position)
-    return min(max(index, 0), extent - 1)
+    put_word(status, 2, index)
+    return min(max(place, 0), extent - 1)
 
 
 @kernel
