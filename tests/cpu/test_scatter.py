@@ -14,6 +14,7 @@ from graphnet.errors import OutOfRangeError
 from graphnet.graph import Spec
 from graphnet.ops.classes import ClassScore, SigmoidCrossentropy, SoftmaxCrossentropy, SoftmaxCrossentropyGrad
 from graphnet.ops.indexing import TakeAlongAxisGrad, TakeGrad
+from graphnet.ops.layout import Pad
 from graphnet.tracing import placeholder, trace_function
 
 for _family in ("crossentropy", "scatter", "tapes"):
@@ -136,3 +137,11 @@ def test_losses_and_slopes_are_keras(from_logits):
         wanted = jax.value_and_grad(lambda x, loss=loss: loss(keras.ops, x))(scores)
         np.testing.assert_allclose(found[0], np.asarray(wanted[0]), rtol=1e-5, atol=1e-5)
         np.testing.assert_allclose(found[1], np.asarray(wanted[1]), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("mode", ["reflect", "symmetric"])
+def test_gradient_of_a_pad_that_mirrors_more_than_once(mode):
+    """It adds each element to the one that it is a copy of."""
+    op, x, g = Pad(((0, 1), (4, 9)), mode), rng.standard_normal((5, 3)), rng.standard_normal((6, 16))
+    places = op.reference(np.arange(15).reshape(5, 3))
+    np.testing.assert_allclose(op.vjp(g, None, x)[0], np.bincount(places.ravel(), g.ravel(), 15).reshape(5, 3), rtol=1e-12)
