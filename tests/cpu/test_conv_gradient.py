@@ -8,9 +8,18 @@ from lowered import close, run
 from graphnet.backends.cpu.kernels import conv_gradient, depthwise_gradient
 from graphnet.backends.cpu.lowering import lowering_of
 from graphnet.backends.cpu.plan import Builder
+from graphnet.backends.cpu.simd import LANES
 from graphnet.backends.cpu.tiles import HALF, MOST, WIDTH
 from graphnet.graph import Spec
-from graphnet.ops.convolution import Conv, ConvGradInput, ConvGradKernel, ConvTranspose, DepthwiseConvGradKernel
+from graphnet.ops.convolution import (
+    Conv,
+    ConvGradInput,
+    ConvGradKernel,
+    ConvTranspose,
+    DepthwiseConv,
+    DepthwiseConvGradInput,
+    DepthwiseConvGradKernel,
+)
 from graphnet.ops.elementwise import Add, Clip, Multiply
 from graphnet.ops.linalg import MatMul
 from graphnet.passes.fuse import Epilogue
@@ -136,3 +145,32 @@ def test_any_number_of_threads_gives_the_same_bytes(op, shapes):
         builder.finish().instantiate(threads).run(arrays, found[-1:])
     close(found[0], exact(op, *arrays), TOLERANCE)
     assert found[0].tobytes() == found[1].tobytes() == found[2].tobytes()
+
+
+@pytest.mark.parametrize("kind", [Conv, ConvGradInput, ConvGradKernel, ConvTranspose, DepthwiseConv, DepthwiseConvGradInput,
+                                  DepthwiseConvGradKernel])
+@pytest.mark.parametrize("layout, to", [("dense", "dense"), ("padded", "padded")])
+def test_samples(kind, layout, to):
+    for op, arrays in kind.samples():
+        if all(a.size for a in arrays):
+            close(computed(op, *arrays, layout=layout, to=to), exact(op, *arrays), TOLERANCE)
+
+
+# ---- few columns
+
+@pytest.mark.parametrize("columns", [1, 3])
+@pytest.mark.parametrize("constant", [True, False])
+@pytest.mark.parametrize("op, x, size", [
+    (MatMul(), (33, 10 * LANES + 3), ()), (MatMul(), (2, 3, 5, 9 * LANES), ()),
+    (Conv((2, 1), "same", (1, 1)), (2, 9, 11, LANES + 1), (3, 4)),
+    (Conv((1,), "valid", (2,)), (3, 40, 6 * LANES), (3,)), (ConvTranspose((1, 1)), (2, 6, 20, LANES), (3, 3)),
+    (ConvTranspose((2, 2), "same"), (2, 6, 5, 6 * LANES), (3, 3)),
+    (ConvGradInput((9, 8), (1, 1), "same"), (2, 9, 8, 2 * LANES + 1), (3, 3))])
+def test_few_columns(op, x, size, columns, constant):
+    """Vectors go along the sums; a bias, a rectifier and a tape follow."""
+    x = random(*x)
+    ends = (columns, x.shape[-1]) if isinstance(op, ConvTranspose | ConvGradInput) else (x.shape[-1], columns)
+    w, bias = random(*size, *ends, seed=1), random(columns, seed=2)
+    for program in (((Add(), (0, 1)), (Clip(0.0, np.inf), (2,))), ((Multiply(), (0, 1)), (Multiply(), (2, 0)))):
+        fused = Epilogue(op, 2, program)
+        close(computed(fused, x, w, bias, constant=constant, to="padded"), exact(fused, x, w, bias), TOLERANCE)

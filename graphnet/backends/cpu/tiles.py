@@ -319,7 +319,7 @@ class OuterProduct(Product):
     """
 
     integers = "x x_step table lines run w w_step y y_step fresh left".split()
-    numbers: Sequence[str] = ()
+    numbers: list[str] = []
 
     def _masks(self) -> list[Any]:
         """Of each vector the lanes that are there; of the wide tile only the second half may lack some."""

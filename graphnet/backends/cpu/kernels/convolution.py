@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from graphnet.backends.cpu.kernels.contraction import Sum, add_sum, runs
+from graphnet.backends.cpu.kernels.dots import few, sum_of_dots
 from graphnet.backends.cpu.kernels.epilogue import Finish, decode, part
 from graphnet.backends.cpu.kernels.packing import blocks_in_plan, computed_weights, constant_weights
 from graphnet.backends.cpu.lowering import lowers
@@ -81,13 +82,15 @@ def lower_conv(op: Conv, inputs: list[Operand], outputs: list[Operand], builder:
     offsets, run = runs(axes, channels)
     steps = (wide.strides[0], *[s * t for s, t in zip(op.strides, spatial, strict=True)])
     k, columns = run * len(offsets), kernel.shape[-1]
+    finish = decode(epilogue.program, extras, y.shape) if epilogue is not None else Finish()
+    if op.groups == 1 and few(columns, k, run):
+        return add_sum(sum_of_dots(wide, steps, kernel, offsets, run, builder), y, finish, builder)
     if kernel.fixed:
         w = constant_weights(kernel, op.groups, ("conv",), lambda value: value.reshape(k, columns), builder)
         block, step = k * WIDTH, WIDTH
     else:
         flat = kernel.reshape((k, columns)) or builder.contiguous(kernel).reshape((k, columns))
         w, block, step = computed_weights(flat, op.groups, y.size // columns, builder)  # type: ignore[arg-type]
-    finish = decode(epilogue.program, extras, y.shape) if epilogue is not None else Finish()
     s = Sum(wide, steps, w, (0,) * len(steps), block, step, offsets, run, op.groups, channels)
     return add_sum(s, y, finish, builder)
 
@@ -173,8 +176,13 @@ def _lower_phase(chosen: tuple[Phase, ...], groups: int, wide: Operand, pads: Pa
     offsets, run = runs(axes, channels)
     k = run * len(offsets)
     elements = tuple([tuple([element for element, _ in taps]) for _, taps in chosen])
-    w = _phase_weights(elements, groups, kernel, builder) if k else None
-    s = Sum(wide, wide.strides[:-1], w, (0,) * (len(y.shape) - 1), k * WIDTH, WIDTH, offsets, run, groups, channels)
+    steps, free = wide.strides[:-1], (0,) * (len(y.shape) - 1)
+    if k and groups == 1 and few(y.shape[-1], k, run):
+        taken = _phase_elements(elements, 1, kernel)
+        s = sum_of_dots(wide, steps, taken.view(0, taken.shape[1:], taken.strides[1:]), offsets, run, builder)
+    else:
+        w = _phase_weights(elements, groups, kernel, builder) if k else None
+        s = Sum(wide, steps, w, free, k * WIDTH, WIDTH, offsets, run, groups, channels)
     done = add_sum(s, y, finish, builder)
     assert done, "a phase has as many axes as the convolution"
 
@@ -188,12 +196,17 @@ def _phase_weights(elements: tuple[tuple[int, ...], ...], groups: int, kernel: O
         return taken.transpose(0, 3, 2, 1).reshape(-1, groups * columns)
     if kernel.fixed:
         return constant_weights(kernel, groups, ("transposed", groups, elements), arrange, builder)
+    return blocks_in_plan(_phase_elements(elements, groups, kernel), 1, builder)
+
+
+def _phase_elements(elements: tuple[tuple[int, ...], ...], groups: int, kernel: Operand) -> Operand:
+    """The same as a view (groups, *elements, channels of x, columns of y)."""
+    columns, channels = kernel.shape[-2], kernel.shape[-1] // groups
     start = sum(along[0] * stride for along, stride in zip(elements, kernel.strides, strict=False))
     steps = [along[1] - along[0] if len(along) > 1 else 0 for along in elements]  # of one axis they are equally far apart
     (*spatial, row, column), shape = kernel.strides, tuple(map(len, elements))
-    taken = kernel.view(start, (groups, *shape, channels, columns),
-                        (channels * column, *[n * s for n, s in zip(steps, spatial, strict=True)], column, row))
-    return blocks_in_plan(taken, 1, builder)
+    return kernel.view(start, (groups, *shape, channels, columns),
+                       (channels * column, *[n * s for n, s in zip(steps, spatial, strict=True)], column, row))
 
 
 def required_halo(op: Any, x_shape: tuple[int, ...], kernel_shape: tuple[int, ...]) -> Pads | None:

@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 from graphnet.backends.cpu.kernels.contraction import Sum, add_sum
+from graphnet.backends.cpu.kernels.dots import few, sum_of_dots
 from graphnet.backends.cpu.kernels.epilogue import Finish, decode
 from graphnet.backends.cpu.kernels.outer import Outer, add_epilogue, add_outer
 from graphnet.backends.cpu.kernels.packing import computed_weights, constant_weights
@@ -42,13 +43,15 @@ def lower_matmul(op: MatMul, inputs: list[Operand], outputs: list[Operand], buil
         return False
     if a.strides[-1] != 1 and k != 1:
         a = builder.contiguous(a)
+    x = a.view(0, a.shape[:-1], a.strides[:-1]).broadcast((*batch, rows))
+    finish = decode(epilogue.program, extras, y.shape) if epilogue is not None else Finish()
+    if not own and few(y.shape[-1], k, k):
+        return add_sum(sum_of_dots(a, x.strides, b, (0,), k, builder), y, finish, builder)
     if b.fixed:
         w, block, step = constant_weights(b, 1, ("matmul",), lambda value: value, builder), k * WIDTH, WIDTH
     else:
         w, block, step = computed_weights(b, 1, rows if own else math.prod((*batch, rows)), builder)
     along = w.view(0, own, w.strides[:len(own)]).broadcast(batch).strides
-    x = a.view(0, a.shape[:-1], a.strides[:-1]).broadcast((*batch, rows))
-    finish = decode(epilogue.program, extras, y.shape) if epilogue is not None else Finish()
     return add_sum(Sum(a, x.strides, w, (*along, 0), block, step, (0,), k), y, finish, builder)
 
 
