@@ -174,3 +174,20 @@ def test_few_columns(op, x, size, columns, constant):
     for program in (((Add(), (0, 1)), (Clip(0.0, np.inf), (2,))), ((Multiply(), (0, 1)), (Multiply(), (2, 0)))):
         fused = Epilogue(op, 2, program)
         close(computed(fused, x, w, bias, constant=constant, to="padded"), exact(fused, x, w, bias), TOLERANCE)
+
+
+def test_an_input_gets_its_halo_once():
+    """The convolution and the gradient of its kernel read the same copy."""
+    x, w, g = random(2, 6, 7, 4), random(3, 3, 4, 8, seed=1), random(2, 6, 7, 8, seed=2)
+    forward, backward = Conv((1, 1), "same", (1, 1)), ConvGradKernel((3, 3), (1, 1), "same", (1, 1))
+    builder = Builder()
+    inputs = [builder.input(v.shape) for v in (x, w, g)]
+    y, dw = builder.output(g.shape), builder.output(w.shape)
+    lowering_of(forward)(forward, inputs[:2], [y], builder)
+    before = len(builder.steps)
+    lowering_of(backward)(backward, [inputs[0], inputs[2]], [dw], builder)
+    assert [step.name for step in builder.steps[before:]] == ["outer_sums"]
+    found = [np.zeros(v.shape, "float32") for v in (g, w)]
+    builder.finish().instantiate(1).run([x, w, g], found)
+    close(found[0], exact(forward, x, w), TOLERANCE)
+    close(found[1], exact(backward, x, g), TOLERANCE)

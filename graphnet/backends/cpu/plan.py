@@ -96,6 +96,7 @@ class Builder:
     statuses: list[int] = field(default_factory=list)
     barriers: list[int] = field(default_factory=list)
     kept: dict[int, Any] = field(default_factory=dict)  # the sources of weights and constants, by id
+    halos: dict[Any, Operand] = field(default_factory=dict)  # (an input, halo) -> the copy of it that has the halo
     scratch: int = 0
     status: Status = field(default_factory=Status)
 

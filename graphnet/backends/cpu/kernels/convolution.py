@@ -41,13 +41,20 @@ def window_pads(op: Any, spatial: Sequence[int], size: Sequence[int]) -> Pads:
 
 
 def haloed(x: Operand, pads: Pads, builder: Builder) -> Operand:
-    """x with so many zeros before and behind each spatial axis: where it lies if it has them, else a copy."""
+    """x with so many zeros before and behind each spatial axis: where it lies if it has them, else a copy.
+
+    An input of the plan is copied once for all its readers: a convolution, and the gradient of its kernel.
+    """
     full = ((0, 0), *pads, (0, 0))
     if x.strides[-1] != 1 and x.shape[-1] != 1 and not any(map(any, pads)):
         x = builder.contiguous(x)
     if any(map(any, pads)) and not _has(x, full):
-        wide = builder.temporary(x.shape, halo=full)
-        builder.copy(x, wide)
+        wide = builder.halos.get((x, full))
+        if wide is None:
+            wide = builder.temporary(x.shape, halo=full)
+            builder.copy(x, wide)
+        if x.buffer.kind == "input":
+            builder.halos[x, full] = wide
         x = wide
     shape = tuple([before + extent + after for extent, (before, after) in zip(x.shape, full, strict=True)])
     return x.view(-sum(before * stride for (before, _), stride in zip(full, x.strides, strict=True)), shape, x.strides)
