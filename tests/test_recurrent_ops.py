@@ -234,3 +234,46 @@ def test_errors_of_arguments():
         GRU(recurrent_activation="cube")
     with pytest.raises(ShapeError, match=r"conv_lstm: expected recurrent weights of shape \(3, 3, 4, 16\)"):
         ConvLSTM(initial=False).infer(Spec((1, 2, 8, 9, 2)), Spec((3, 3, 2, 16)), Spec((2, 3, 4, 16)), Spec((16,)))
+
+
+# ---- gradients with noise: what the samples of all ops leave out
+
+NOISY = {"simple_rnn": SimpleRNN(noisy=True), "gru": GRU(noisy=True), "gru_reset_before": GRU(noisy=True, reset_after=False),
+         "lstm": LSTM(noisy=True), "conv_lstm": ConvLSTM(strides=(1,), padding="same", dilation=(1,), noisy=True)}
+
+
+def noisy_sample(op):
+    rng = np.random.default_rng(3)
+    if isinstance(op, ConvLSTM):
+        shapes = [(2, 3, 5, 2), (3, 2, 12), (3, 3, 12), (12,), (2, 5, 3), (2, 5, 3), (2, 5, 3)]
+        arrays = [0.5 * rng.standard_normal(s) for s in shapes]
+    else:
+        arrays = op.sample(3, 4, 5, 6, "float64")[:4 + op.states + 1]
+    arrays[-1] = np.where(rng.random(arrays[-1].shape) < 0.4, 0.0, 1 / 0.6)
+    return arrays
+
+
+@pytest.mark.parametrize("name", NOISY)
+@pytest.mark.parametrize("masked", [False, True])
+def test_gradients_with_noise_are_central_differences(name, masked):
+    op = replace(NOISY[name], masked=masked, return_sequences=True)
+    arrays = noisy_sample(op)
+    count = len(arrays) - 1
+    if masked:
+        arrays.append(np.random.default_rng(4).random(arrays[0].shape[:2]) < 0.6)
+    rng = np.random.default_rng(5)
+    outputs = op.reference(*arrays)
+    gs, vs = [rng.standard_normal(y.shape) for y in outputs], [rng.standard_normal(a.shape) for a in arrays[:count]]
+    found = op.vjp(tuple(gs), outputs, *arrays)
+    assert found[count:] == [None] * (1 + masked)
+    ahead, behind = (op.reference(*[a + h * v for a, v in zip(arrays, vs, strict=False)], *arrays[count:]) for h in (1e-6, -1e-6))
+    wanted = sum(float((g * (a - b)).sum()) / 2e-6 for g, a, b in zip(gs, ahead, behind, strict=True))
+    np.testing.assert_allclose(sum(float((c * v).sum()) for c, v in zip(found, vs, strict=False)), wanted, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", NOISY)
+def test_noise_of_ones_changes_nothing(name):
+    arrays = noisy_sample(NOISY[name])
+    plain = replace(NOISY[name], noisy=False).reference(*arrays[:-1])
+    for a, b in zip(NOISY[name].reference(*arrays[:-1], np.ones_like(arrays[-1])), plain, strict=True):
+        np.testing.assert_array_equal(a, b)

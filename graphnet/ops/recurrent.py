@@ -9,7 +9,7 @@ G gates lie side by side in the weights, in Keras's order. Where the mask is Fal
 output is the state h (or zeros). `go_backwards` takes the steps from the last to the first; the outputs come in the order in
 which they are computed. Source: https://keras.io/api/layers/recurrent_layers/
 """
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -17,153 +17,16 @@ import numpy as np
 
 from graphnet.errors import ShapeError, UnsupportedError
 from graphnet.graph import Spec
-from graphnet.op import Op, Samples
+from graphnet.op import Samples
 from graphnet.ops.contraction import MatMul
 from graphnet.ops.convert import shape
 from graphnet.ops.convolution import Conv, ConvGradInput
 from graphnet.ops.elementwise import multiply
-from graphnet.ops.gates import ACTIVATIONS
+from graphnet.ops.gates import ACTIVATIONS as ACTIVATIONS
 from graphnet.ops.geometry import Pads
-from graphnet.ops.recurrent_gradient import ThroughTime
-from graphnet.ops.reduction import Sum
+from graphnet.ops.recurrence import Array, Stepped, expect, over_steps
+from graphnet.ops.recurrence import Recurrence as Recurrence
 from graphnet.ops.shape import concatenate, reshape, shown, stack
-
-Array = np.ndarray
-Stepped = tuple[list[Array], list[Array]]  # the states after a step, and what it keeps of its gates
-
-
-def _known(who: str, field: str, name: str) -> None:
-    if name not in ACTIVATIONS:
-        raise UnsupportedError(f"{who}: {field} expects one of {', '.join(ACTIVATIONS)}; received {name!r}.")
-
-
-def _expect(who: str, what: str, received: tuple[Any, ...], expected: tuple[Any, ...]) -> None:
-    """ShapeError unless the shapes agree; unknown extents are not compared."""
-    fits = len(received) == len(expected) and all(
-        not (type(a) is int and type(b) is int) or a == b for a, b in zip(received, expected, strict=True))
-    if not fits:
-        raise ShapeError(f"{who}: expected {what} of shape {shown(expected)}; received shape {shown(received)}.")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Recurrence(Op):
-    """What the recurrent ops share: inputs (x, kernel, recurrent[, bias][, states...][, mask]) and the walk through time.
-
-    Args:
-        return_sequences: y holds every step's output, else the last one's.
-        go_backwards: the last step comes first.
-        masked: the last input is a mask (N, T) of booleans.
-        zero_output_for_mask: the output of a masked step is zero, else the state h as it stands.
-        biased: a bias is given behind the recurrent weights.
-        initial: initial states are given behind the bias; else they are zero.
-        saves: further outputs are what the gradient needs of every step, in the order of x's steps: of the gates side by side
-            (N, T, gates), and of each state what it was before the step (N, T, H).
-    """
-
-    return_sequences: bool = False
-    go_backwards: bool = False
-    masked: bool = False
-    zero_output_for_mask: bool = False
-    biased: bool = True
-    initial: bool = True
-    saves: bool = False
-    states: ClassVar[int] = 1
-    sums: ClassVar[int] = 1  # how many sums of G*H columns have cotangents of their own
-
-    def __post_init__(self) -> None:
-        for field in ("activation", "recurrent_activation"):
-            if hasattr(self, field):
-                _known(self.name, field, getattr(self, field))
-
-    def split(self, inputs: Sequence[Any]) -> tuple[Any, Any, Any, Any, list[Any], Any]:
-        """(x, kernel, recurrent, bias or None, initial states or [], mask or None) of the op's inputs."""
-        expected = 3 + self.biased + self.initial * self.states + self.masked
-        if len(inputs) != expected:
-            optional = ", bias" * self.biased + f", {self.states} initial state(s)" * self.initial + ", mask" * self.masked
-            raise ShapeError(f"{self.name}: expected {expected} inputs (x, kernel, recurrent{optional}); received {len(inputs)}.")
-        x, kernel, recurrent, *rest = inputs
-        bias = rest.pop(0) if self.biased else None
-        mask = rest.pop() if self.masked else None
-        return x, kernel, recurrent, bias, rest, mask
-
-    def walk(self, steps: Array, states: list[Array], mask: Array | None,
-             advance: Callable[[Array, list[Array]], Stepped]) -> tuple[Array, ...]:
-        """Takes `advance` through time, the first axis of `steps`; gives y, the final states, and what is saved."""
-        order = range(len(steps))[::-1] if self.go_backwards else range(len(steps))
-        last, outputs = states[0], []
-        n, *inner = states[0].shape
-        saved = [np.empty((n, len(steps), *inner[:-1], width * inner[-1]), states[0].dtype)
-                 for width in (self.kept, *[1] * self.states) if self.saves]
-        with np.errstate(all="ignore"):
-            for t in order:
-                new, gates = advance(steps[t], states)
-                for to, value in zip(saved, (gates, *[[s] for s in states]), strict=False):
-                    to[:, t] = np.concatenate(value, -1)
-                if mask is not None:
-                    keep = mask[:, t].astype(bool).reshape(-1, *(1,) * (states[0].ndim - 1))
-                    new = [np.where(keep, b, a) for a, b in zip(states, new, strict=True)]
-                states = [np.asarray(s, states[0].dtype) for s in new]
-                last = states[0]
-                if mask is not None and self.zero_output_for_mask:
-                    last = np.where(keep, last, last.dtype.type(0))
-                outputs.append(last)
-        if self.return_sequences:
-            last = np.stack(outputs, 1) if outputs else np.empty((n, 0, *inner), states[0].dtype)
-        return last, *states, *saved
-
-    @property
-    def kept(self) -> int:
-        """How many numbers of each unit a step keeps of its gates."""
-        raise NotImplementedError
-
-    def outputs(self, state: Spec, t: Any) -> tuple[Spec, ...]:
-        """The specs of the outputs, from that of a state."""
-        n, *inner = state.shape
-        every = Spec((n, t, *inner), state.dtype)
-        gates = Spec((*every.shape[:-1], self.kept * inner[-1]), state.dtype)
-        return (every if self.return_sequences else state, *[state] * self.states,
-                *[gates] * self.saves, *[every] * (self.saves * self.states))
-
-    # ---- gradients
-
-    def cell_gradient(self, gates: Array, before: list[Array], recurrent: Array, states: list[Array]) -> Stepped:
-        """One step back: (the cotangents of each of the `sums`, those of the states before), from those of the states after."""
-        raise NotImplementedError
-
-    def vjp(self, g: Any, y: Any, *xs: Any) -> list[Any]:
-        x, kernel, recurrent, bias, states, mask = self.split(xs)
-        count = 1 + self.states
-        op = replace(self, saves=True)
-        saved = (y if self.saves else op(*xs))[count:]
-        back = ThroughTime(op, tuple([v is not None for v in g[:count]]))
-        found = back(recurrent, *saved, *([] if mask is None else [mask]), *[v for v in g[:count] if v is not None])
-        sums, initial = found[:self.sums], found[self.sums:]
-        dx, dkernel = self.input_gradient(sums[0], x, kernel)
-        dbias = [] if bias is None else [self.bias_gradient(sums)]
-        return [dx, dkernel, self.recurrent_gradient(sums, saved, recurrent), *dbias, *initial[:len(states)],
-                *([] if mask is None else [None])]
-
-    def input_gradient(self, sums: Any, x: Any, kernel: Any) -> tuple[Any, Any]:
-        """The cotangents of x and of the kernel, for that of the sums."""
-        raise NotImplementedError
-
-    def recurrent_gradient(self, sums: Sequence[Any], saved: Sequence[Any], recurrent: Any) -> Any:
-        """The cotangent of the recurrent weights."""
-        raise NotImplementedError
-
-    def bias_gradient(self, sums: Sequence[Any]) -> Any:
-        """The cotangent of the bias."""
-        return Sum(tuple(range(sums[0].ndim - 1)))(sums[0])
-
-
-def flat(x: Any) -> Any:
-    """(N, T, F) -> (N * T, F)."""
-    return reshape(x, (-1, shape(x)[-1]))
-
-
-def over_steps(x: Any, g: Any) -> Any:
-    """The sum over sequences and steps of x^T g."""
-    return MatMul(transpose_a=True)(flat(x), flat(g))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,20 +40,22 @@ class _Dense(Recurrence):
         return (columns,)
 
     def infer(self, *specs: Spec) -> tuple[Spec, ...]:
-        x, kernel, recurrent, bias, states, mask = self.split(specs)
+        x, kernel, recurrent, bias, states, noise, mask = self.split(specs)
         if x.ndim != 3:
             raise ShapeError(f"{self.name}: expected an input with ndim=3 (batch, steps, features); received shape "
                              f"{shown(x.shape)}. Reshape it, or add the axis of steps with expand_dims.")
         n, t, features = x.shape
         units = recurrent.shape[0]
-        _expect(self.name, "recurrent weights", recurrent.shape, (units, self.gates * units))
-        _expect(self.name, "an input kernel", kernel.shape, (features, self.gates * units))
+        expect(self.name, "recurrent weights", recurrent.shape, (units, self.gates * units))
+        expect(self.name, "an input kernel", kernel.shape, (features, self.gates * units))
         if bias is not None:
-            _expect(self.name, "a bias", bias.shape, self.bias_shape(self.gates * units))
+            expect(self.name, "a bias", bias.shape, self.bias_shape(self.gates * units))
         for state in states:
-            _expect(self.name, "an initial state", state.shape, (n, units))
+            expect(self.name, "an initial state", state.shape, (n, units))
+        if noise is not None:
+            expect(self.name, "noise", noise.shape, (n, units))
         if mask is not None:
-            _expect(self.name, "a mask", mask.shape, (n, t))
+            expect(self.name, "a mask", mask.shape, (n, t))
         return self.outputs(Spec((n, units), x.dtype), t)
 
     @property
@@ -200,20 +65,21 @@ class _Dense(Recurrence):
     def input_gradient(self, sums: Any, x: Any, kernel: Any) -> tuple[Any, Any]:
         return MatMul(transpose_b=True)(sums, kernel), over_steps(x, sums)
 
-    def recurrent_gradient(self, sums: Sequence[Any], saved: Sequence[Any], recurrent: Any) -> Any:
-        return over_steps(saved[1], sums[-1])
+    def recurrent_gradient(self, sums: Sequence[Any], gates: Any, seen: Any, recurrent: Any) -> Any:
+        return over_steps(seen, sums[-1])
 
     def reference(self, *arrays: Array) -> tuple[Array, ...]:
-        x, kernel, recurrent, bias, states, mask = self.split(arrays)
+        x, kernel, recurrent, bias, states, noise, mask = self.split(arrays)
         with np.errstate(all="ignore"):
             projected = x @ kernel
         if bias is not None:
             projected = projected + (bias if bias.ndim == 1 else bias[0])
         states = states or [np.zeros((len(x), len(recurrent)), x.dtype)] * self.states
-        return self.walk(projected.transpose(1, 0, 2), states, mask, lambda step, old: self.cell(step, old, recurrent, bias))
+        return self.walk(projected.transpose(1, 0, 2), states, noise, mask,
+                         lambda step, old, seen: self.cell(step, old, seen, recurrent, bias))
 
-    def cell(self, step: Array, states: list[Array], recurrent: Array, bias: Array | None) -> Stepped:
-        """One step; `step` is its projected input with the input's bias added."""
+    def cell(self, step: Array, states: list[Array], seen: Array, recurrent: Array, bias: Array | None) -> Stepped:
+        """One step; `step` is its projected input with the input's bias added, `seen` the state h with its noise."""
         raise NotImplementedError
 
     @classmethod
@@ -230,7 +96,7 @@ class _Dense(Recurrence):
         """Random inputs for these extents."""
         rng = np.random.default_rng([n, t, f, h])
         shapes: list[tuple[int, ...]] = [(n, t, f), (f, self.gates * h), (h, self.gates * h)]
-        shapes += [self.bias_shape(self.gates * h)] * self.biased + [(n, h)] * (self.initial * self.states)
+        shapes += [self.bias_shape(self.gates * h)] * self.biased + [(n, h)] * (self.initial * self.states + self.noisy)
         arrays = [(rng.standard_normal(s) * (1.0 if i == 0 else 0.5)).astype(dtype) for i, s in enumerate(shapes)]
         return [*arrays, rng.random((n, t)) < 0.6] if self.masked else arrays
 
@@ -250,14 +116,14 @@ class SimpleRNN(_Dense):
 
     activation: str = "tanh"
 
-    def cell(self, step: Array, states: list[Array], recurrent: Array, bias: Array | None) -> Stepped:
+    def cell(self, step: Array, states: list[Array], seen: Array, recurrent: Array, bias: Array | None) -> Stepped:
         activation = ACTIVATIONS[self.activation]
-        kept = activation.kept(step + states[0] @ recurrent)
+        kept = activation.kept(step + seen @ recurrent)
         return [activation.value(kept)], [kept]
 
-    def cell_gradient(self, gates: Array, before: list[Array], recurrent: Array, states: list[Array]) -> Stepped:
+    def cell_gradient(self, gates: Array, before: list[Array], recurrent: Array, states: list[Array], noise: Any) -> Stepped:
         slope = states[0] * ACTIVATIONS[self.activation].slope(gates)
-        return [slope], [slope @ recurrent.T]
+        return [slope], [noise * (slope @ recurrent.T)]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -287,20 +153,20 @@ class GRU(_Dense):
         """z, r, the candidate; and with `reset_after` what r is multiplied with."""
         return 3 + self.reset_after
 
-    def cell(self, step: Array, states: list[Array], recurrent: Array, bias: Array | None) -> Stepped:
+    def cell(self, step: Array, states: list[Array], seen: Array, recurrent: Array, bias: Array | None) -> Stepped:
         h, = states
         units = h.shape[-1]
         gate, activation = ACTIVATIONS[self.recurrent_activation], ACTIVATIONS[self.activation]
-        inner = h @ (recurrent if self.reset_after else recurrent[:, :2 * units])
+        inner = seen @ (recurrent if self.reset_after else recurrent[:, :2 * units])
         if self.reset_after and bias is not None:
             inner = inner + bias[1]
         kept = [gate.kept(step[:, i * units:(i + 1) * units] + inner[:, i * units:(i + 1) * units]) for i in (0, 1)]
         z, r = map(gate.value, kept)
-        candidate = r * inner[:, 2 * units:] if self.reset_after else (r * h) @ recurrent[:, 2 * units:]
+        candidate = r * inner[:, 2 * units:] if self.reset_after else (r * seen) @ recurrent[:, 2 * units:]
         kept.append(activation.kept(step[:, 2 * units:] + candidate))
         return [z * h + (1 - z) * activation.value(kept[2])], [*kept, inner[:, 2 * units:]][:self.kept]
 
-    def cell_gradient(self, gates: Array, before: list[Array], recurrent: Array, states: list[Array]) -> Stepped:
+    def cell_gradient(self, gates: Array, before: list[Array], recurrent: Array, states: list[Array], noise: Any) -> Stepped:
         (h,), (dh,) = before, states
         units = h.shape[-1]
         gate, activation = ACTIVATIONS[self.recurrent_activation], ACTIVATIONS[self.activation]
@@ -308,25 +174,26 @@ class GRU(_Dense):
         slope = dh * (1 - gate.value(z)) * activation.slope(candidate)
         first = dh * (h - activation.value(candidate)) * gate.slope(z)
         back = slope @ recurrent[:, 2 * units:].T if not inner else inner[0] * slope
-        second = back * (1 if inner else h) * gate.slope(r)
+        second = back * (1 if inner else h * noise) * gate.slope(r)
         sums = [np.concatenate([first, second, slope], -1)]
         if inner:
             sums.append(np.concatenate([first, second, slope * gate.value(r)], -1))
-            return sums, [dh * gate.value(z) + sums[1] @ recurrent.T]
-        return sums, [dh * gate.value(z) + back * gate.value(r) + sums[0][:, :2 * units] @ recurrent[:, :2 * units].T]
+            return sums, [dh * gate.value(z) + noise * (sums[1] @ recurrent.T)]
+        through = back * gate.value(r) + sums[0][:, :2 * units] @ recurrent[:, :2 * units].T
+        return sums, [dh * gate.value(z) + noise * through]
 
     def bias_gradient(self, sums: Sequence[Any]) -> Any:
         return stack([super(GRU, self).bias_gradient([g]) for g in sums]) if self.reset_after else super().bias_gradient(sums)
 
-    def recurrent_gradient(self, sums: Sequence[Any], saved: Sequence[Any], recurrent: Any) -> Any:
+    def recurrent_gradient(self, sums: Sequence[Any], gates: Any, seen: Any, recurrent: Any) -> Any:
         if self.reset_after:
-            return super().recurrent_gradient(sums, saved, recurrent)
-        units, (gates, h), (g,) = shape(recurrent)[0], saved, sums
+            return super().recurrent_gradient(sums, gates, seen, recurrent)
+        units, (g,) = shape(recurrent)[0], sums
         r = gates[:, :, units:2 * units]
         if ACTIVATIONS[self.recurrent_activation].keeps_argument:
-            raise UnsupportedError(f"{self.name}: the gradient with reset_after=False expects a recurrent_activation whose result "
-                                   f"says its slope, as sigmoid's; received {self.recurrent_activation!r}.")
-        return concatenate([over_steps(h, g[:, :, :2 * units]), over_steps(multiply(r, h), g[:, :, 2 * units:])], 1)
+            raise UnsupportedError(f"{self.name}: the gradient with reset_after=False expects a recurrent_activation whose "
+                                   f"result says its slope, as sigmoid's; received {self.recurrent_activation!r}.")
+        return concatenate([over_steps(seen, g[:, :, :2 * units]), over_steps(multiply(r, seen), g[:, :, 2 * units:])], 1)
 
     @classmethod
     def samples(cls) -> Samples:
@@ -348,13 +215,12 @@ class LSTM(_Dense):
     gates: ClassVar[int] = 4
     states: ClassVar[int] = 2
 
-    def cell(self, step: Array, states: list[Array], recurrent: Array, bias: Array | None) -> Stepped:
-        h, c = states
-        return lstm_gates(self, step + h @ recurrent, c)
+    def cell(self, step: Array, states: list[Array], seen: Array, recurrent: Array, bias: Array | None) -> Stepped:
+        return lstm_gates(self, step + seen @ recurrent, states[1])
 
-    def cell_gradient(self, gates: Array, before: list[Array], recurrent: Array, states: list[Array]) -> Stepped:
+    def cell_gradient(self, gates: Array, before: list[Array], recurrent: Array, states: list[Array], noise: Any) -> Stepped:
         sums, dc = lstm_slopes(self, gates, before[1], states)
-        return [sums], [sums @ recurrent.T, dc]
+        return [sums], [noise * (sums @ recurrent.T), dc]
 
 
 def lstm_gates(op: Any, sums: Array, c: Array) -> Stepped:
@@ -381,7 +247,8 @@ def lstm_slopes(op: Any, gates: Array, c: Array, states: list[Array]) -> tuple[A
 class ConvLSTM(Recurrence):
     """An LSTM whose products are convolutions. Outputs (y, h, c).
 
-    x (N, T, *S, C), kernel (*K, C, 4F), recurrent (*K, F, 4F), bias (4F), states (N, *S', F) -> y (N, T, *S', F) or (N, *S', F).
+    x (N, T, *S, C), kernel (*K, C, 4F), recurrent (*K, F, 4F), bias (4F), states (N, *S', F)
+    -> y (N, T, *S', F) or (N, *S', F).
     Strides, padding and dilation are those of the convolution of x; that of h keeps its extents.
     Source: Shi et al., https://arxiv.org/abs/1506.04214
     """
@@ -405,7 +272,7 @@ class ConvLSTM(Recurrence):
         return Conv(ones, "same", ones)
 
     def infer(self, *specs: Spec) -> tuple[Spec, ...]:
-        x, kernel, recurrent, bias, states, mask = self.split(specs)
+        x, kernel, recurrent, bias, states, noise, mask = self.split(specs)
         rank = len(self.strides)
         if x.ndim != rank + 3:
             raise ShapeError(f"{self.name}: expected an input with ndim={rank + 3} (batch, steps, {rank} spatial axes, "
@@ -413,33 +280,35 @@ class ConvLSTM(Recurrence):
         n, t, *spatial = x.shape
         filters = recurrent.shape[-2]
         out = self.of_input.infer(Spec((n, *spatial), x.dtype), kernel).shape
-        _expect(self.name, "an input kernel", kernel.shape, (*kernel.shape[:-1], 4 * filters))
-        _expect(self.name, "recurrent weights", recurrent.shape, (*kernel.shape[:rank], filters, 4 * filters))
+        expect(self.name, "an input kernel", kernel.shape, (*kernel.shape[:-1], 4 * filters))
+        expect(self.name, "recurrent weights", recurrent.shape, (*kernel.shape[:rank], filters, 4 * filters))
         state = Spec((*out[:-1], filters), x.dtype)
         if bias is not None:
-            _expect(self.name, "a bias", bias.shape, (4 * filters,))
+            expect(self.name, "a bias", bias.shape, (4 * filters,))
         for given in states:
-            _expect(self.name, "an initial state", given.shape, state.shape)
+            expect(self.name, "an initial state", given.shape, state.shape)
+        if noise is not None:
+            expect(self.name, "noise", noise.shape, state.shape)
         if mask is not None:
-            _expect(self.name, "a mask", mask.shape, (n, t))
+            expect(self.name, "a mask", mask.shape, (n, t))
         return self.outputs(state, t)
 
     @property
     def kept(self) -> int:
         return 4
 
-    def cell_gradient(self, gates: Array, before: list[Array], recurrent: Array, states: list[Array]) -> Stepped:
+    def cell_gradient(self, gates: Array, before: list[Array], recurrent: Array, states: list[Array], noise: Any) -> Stepped:
         sums, dc = lstm_slopes(self, gates, before[1], states)
         back = ConvGradInput(gates.shape[1:-1], *self.of_state.geometry)
-        return [sums], [back.reference(sums, recurrent), dc]
+        return [sums], [noise * back.reference(sums, recurrent), dc]
 
     def input_gradient(self, sums: Any, x: Any, kernel: Any) -> tuple[Any, Any]:
         frames = self.frames(x)
         dx, dkernel = self.of_input.vjp(self.frames(sums), None, frames, kernel)
         return reshape(dx, shape(x)), dkernel
 
-    def recurrent_gradient(self, sums: Sequence[Any], saved: Sequence[Any], recurrent: Any) -> Any:
-        return self.of_state.vjp(self.frames(sums[0]), None, self.frames(saved[1]), recurrent)[1]
+    def recurrent_gradient(self, sums: Sequence[Any], gates: Any, seen: Any, recurrent: Any) -> Any:
+        return self.of_state.vjp(self.frames(sums[0]), None, self.frames(seen), recurrent)[1]
 
     @staticmethod
     def frames(x: Any) -> Any:
@@ -448,15 +317,15 @@ class ConvLSTM(Recurrence):
         return reshape(x, (n * t, *rest))
 
     def reference(self, *arrays: Array) -> tuple[Array, ...]:
-        x, kernel, recurrent, bias, states, mask = self.split(arrays)
+        x, kernel, recurrent, bias, states, noise, mask = self.split(arrays)
         shape = self.infer(*[Spec(a.shape, a.dtype.name) for a in arrays])[1].shape
         n, t, *rest = x.shape
         projected = self.of_input.reference(x.reshape(n * t, *rest), kernel).reshape(n, t, *shape[1:-1], kernel.shape[-1])
         if bias is not None:
             projected = projected + bias
         states = states or [np.zeros(shape, x.dtype)] * 2
-        return self.walk(np.moveaxis(projected, 1, 0), states, mask, lambda step, old: lstm_gates(
-            self, step + self.of_state.reference(old[0], recurrent), old[1]))
+        return self.walk(np.moveaxis(projected, 1, 0), states, noise, mask, lambda step, old, seen: lstm_gates(
+            self, step + self.of_state.reference(seen, recurrent), old[1]))
 
     @classmethod
     def samples(cls) -> Samples:

@@ -19,9 +19,9 @@ Array = np.ndarray
 class ThroughTime(Op):
     """The cotangents of a recurrent op's gates in every step, from which those of inputs and weights are matrix products.
 
-    Inputs: the recurrent weights, what the op saved (see `Recurrence.saves`), its mask if it has one, and the cotangents of those
-    of its outputs (y, final states) that `given` marks. Outputs: the cotangents of the sums that go into the gates, (N, T, G*H),
-    for each entry of the op's `sums` one, in the order of x's steps; then those of the initial states.
+    Inputs: the recurrent weights, what the op saved (see `Recurrence.saves`), its noise and its mask if it has them, and the
+    cotangents of those of its outputs (y, final states) that `given` marks. Outputs: the cotangents of the sums that go into the
+    gates, (N, T, G*H), as many as the op has `sums`, in the order of x's steps; then those of the initial states.
 
     Arguments: ``op`` a recurrent op that saves; ``given`` a boolean for each of y and the final states.
     """
@@ -29,24 +29,25 @@ class ThroughTime(Op):
     op: Any
     given: tuple[bool, ...]
 
-    def split(self, inputs: Sequence[Any]) -> tuple[Any, list[Any], Any, list[Any]]:
-        """(recurrent weights, what was saved, mask or None, the cotangent or None of each output) of the inputs."""
+    def split(self, inputs: Sequence[Any]) -> tuple[Any, list[Any], Any, Any, list[Any]]:
+        """(recurrent weights, what was saved, noise or None, mask or None, the cotangent or None of each output)."""
         recurrent, *rest = inputs
         count = 1 + self.op.states
         saved, rest = rest[:count], rest[count:]
+        noise = rest.pop(0) if self.op.noisy else None
         mask = rest.pop(0) if self.op.masked else None
         given = iter(rest)
-        return recurrent, saved, mask, [next(given) if there else None for there in self.given]
+        return recurrent, saved, noise, mask, [next(given) if there else None for there in self.given]
 
     def infer(self, *specs: Spec) -> tuple[Spec, ...]:
-        recurrent, (_, state, *_), _, _ = self.split(specs)
+        recurrent, (_, state, *_), *_ = self.split(specs)
         n, t, *inner = state.shape
         return (*[Spec((n, t, *inner[:-1], recurrent.shape[-1]), state.dtype)] * self.op.sums,
                 *[Spec((n, *inner), state.dtype)] * self.op.states)
 
     def reference(self, *arrays: Array) -> tuple[Array, ...]:
         op = self.op
-        recurrent, (gates, *before), mask, (gy, *finals) = self.split(arrays)
+        recurrent, (gates, *before), noise, mask, (gy, *finals) = self.split(arrays)
         n, t, *inner = before[0].shape
         dtype = before[0].dtype
         zeros = np.zeros((n, *inner), dtype)
@@ -61,7 +62,8 @@ class ThroughTime(Op):
                 if gy is not None and (op.return_sequences or index == t - 1):
                     step = gy[:, index] if op.return_sequences else gy
                     states[0] = states[0] + (np.where(keep, step, 0) if op.masked and op.zero_output_for_mask else step)
-                parts, new = op.cell_gradient(gates[:, at], [b[:, at] for b in before], recurrent, states)
+                parts, new = op.cell_gradient(gates[:, at], [b[:, at] for b in before], recurrent, states,
+                                              1 if noise is None else noise)
                 for total, part in zip(sums, parts, strict=True):
                     total[:, at] = part if keep is None else np.where(keep, part, 0)
                 states = new if keep is None else [np.where(keep, b, a) for a, b in zip(states, new, strict=True)]
@@ -76,5 +78,5 @@ class ThroughTime(Op):
         from graphnet.ops.recurrent import recurrences  # here, because those ops need this one for their gradients
         for op, arrays in recurrences():
             saved = op.reference(*arrays)
-            mask = [arrays[-1]] if op.masked else []
-            yield cls(op, (True,) * (1 + op.states)), [arrays[2], *saved[1 + op.states:], *mask, *saved[:1 + op.states]]
+            optional = [v for v in op.split(arrays)[-2:] if v is not None]
+            yield cls(op, (True,) * (1 + op.states)), [arrays[2], *saved[1 + op.states:], *optional, *saved[:1 + op.states]]

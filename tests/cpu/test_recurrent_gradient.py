@@ -1,4 +1,4 @@
-"""Kernels of LSTM, GRU and SimpleRNN in training, against their references: what is saved, and the way back; weights that the plan computes."""
+"""Kernels of LSTM, GRU and SimpleRNN in training against their references: what is saved, the way back, weights packed by the plan."""
 import importlib
 import itertools
 from dataclasses import replace
@@ -54,7 +54,7 @@ def check(op, arrays, layout="dense", to="dense", given=None, used=None, fixed=F
     back = ThroughTime(op, given or (True,) * count)
     rng = np.random.default_rng(0)
     cotangents = [rng.standard_normal(w.shape) for w, there in zip(wanted[:count], back.given, strict=True) if there]
-    inputs = [exact[2], *wanted[count:], *([arrays[-1]] if op.masked else []), *cotangents]
+    inputs = [exact[2], *wanted[count:], *[v for v in op.split(exact)[-2:] if v is not None], *cotangents]
     exact_back = back.reference(*inputs)
     found = kernels(back, [a.astype("float32") if a.dtype == "float64" else a for a in inputs], used, layout, to,
                     (0,) if fixed else ())
@@ -88,6 +88,16 @@ def test_masks(cell, backwards, zero, every):
 
 
 @pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("masked", [False, True])
+def test_noise(cell, masked):
+    op = replace(CELLS[cell], noisy=True, masked=masked, return_sequences=True)
+    arrays = op.sample(7, 5, 3, LANES + 3)
+    at = len(arrays) - 1 - masked
+    arrays[at] = np.where(np.random.default_rng(1).random(arrays[at].shape) < 0.4, 0, 1 / 0.6).astype("float32")
+    check(op, arrays)
+
+
+@pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("layout,to", [("dense", "dense"), ("padded", "padded"), ("reversed", "dense")])
 def test_layouts(cell, layout, to):
     op = replace(CELLS[cell], masked=True, go_backwards=True, return_sequences=True)
@@ -111,7 +121,8 @@ def test_no_bias():
 
 
 def test_what_is_declined():
-    for op in (GRU(saves=True, reset_after=False), LSTM(saves=True, activation="relu"), GRU(saves=True, recurrent_activation="hard_sigmoid")):
+    for op in (GRU(saves=True, reset_after=False), LSTM(saves=True, activation="relu"),
+               GRU(saves=True, recurrent_activation="hard_sigmoid")):
         arrays = op.sample(2, 3, 4, 5)
         assert kernels(op, arrays) is None
         saved = op.reference(*arrays)

@@ -5,6 +5,7 @@ from running import again, by_reference, draw, everywhere, like_keras, traced
 
 import graphnet
 from graphnet import layers, ops
+from graphnet.compiler import Executable
 from graphnet.errors import GraphError, ShapeError, UnsupportedError
 
 X = draw(2, 5, 4)
@@ -326,12 +327,16 @@ def test_dropout_drops_the_same_features_at_each_step():
     np.testing.assert_array_equal(y, np.broadcast_to(y[:, :1], y.shape))
 
 
-def test_recurrent_dropout_over_unknown_steps_says_what_to_do():
-    inputs = graphnet.Input((None, 4))
-    layer = layers.LSTM(3, recurrent_dropout=0.5)
-    assert layer(inputs).shape == (None, 3)
-    with pytest.raises(UnsupportedError, match="without recurrent_dropout in training"):
-        layer(inputs, training=True)
+def test_recurrent_dropout_over_unknown_steps():
+    """One noise for all steps: with a linear recurrence of ones, what is dropped once never comes back."""
+    inputs = graphnet.Input((None, 64))
+    layer = layers.SimpleRNN(64, activation="linear", recurrent_dropout=0.5, return_sequences=True,
+                             recurrent_initializer="identity", kernel_initializer="identity")
+    graph = traced(graphnet.Model(inputs, layer(inputs)), training=True)
+    y = Executable(graph)([np.ones((3, 4, 64), "float32")])[0]
+    kept = y[:, 1] > 1
+    assert 0.2 < kept.mean() < 0.8
+    np.testing.assert_array_equal(y[:, 1:], np.where(kept[:, None], np.array([3.0, 7.0, 15.0])[:, None], 1.0))
 
 
 @pytest.mark.parametrize("layer", [

@@ -84,7 +84,7 @@ class RecurrentCell(WeightOptions):
         raise NotImplementedError
 
     def draw_noise(self, inputs: Any, states: Any, training: Any) -> tuple[Any, Any] | None:
-        """The factors of inputs and state that dropout draws, the same for all steps of a sequence; None where it draws none."""
+        """The factors of inputs and state that dropout draws, for all steps of a sequence; None where it draws none."""
         if not training or not (0 < self.dropout < 1 or 0 < self.recurrent_dropout < 1):
             return None
         batch, features = shape(inputs)
@@ -106,20 +106,29 @@ class RecurrentCell(WeightOptions):
         if walk.training and 0 < self.dropout < 1:
             batch, _, features = shape(x)
             x = multiply(x, self._factors((batch, 1, features), self.dropout))
-        return self._run_op(x, states, mask, walk)
+        return self._run_op(x, states, self._state_noise(x, walk), mask, walk)
 
-    def has_op(self, training: bool) -> bool:
-        """Whether one op does the whole sequence: not for activations of one's own, nor for recurrent dropout in training."""
-        known = all(op_name(getattr(self, name)) is not None for name in self.functions)
-        return known and not (training and 0 < self.recurrent_dropout < 1)
+    def _state_noise(self, x: Any, walk: Walk) -> Any:
+        """The factors of recurrent dropout in training, else None."""
+        return self._factors(self._state_extents(x), self.recurrent_dropout) if walk.training else None
 
-    def _run_op(self, x: Any, states: list[Any] | None, mask: Any, walk: Walk) -> tuple[Any, list[Any]]:
+    def _state_extents(self, x: Any) -> tuple[Any, ...]:
+        """The shape of a state, for sequences x."""
+        return shape(x)[0], self.units
+
+    def has_op(self) -> bool:
+        """Whether one op does the whole sequence: not for activations of one's own."""
+        return all(op_name(getattr(self, name)) is not None for name in self.functions)
+
+    def _run_op(self, x: Any, states: list[Any] | None, noise: Any, mask: Any, walk: Walk) -> tuple[Any, list[Any]]:
         names = {name: op_name(getattr(self, name)) for name in self.functions}
         op = self.op_kind(return_sequences=walk.return_sequences, go_backwards=walk.go_backwards, masked=mask is not None,
                           zero_output_for_mask=walk.zero_output_for_mask, biased=self.bias is not None,
-                          initial=states is not None, saves=walk.training, **names, **self._op_fields())
+                          initial=states is not None, noisy=noise is not None, saves=walk.training, **names,
+                          **self._op_fields())
         optional = [self.bias] if self.bias is not None else []
         optional += [cast(s, self.dtype) for s in states] if states is not None else []
+        optional += [noise] if noise is not None else []
         y, *finals = op(x, self.kernel, self.recurrent_kernel, *optional, *([cast(mask, "bool")] if mask is not None else []))
         return y, finals[:self.state_count]
 

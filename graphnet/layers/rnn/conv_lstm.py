@@ -102,8 +102,14 @@ class ConvLSTMCell(RecurrentCell):
     def whole(self, x: Any, states: list[Any] | None, mask: Any, walk: Walk) -> tuple[Any, list[Any]]:
         if walk.training and 0 < self.dropout < 1:
             x = multiply(x, self._factors((shape(x)[0], 1, *shape(x)[2:]), self.dropout))
-        y, finals = self._run_op(self._last(x, 2), None if states is None else [self._last(s) for s in states], mask, walk)
+        x, states = self._last(x, 2), None if states is None else [self._last(s) for s in states]
+        y, finals = self._run_op(x, states, self._state_noise(x, walk), mask, walk)
         return self._back(y, 2 if walk.return_sequences else 1), [self._back(s) for s in finals]
+
+    def _state_extents(self, x: Any) -> tuple[Any, ...]:
+        n, _, *spatial, _ = shape(x)
+        windows = zip(spatial, self.kernel_size, self.strides, self.dilation_rate, strict=True)
+        return n, *[window_extent(*v, self.padding) for v in windows], self.filters
 
     def _op_fields(self) -> dict[str, Any]:
         return {"strides": self.strides, "padding": self.padding, "dilation": self.dilation_rate}

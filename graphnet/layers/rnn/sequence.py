@@ -1,7 +1,7 @@
 """A cell over a whole sequence: by one op where the cell has one, step by step where it has none.
 
 A cell is a layer with `state_size`, and ``call(inputs, states) -> (output, new states)`` for one step. Built-in cells also have
-``whole(x, states, mask, walk)``, which gives the result of all steps by one op, where ``has_op(training)``.
+``whole(x, states, mask, walk)``, which gives the result of all steps by one op, where ``has_op()``.
 """
 from dataclasses import dataclass, replace
 from typing import Any
@@ -51,7 +51,7 @@ def run(cell: Any, x: Any, states: list[Any] | None, mask: Any, walk: Walk) -> t
     """(outputs, final states): all outputs (batch, steps, ...) or the last one, in the order in which they are computed."""
     if hasattr(cell, "cells"):
         return _stacked(cell.cells, x, states, mask, walk)
-    if hasattr(cell, "has_op") and cell.has_op(walk.training):
+    if hasattr(cell, "has_op") and cell.has_op():
         return cell.whole(x, states, mask, walk)
     return _step_by_step(cell, x, states, mask, walk)
 
@@ -80,8 +80,7 @@ def _step_by_step(cell: Any, x: Any, states: list[Any] | None, mask: Any, walk: 
         raise UnsupportedError(f"{walk.who} runs its cell {type(cell).__name__} step by step, so it expects a known number of "
                                "steps; received an input of shape "
                                f"{x.shape}. Give the steps in Input(shape=(steps, ...)), or use SimpleRNN, GRU or LSTM with "
-                               "Keras's own activations "
-                               "and without recurrent_dropout in training.")
+                               "Keras's own activations.")
     states = zero_states(cell, shape(x)[0]) if states is None else states
     noise = cell.draw_noise(x[:, 0], states, walk.training) if hasattr(cell, "draw_noise") else None
     outputs: list[Any] = []

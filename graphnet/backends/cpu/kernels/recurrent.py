@@ -32,7 +32,7 @@ SIMPLE = {"tanh": 0, "relu": 1, "linear": 2}  # activations of `simple_rnn`
 
 # the words of a row; Y_ROW, Y_STEP, H_ROW, C_ROW are strides; addresses of what is not there are 0
 (PROJECTED, WEIGHTS, BIAS, MASK, H0, C0, Y, H, C, Y_ROW, Y_STEP, H_ROW, C_ROW,
- SEQUENCES, STEPS, UNITS, TILE, BACKWARDS, ZERO_MASKED, EVERY, ACTIVATION, GATES, H_BEFORE, C_BEFORE) = range(24)
+ SEQUENCES, STEPS, UNITS, TILE, BACKWARDS, ZERO_MASKED, EVERY, ACTIVATION, GATES, H_BEFORE, C_BEFORE, NOISE) = range(25)
 
 
 # ---- what all kernels share
@@ -138,6 +138,14 @@ def gate(x):
 
 
 @jit
+def with_noise(to, state, noise, count, units, padded):
+    """A tile's state times its noise, rows of `units` factors."""
+    for m in range(count):
+        for u in range(0, units, LANES):
+            store(to, m * padded + u, load(state, m * padded + u) * load_part(noise, m * units + u, units - u))
+
+
+@jit
 def keep(to, rows, at, steps, state, units, padded):
     """Writes a tile's state to (N, T, units) memory, where somebody reads it; `at`: the first sequence's step."""
     if to != 0:
@@ -145,7 +153,7 @@ def keep(to, rows, at, steps, state, units, padded):
             put(to, (at + m * steps) * units, state + 4 * m * padded, units)
 
 
-# ---- one step of a tile, from the state `old` to `new`. x: where the product with its inputs lies, sequences x_row apart;
+# ---- one step of a tile, from the state `old` to `new`; seen: the old one with its noise. x: where the product with its inputs lies, sequences x_row apart;
 # rest: scratch, for further states and behind them the sums; saved: where the first sequence's gates are to be kept, or 0
 
 @jit
@@ -158,11 +166,11 @@ def keep_four(to, units, left, a, b, c, d):
 
 
 @jit
-def lstm_step(row, rows, count, x, x_row, mask, old, new, rest, padded, saved):
+def lstm_step(row, rows, count, x, x_row, mask, old, seen, new, rest, padded, saved):
     """Gates i, f, c, o; the state c is changed in place."""
     units, w, c, made = word(row, UNITS), word(row, WEIGHTS), rest, rest + 4 * rows * padded
     for u in range(0, padded, LANES):
-        sums_4(rows, x + 4 * 4 * u, x_row, old, padded, w + 4 * 4 * u * units, units, made, 4 * LANES)
+        sums_4(rows, x + 4 * 4 * u, x_row, seen, padded, w + 4 * 4 * u * units, units, made, 4 * LANES)
         for m in range(count):
             at, s, to = m * padded + u, made + 4 * 4 * LANES * m, saved + 4 * (4 * units * word(row, STEPS) * m + u)
             if live(mask, word(row, STEPS), m):
@@ -179,11 +187,11 @@ def lstm_step(row, rows, count, x, x_row, mask, old, new, rest, padded, saved):
 
 
 @jit
-def gru_step(row, rows, count, x, x_row, mask, old, new, rest, padded, saved):
+def gru_step(row, rows, count, x, x_row, mask, old, seen, new, rest, padded, saved):
     """Gates z, r, h; the reset gate after the product."""
     units, w, bias, made = word(row, UNITS), word(row, WEIGHTS), word(row, BIAS), rest
     for u in range(0, padded, LANES):
-        sums_3(rows, bias + 4 * 3 * u, 0, old, padded, w + 4 * 3 * u * units, units, made, 3 * LANES)
+        sums_3(rows, bias + 4 * 3 * u, 0, seen, padded, w + 4 * 3 * u * units, units, made, 3 * LANES)
         for m in range(count):
             at, s, given = m * padded + u, made + 4 * 3 * LANES * m, x + 4 * (3 * u + m * x_row)
             h, to = load(old, at), saved + 4 * (4 * units * word(row, STEPS) * m + u)
@@ -201,16 +209,16 @@ def gru_step(row, rows, count, x, x_row, mask, old, new, rest, padded, saved):
 
 
 @jit
-def gru_before_step(row, rows, count, x, x_row, mask, old, new, rest, padded, saved):
+def gru_before_step(row, rows, count, x, x_row, mask, old, seen, new, rest, padded, saved):
     """Gates z, r, then h; the reset gate before the product, so that all r come first. Weights: of z and r, then of h."""
     units, w = word(row, UNITS), word(row, WEIGHTS)
     z, reset, made = rest, rest + 4 * rows * padded, rest + 8 * rows * padded
     for u in range(0, padded, LANES):
-        sums_2(rows, x + 4 * 3 * u, x_row, old, padded, w + 4 * 2 * u * units, units, made, 2 * LANES)
+        sums_2(rows, x + 4 * 3 * u, x_row, seen, padded, w + 4 * 2 * u * units, units, made, 2 * LANES)
         for m in range(count):
             at, s = m * padded + u, made + 4 * 2 * LANES * m
             store(z, at, gate(load(s, 0)))
-            store(reset, at, gate(load(s, LANES)) * load(old, at))
+            store(reset, at, gate(load(s, LANES)) * load(seen, at))
     w += 4 * 2 * padded * units
     for u in range(0, padded, LANES):
         sums_1(rows, x + 4 * (3 * u + 2 * LANES), x_row, reset, padded, w + 4 * u * units, units, made, LANES)
@@ -224,10 +232,10 @@ def gru_before_step(row, rows, count, x, x_row, mask, old, new, rest, padded, sa
 
 
 @jit
-def simple_step(row, rows, count, x, x_row, mask, old, new, rest, padded, saved):
+def simple_step(row, rows, count, x, x_row, mask, old, seen, new, rest, padded, saved):
     units, w, activation, made = word(row, UNITS), word(row, WEIGHTS), word(row, ACTIVATION), rest
     for u in range(0, padded, LANES):
-        sums_1(rows, x + 4 * u, x_row, old, padded, w + 4 * u * units, units, made, LANES)
+        sums_1(rows, x + 4 * u, x_row, seen, padded, w + 4 * u * units, units, made, LANES)
         for m in range(count):
             at = m * padded + u
             v = load(old, at)
@@ -252,12 +260,13 @@ def walk(name: str, step: Callable[..., None], gates: int, carries: bool) -> Cal
         steps, units, rows = word(row, STEPS), word(row, UNITS), word(row, TILE)
         padded = (units + LANES - 1) // LANES * LANES
         size, x_step = 4 * rows * padded, gates * padded
-        rest, y, every = scratch + 2 * size, word(row, Y), word(row, EVERY)
+        noisy, rest, y, every = scratch + 2 * size, scratch + 3 * size, word(row, Y), word(row, EVERY)
         for task in range(begin, end):
             first = task * rows
             count, old, new = min(rows, word(row, SEQUENCES) - first), scratch, scratch + size
             begin_state(old, word(row, H0), first, count, rows, units, padded)
             begin_state(new, 0, first, count, rows, units, padded)
+            begin_state(noisy, 0, first, count, rows, units, padded)
             if carries:
                 begin_state(rest, word(row, C0), first, count, rows, units, padded)
             for index in range(steps):
@@ -272,7 +281,11 @@ def walk(name: str, step: Callable[..., None], gates: int, carries: bool) -> Cal
                 if carries:
                     keep(word(row, C_BEFORE), count, at, steps, rest, units, padded)
                 if mask == 0 or saved != 0 or any_live(mask, steps, count):
-                    step(row, rows, count, x, steps * x_step, mask, old, new, rest, padded, saved)
+                    seen = old
+                    if word(row, NOISE) != 0:
+                        seen = noisy
+                        with_noise(noisy, old, word(row, NOISE) + 4 * first * units, count, units, padded)
+                    step(row, rows, count, x, steps * x_step, mask, old, seen, new, rest, padded, saved)
                     old, new = new, old
                 if y != 0 and (every != 0 or index == steps - 1):
                     emit(row, count, y + 4 * (first * word(row, Y_ROW) + index * word(row, Y_STEP)), mask, old, padded)
@@ -353,8 +366,8 @@ def serves(op: Any, floats: Sequence[Operand], weights: Sequence[Operand], outpu
 def lower_recurrent(op: Any, inputs: list[Operand], outputs: list[Operand | None], builder: Builder,
                     epilogue: Any = None) -> bool | None:
     """The product with the inputs, then the kernel."""
-    x, w, recurrent, bias, states, mask = op.split(inputs)
-    if not serves(op, [x, *states], [v for v in (w, recurrent, bias) if v is not None], outputs):
+    x, w, recurrent, bias, states, noise, mask = op.split(inputs)
+    if not serves(op, [x, *states, *([] if noise is None else [noise])], [v for v in (w, recurrent, bias) if v is not None], outputs):
         return False
     (n, t, _), gates, units = x.shape, op.gates, recurrent.shape[0]
     rows = tile_of(n)
@@ -369,7 +382,7 @@ def lower_recurrent(op: Any, inputs: list[Operand], outputs: list[Operand | None
         inner = builder.constant(np.zeros(gates * padded, np.float32))
     projected = project(builder, x, w, bias, gates, tiles * rows)
     h0, c0, *_ = (*(None if _is_zero(v) else builder.contiguous(v) for v in states), None, None)
-    mask = None if mask is None else builder.contiguous(mask)
+    noise, mask = (None if v is None else builder.contiguous(v) for v in (noise, mask))
     count = 1 + op.states
     y, h, c, *_ = (*outputs[:count], None)
     saved = [None] * 3 if not op.saves else [None if v is None else v if v.contiguous else builder.temporary(v.shape)
@@ -377,8 +390,8 @@ def lower_recurrent(op: Any, inputs: list[Operand], outputs: list[Operand | None
     y_row, y_step = (0, 0) if y is None else (y.strides[0], y.strides[1] if op.return_sequences else 0)
     words = [projected, packed, inner, mask, h0, c0, y, h, c, y_row, y_step, h.strides[0] if h else 0, c.strides[0] if c else 0,
              n, t, units, rows, op.go_backwards, op.masked and op.zero_output_for_mask, op.return_sequences,
-             SIMPLE.get(op.activation, 0), *saved]
-    reads = [v for v in (projected, packed, inner, mask, h0, c0) if v is not None]
+             SIMPLE.get(op.activation, 0), *saved, noise]
+    reads = [v for v in (projected, packed, inner, mask, h0, c0, noise) if v is not None]
     writes = [v for v in (*outputs[:count], *saved) if v is not None]
     builder.step(run, words, tiles, n * t * gates * units * (units + GATE_COST), reads, writes,
                  4 * rows * (scratch * padded + gates * LANES))
@@ -395,6 +408,6 @@ def _is_zero(state: Operand) -> bool:
 def _kernel_of(op: Any, recurrent: Operand, builder: Builder) -> tuple[Kernel, Operand, int]:
     """(kernel, packed recurrent weights, how many states a tile has in scratch)."""
     if isinstance(op, GRU) and not op.reset_after:
-        return gru_reset_before, packed_apart(builder, recurrent), 4
+        return gru_reset_before, packed_apart(builder, recurrent), 5
     packed = in_blocks(builder, recurrent, op.gates)
-    return (lstm, packed, 3) if isinstance(op, LSTM) else (gru if isinstance(op, GRU) else simple_rnn, packed, 2)
+    return (lstm, packed, 4) if isinstance(op, LSTM) else (gru if isinstance(op, GRU) else simple_rnn, packed, 3)

@@ -1,8 +1,8 @@
 """LSTM, GRU and SimpleRNN back through time: the cotangents of the gates' sums in every step.
 
-A task is a tile of sequences through all steps, as on the way forward: cotangents of the states lie in scratch, those of the sums
-of one step beside them, (row, gate, unit), from which one product with the transposed recurrent weights gives the cotangents of
-the states before. What remains, the cotangents of inputs and weights, are matrix products over all steps at once.
+A task is a tile of sequences through all steps, as on the way forward: cotangents of the states lie in scratch, those of the
+sums of one step beside them, (row, gate, unit), from which one product with the transposed recurrent weights gives the
+cotangents of the states before. What remains, the cotangents of inputs and weights, are matrix products over all steps at once.
 """
 from collections.abc import Callable
 from typing import Any
@@ -38,7 +38,7 @@ ZERO, ONE = np.float32(0), np.float32(1)
 
 # the words of a row; addresses of what is not there are 0
 (WEIGHTS, GATES, H_BEFORE, C_BEFORE, MASK, GY, GH, GC, SUMS, INNER, DH, DC, GY_ROW, GY_STEP, H_ROW, C_ROW,
- SEQUENCES, STEPS, UNITS, TILE, BACKWARDS, ZERO_MASKED, EVERY, ACTIVATION) = range(24)
+ SEQUENCES, STEPS, UNITS, TILE, BACKWARDS, ZERO_MASKED, EVERY, ACTIVATION, NOISE) = range(25)
 
 
 @jit
@@ -54,24 +54,33 @@ def add_given(row, index, first, count, mask, dh, padded):
 
 
 @jit
-def product_back(rows, add, padded, sums, sums_row, w, depth, out):
-    """out = add + sums w, over all units; rows `padded` apart. depth: rows of w."""
+def product_back(rows, add, add_row, padded, sums, sums_row, w, depth, out):
+    """out = add + sums w, over all units; rows of out `padded` apart. depth: rows of w."""
     for u in range(0, padded, MOST * LANES):
         vectors = min(MOST, (padded - u) // LANES)
         if vectors == 4:
-            sums_4(rows, add + 4 * u, padded, sums, sums_row, w, depth, out + 4 * u, padded)
+            sums_4(rows, add + 4 * u, add_row, sums, sums_row, w, depth, out + 4 * u, padded)
         elif vectors == 3:
-            sums_3(rows, add + 4 * u, padded, sums, sums_row, w, depth, out + 4 * u, padded)
+            sums_3(rows, add + 4 * u, add_row, sums, sums_row, w, depth, out + 4 * u, padded)
         elif vectors == 2:
-            sums_2(rows, add + 4 * u, padded, sums, sums_row, w, depth, out + 4 * u, padded)
+            sums_2(rows, add + 4 * u, add_row, sums, sums_row, w, depth, out + 4 * u, padded)
         else:
-            sums_1(rows, add + 4 * u, padded, sums, sums_row, w, depth, out + 4 * u, padded)
+            sums_1(rows, add + 4 * u, add_row, sums, sums_row, w, depth, out + 4 * u, padded)
         w += 4 * MOST * LANES * depth
 
 
-# ---- one step back of one sequence. gates, h, c: what was saved of it; dh, dc: cotangents after the step, of which dc becomes that
-# before it; carry: what reaches h before the step but through the product; sums: where those of the product go, to: where the
-# outputs SUMS lie (and INNER, `inner`)
+@jit
+def add_carry(dh, carry, noise, count, units, padded):
+    """dh = carry + noise * dh: of a tile's rows, of which masked ones have no product, and all in the carry."""
+    for m in range(count):
+        for u in range(0, units, LANES):
+            at = m * padded + u
+            store(dh, at, load(carry, at) + load_part(noise, m * units + u, units - u) * load(dh, at))
+
+
+# ---- one step back of one sequence. gates, h, c: what was saved of it; dh, dc: cotangents after the step, of which dc becomes
+# that before it; carry: what reaches h before the step but through the product; sums: where those of the product go, to: where
+# the outputs SUMS lie (and INNER, `inner`)
 
 @jit
 def lstm_back(row, gates, h, c, dh, dc, carry, sums, to, inner):
@@ -154,13 +163,14 @@ def walk_back(name: str, step: Callable[..., None], gates: int, carries: bool) -
         steps, units, rows = word(row, STEPS), word(row, UNITS), word(row, TILE)
         padded, depth = (units + LANES - 1) // LANES * LANES, gates * units
         size, sums_row = 4 * rows * padded, depth + LANES
-        dh, dc, carry, sums = scratch, scratch + size, scratch + 2 * size, scratch + 3 * size
+        dh, dc, carry, none, sums = scratch, scratch + size, scratch + 2 * size, scratch + 3 * size, scratch + 4 * size
         for task in range(begin, end):
             first = task * rows
             count = min(rows, word(row, SEQUENCES) - first)
             begin_state(dh, word(row, GH), first, count, rows, units, padded)
             begin_state(dc, word(row, GC), first, count, rows, units, padded)
             begin_state(carry, 0, first, count, rows, units, padded)
+            begin_state(none, 0, first, count, rows, units, padded)
             for m in range(rows):
                 for j in range(0, depth, LANES):
                     store(sums, m * sums_row + j, full(ZERO))
@@ -186,7 +196,11 @@ def walk_back(name: str, step: Callable[..., None], gates: int, carries: bool) -
                         for u in range(0, padded, LANES):
                             store(carry, m * padded + u, load(dh, m * padded + u))
                 if mask == 0 or any_live(mask, steps, count):
-                    product_back(rows, carry, padded, sums, sums_row, word(row, WEIGHTS), depth, dh)
+                    if word(row, NOISE) == 0:
+                        product_back(rows, carry, padded, padded, sums, sums_row, word(row, WEIGHTS), depth, dh)
+                    else:
+                        product_back(rows, none, 0, padded, sums, sums_row, word(row, WEIGHTS), depth, dh)
+                        add_carry(dh, carry, word(row, NOISE) + 4 * first * units, count, units, padded)
             end_state(word(row, DH), word(row, H_ROW), dh, first, count, units, padded)
             if carries:
                 end_state(word(row, DC), word(row, C_ROW), dc, first, count, units, padded)
@@ -223,7 +237,9 @@ KERNELS: dict[type, Kernel] = {LSTM: lstm_gradient, GRU: gru_gradient, SimpleRNN
 
 def serves(op: Any, floats: list[Operand]) -> bool:
     """Whether there is a kernel for the op's cell: those that save, with the activations of Keras's defaults."""
-    if type(op) not in KERNELS or getattr(op, "recurrent_activation", "sigmoid") != "sigmoid" or not getattr(op, "reset_after", True):
+    if type(op) not in KERNELS or not getattr(op, "reset_after", True):
+        return False
+    if getattr(op, "recurrent_activation", "sigmoid") != "sigmoid":
         return False
     known = op.activation == "tanh" or (isinstance(op, SimpleRNN) and op.activation in SIMPLE)
     return known and all(v.dtype == "float32" and v.size for v in floats)
@@ -238,15 +254,15 @@ def lower_through_time(through: ThroughTime, inputs: list[Operand], outputs: lis
                        epilogue: Any = None) -> bool | None:
     """The kernel of the op's cell."""
     op = through.op
-    recurrent, saved, mask, given = through.split(inputs)
-    if not serves(op, [recurrent, *saved, *[g for g in given if g is not None]]):
+    recurrent, saved, noise, mask, given = through.split(inputs)
+    if not serves(op, [recurrent, *saved, *[v for v in (noise, *given) if v is not None]]):
         return False
     (n, t, units), gates = saved[1].shape, op.gates
     rows = tile_of(n)
     tiles, padded = -(-n // rows), -(-units // LANES) * LANES
     packed = transposed_in_blocks(builder, recurrent, MOST)
     kept, h, c = [*[builder.contiguous(v) for v in saved], None][:3]
-    mask = None if mask is None else builder.contiguous(mask)
+    noise, mask = (None if v is None else builder.contiguous(v) for v in (noise, mask))
     gy, gh, gc = [*given, None][:3]
     if gy is not None and gy.strides[-1] != 1 and units != 1:
         gy = builder.contiguous(gy)
@@ -256,10 +272,10 @@ def lower_through_time(through: ThroughTime, inputs: list[Operand], outputs: lis
     inner, (dh, dc) = made[1] if op.sums == 2 else None, [*made[op.sums:], None][:2]
     gy_row, gy_step = (0, 0) if gy is None else (gy.strides[0], gy.strides[1] if op.return_sequences else 0)
     words = [packed, kept, h, c, mask, gy, gh, gc, sums, inner, dh, dc, gy_row, gy_step, units, units, n, t, units, rows,
-             op.go_backwards, op.masked and op.zero_output_for_mask, op.return_sequences, SIMPLE.get(op.activation, 0)]
-    reads = [v for v in (packed, kept, h, c, mask, gy, gh, gc) if v is not None]
+             op.go_backwards, op.masked and op.zero_output_for_mask, op.return_sequences, SIMPLE.get(op.activation, 0), noise]
+    reads = [v for v in (packed, kept, h, c, mask, noise, gy, gh, gc) if v is not None]
     builder.step(KERNELS[type(op)], words, tiles, float(n * t * gates * units * (units + GATE_COST)), reads,
-                 [v for v in (sums, inner, dh, dc) if v is not None], 4 * rows * (3 * padded + gates * units + LANES))
+                 [v for v in (sums, inner, dh, dc) if v is not None], 4 * rows * (4 * padded + gates * units + LANES))
     for y, to in zip(made, outputs, strict=True):
         if y is not None and to is not None and y is not to:
             builder.copy(y, to)
