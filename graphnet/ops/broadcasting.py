@@ -48,7 +48,15 @@ class SumTo(Op):
 
 
 def unbroadcast(g: Any, x: Any) -> Any:
-    """A cotangent summed to the shape of x, which was broadcast to that of g."""
+    """A cotangent summed to the shape of x, which was broadcast to that of g.
+
+    Example:
+
+        >>> import numpy as np
+        >>> from graphnet.ops.broadcasting import unbroadcast
+        >>> unbroadcast(np.ones((4, 3)), np.zeros((1, 3)))
+        array([[4., 4., 4.]])
+    """
     wanted, given = shape(x), shape(g)
     if wanted == given:
         return g
@@ -59,6 +67,3 @@ def unbroadcast(g: Any, x: Any) -> Any:
             return SumTo(wanted)(g)
     axes = SumTo(wanted).axes(given)
     return Reshape(wanted)(Sum(axes, False)(g)) if axes else g
-
-
-__all__ = ["SumTo", "unbroadcast"]

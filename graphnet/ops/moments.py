@@ -130,6 +130,3 @@ class Standardize(Elementwise):
         rng = np.random.default_rng(0)
         for extents, parameters in (((3, 5, 17), (17,)), ((3, 5, 17), (5, 1)), ((4, 7), (4, 7))):
             yield cls(), [rng.standard_normal(s).astype("float32") for s in (extents, *[parameters] * 3)]
-
-
-__all__ = ["CentredSums", "Moments", "Standardize"]

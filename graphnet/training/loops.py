@@ -148,6 +148,7 @@ def _measure(model: Any, batches: Batches, told: CallbackList) -> Logs:
     model.reset_metrics()
     model.stop_evaluating = False
     told.on_test_begin()
+    batches.on_epoch_begin()
     logs: Logs = {}
     for first, last, group in _grouped(batches.epoch(), model.steps_per_execution):
         told.on_test_batch_begin(first)
@@ -156,6 +157,7 @@ def _measure(model: Any, batches: Batches, told: CallbackList) -> Logs:
         told.on_test_batch_end(last, numbers(logs) if told.wants_test_batch_logs else logs)
         if model.stop_evaluating:
             break
+    batches.on_epoch_end()
     if not logs:
         raise DataError(f"evaluate of model {model.name!r} received no batches: the data are empty or used up.")
     logs = numbers(logs)

@@ -185,8 +185,8 @@ handle: Callable[[np.ndarray], int] = id if BEHIND >= 0 else _data
 
 # ---- readiness
 
-_lock = threading.Lock()
-_execute: Any = None
+_lock = threading.RLock()
+_functions: tuple[Any, Any] | None = None  # execute and serve, compiled
 _team: Team | None = None
 
 
@@ -195,30 +195,35 @@ def allowed_threads() -> int:
     return min(settings.threads or processors(), LIMIT)
 
 
+def _compiled() -> tuple[Any, Any]:
+    global _functions
+    if _functions is None:
+        with _lock:
+            if _functions is None:
+                _functions = compiled(execute, A(A, A, A)), compiled(serve, types.void(A, A))
+    return _functions
+
+
+def ready() -> Callable[[int, int, int], int]:
+    """`execute`, compiled or loaded."""
+    run: Callable[[int, int, int], int] = _compiled()[0]
+    return run
+
+
 def team(threads: int) -> Team:
     """The threads of this process, at least so many."""
     global _team
     with _lock:
         if _team is None:
-            _team = Team(lambda: compiled(serve, types.void(A, A)))
+            _team = Team(_compiled()[1])
     _team.ensure(threads)
     return _team
-
-
-def ready() -> Callable[[int, int, int], int]:
-    """`execute`, compiled or loaded."""
-    global _execute
-    if _execute is None:
-        with _lock:
-            if _execute is None:
-                _execute = compiled(execute, A(A, A, A))
-    return _execute
 
 
 def _after_fork_in_child() -> None:
     """The helpers of the parent are not in the child. Instances made before the fork run without; later ones find a new team."""
     global _lock, _team
-    _lock = threading.Lock()
+    _lock = threading.RLock()
     if _team is not None:
         _team.forget()
     _team = None

@@ -158,10 +158,10 @@ class Team:
     """The threads of this process.
 
     Args:
-        serve: a function of (team, thread) that is compiled to run without the GIL, for ever.
+        serve: what a helper runs, a function of (team, thread) that never takes the GIL and never returns.
     """
 
-    def __init__(self, serve: Callable[[], Callable[[int, int], None]]) -> None:
+    def __init__(self, serve: Callable[[int, int], None]) -> None:
         self._serve, self._lock = serve, threading.Lock()
         self._words = np.zeros(LOOKING + LINE * (LIMIT + 2), np.int64)
         skipped = -self._words.ctypes.data % 64 // 8
@@ -174,7 +174,7 @@ class Team:
         """Starts helpers until there are so many threads."""
         with self._lock:
             while self.count < min(threads, LIMIT):
-                _thread.start_new_thread(self._serve(), (self.address, self.count))  # type: ignore[arg-type]
+                _thread.start_new_thread(self._serve, (self.address, self.count))
                 self.count += 1
 
     def forget(self) -> None:
