@@ -1,7 +1,7 @@
 """Activations of recurrent gates by Keras 3's names, with their slopes: what a walk through time keeps of them to come back.
 
-Of most activations the result says the slope (tanh: 1 - y**2), and is what the next step needs anyway. Where it does not, as two
-arguments give one result (silu, mish, gelu), the argument is kept, and the result computed again from it.
+Of most activations the result says the slope (tanh: 1 - y**2), and is what the next step needs anyway. Where it does not, as
+two arguments give one result (silu, mish, gelu), the argument is kept, and the result computed again from it.
 """
 import math
 from collections.abc import Callable
@@ -20,7 +20,8 @@ _sigmoid = Sigmoid().reference
 class Gate:
     """An activation on arrays.
 
-    Arguments: ``slope``: the derivative, as a function of what is kept; ``keeps_argument``: that is the argument, else the result.
+    Arguments: ``slope``: the derivative, as a function of what is kept; ``keeps_argument``: that is the argument, else the
+    result.
 
     Example:
 

@@ -1,4 +1,4 @@
-"""Batch statistics: both moments in one pass, what is standardized by them, and the sums that the way back needs, in one pass too.
+"""Batch statistics: both moments in one pass, what is standardized by them, and the sums that the way back needs.
 
     Moments          x -> mean, variance            over the batch and the spatial axes, say
     Standardize      (x - middle) * factor + shift  one number for each channel
@@ -100,7 +100,8 @@ class CentredSums(_Statistic):
     def samples(cls) -> Samples:
         rng = np.random.default_rng(0)
         for extents, axes, keepdims, middle in (
-                ((3, 5, 17), (0, 1), False, (17,)), ((3, 5, 17), (0, 2), True, (1, 5, 1)), ((4, 6, 7, 37), (0, 1, 2), False, (37,))):
+                ((3, 5, 17), (0, 1), False, (17,)), ((3, 5, 17), (0, 2), True, (1, 5, 1)),
+                ((4, 6, 7, 37), (0, 1, 2), False, (37,))):
             shapes = (extents, extents, middle)
             yield cls(axes, keepdims), [rng.standard_normal(s).astype("float32") for s in shapes]
 

@@ -1,7 +1,7 @@
 """Random numbers as functions of a seed: two words, of which the second counts draws. Nothing is remembered between calls.
 
-Word i of a draw is word i of the Philox4x64-10 stream under the key (seed, count), low half of each 64 bits first. It depends on
-nothing else, so a kernel may compute any element by itself. Source: Salmon et al., Parallel random numbers: as easy as 1, 2, 3
+Word i of a draw is word i of the Philox4x64-10 stream under the key (seed, count), low half of each 64 bits first. It depends
+on nothing else, so a kernel may compute any element by itself. Source: Salmon et al., Parallel random numbers: as easy as 1, 2, 3
 (https://doi.org/10.1145/2063384.2063405).
 """
 import math
@@ -107,7 +107,7 @@ COSINE = [(-1.0) ** k / math.factorial(2 * k) for k in range(10)]
 def normal_pairs(u: np.ndarray, v: np.ndarray) -> np.ndarray:
     """Two normal numbers for each pair of uniform ones, (N, 2), by sums, products, quotients and roots alone.
 
-    Those are rounded alike everywhere, so a kernel that does the same gives the same bytes, which functions of libraries would not.
+    Those are rounded alike everywhere, so a kernel that does the same gives the same bytes; functions of libraries would not.
     """
     mantissa, exponent = np.frexp(1.0 - u)
     small = mantissa < math.sqrt(0.5)
@@ -117,8 +117,8 @@ def normal_pairs(u: np.ndarray, v: np.ndarray) -> np.ndarray:
     quarter = np.floor(4.0 * v + 0.5)
     r = (4.0 * v - quarter) * (0.5 * math.pi)
     sine, cosine, turn = r * polynomial(r * r, SINE), polynomial(r * r, COSINE), quarter.astype(np.int64) & 3
-    odd, x_sign, y_sign = turn & 1 == 1, np.where((turn == 1) | (turn == 2), -radius, radius), np.where(turn >= 2, -radius, radius)
-    return np.stack([x_sign * np.where(odd, sine, cosine), y_sign * np.where(odd, cosine, sine)], 1)
+    first = np.where((turn == 1) | (turn == 2), -radius, radius) * np.where(turn & 1, sine, cosine)
+    return np.stack([first, np.where(turn >= 2, -radius, radius) * np.where(turn & 1, cosine, sine)], 1)
 
 
 @dataclass(frozen=True)

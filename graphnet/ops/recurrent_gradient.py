@@ -20,8 +20,8 @@ class ThroughTime(Op):
     """The cotangents of a recurrent op's gates in every step, from which those of inputs and weights are matrix products.
 
     Inputs: the recurrent weights, what the op saved (see `Recurrence.saves`), its noise and its mask if it has them, and the
-    cotangents of those of its outputs (y, final states) that `given` marks. Outputs: the cotangents of the sums that go into the
-    gates, (N, T, G*H), as many as the op has `sums`, in the order of x's steps; then those of the initial states.
+    cotangents of those of its outputs (y, final states) that `given` marks. Outputs: the cotangents of the sums that go into
+    the gates, (N, T, G*H), as many as the op has `sums`, in the order of x's steps; then those of the initial states.
 
     Arguments: ``op`` a recurrent op that saves; ``given`` a boolean for each of y and the final states.
     """

@@ -1,4 +1,4 @@
-"""Random numbers from kernels: equal bytes to the references', for odd extents and any number of threads; seeds advance in the plan."""
+"""Random numbers from kernels: equal bytes to the references', for odd extents and any threads; seeds advance in the plan."""
 import importlib
 
 import numpy as np
@@ -22,14 +22,16 @@ SEEDS = [np.array([3, 1], "uint32"), np.array([2**32 - 1, 2**31 + 5], "uint32"),
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("seed", SEEDS, ids=lambda seed: f"{seed[0]}")
 def test_draws(shape, seed):
-    for op in (RandomBits(shape), RandomUniform(shape), RandomNormal(shape), *[RandomFactors(shape, "float32", rate) for rate in (0.0, 0.1, 0.5, 0.999)]):
+    factors = [RandomFactors(shape, "float32", rate) for rate in (0.0, 0.1, 0.5, 0.999)]
+    for op in (RandomBits(shape), RandomUniform(shape), RandomNormal(shape), *factors):
         same(lowered(op, seed), op.reference(seed))
         if shape:
             same(lowered(op, seed, to="padded"), op.reference(seed))
 
 
 def test_other_dtypes_are_declined():
-    for op in (RandomUniform((3,), "float64"), RandomUniform((3,), "float16"), RandomNormal((3,), "float64"), RandomFactors((3,), "float64")):
+    for op in (RandomUniform((3,), "float64"), RandomUniform((3,), "float16"), RandomNormal((3,), "float64"),
+               RandomFactors((3,), "float64")):
         assert lowered(op, SEEDS[0]) is None
 
 
@@ -55,7 +57,8 @@ def test_dropout_and_its_seed_run_in_kernels_alone():
     x = np.random.default_rng(0).random((33, 40), "float32") + 1
     for count in range(3):
         y = run([x])[0]
-        np.testing.assert_allclose(y, x * RandomFactors(x.shape, "float32", 0.25).reference(first + np.uint32([0, count])), rtol=1e-6)
+        factors = RandomFactors(x.shape, "float32", 0.25).reference(first + np.uint32([0, count]))
+        np.testing.assert_allclose(y, x * factors, rtol=1e-6)
     np.testing.assert_array_equal(source.state.value, first + np.uint32([0, 3]))
     assert not run.runner((x.shape,)).plan.python_steps
 

@@ -1,4 +1,4 @@
-"""Kernels of LSTM, GRU and SimpleRNN in training against their references: what is saved, the way back, weights packed by the plan."""
+"""Kernels of LSTM, GRU and SimpleRNN in training against their references: what is saved, the way back, weights of a plan."""
 import importlib
 import itertools
 from dataclasses import replace
@@ -22,7 +22,7 @@ CELLS = {"lstm": LSTM(saves=True), "gru": GRU(saves=True), "simple_rnn": SimpleR
 
 
 def kernels(op, arrays, used=None, layout="dense", to="dense", fixed=()):
-    """The outputs of the kernels, None where they decline. used: which outputs somebody reads; fixed: which inputs are weights."""
+    """The outputs of the kernels, None where they decline; `used`: which somebody reads; `fixed`: which inputs are weights."""
     specs = op.infer(*[Spec(a.shape, a.dtype.name) for a in arrays])
     used = range(len(specs)) if used is None else used
 

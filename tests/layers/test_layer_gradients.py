@@ -9,11 +9,13 @@ from graphnet import ops
 
 RECURRENT = (3, 5, 4)
 IMAGES = (4, 6, 5, 6)
+VARIANTS = [  # of recurrent layers: options, and whether there is a mask
+    ({}, False), ({"return_sequences": True, "return_state": True}, False), ({"return_state": True}, True),
+    ({"return_sequences": True, "go_backwards": True}, True),
+    ({"use_bias": False, "zero_output_for_mask": True, "return_sequences": True}, True),
+]
 CASES = [
-    *[(name, options | more, shape, masked) for name in ("SimpleRNN", "GRU", "LSTM") for options, shape in (({"units": 7}, RECURRENT),)
-      for more, masked in (({}, False), ({"return_sequences": True, "return_state": True}, False), ({"return_state": True}, True),
-                           ({"return_sequences": True, "go_backwards": True}, True), ({"use_bias": False, "zero_output_for_mask": True,
-                                                                                      "return_sequences": True}, True))],
+    *[(name, {"units": 7, **more}, RECURRENT, masked) for name in ("SimpleRNN", "GRU", "LSTM") for more, masked in VARIANTS],
     ("GRU", {"units": 5, "reset_after": False, "return_sequences": True}, RECURRENT, True),
     ("LSTM", {"units": 5, "activation": "gelu", "recurrent_activation": "hard_sigmoid"}, RECURRENT, False),
     ("GRU", {"units": 5, "activation": "softsign", "recurrent_activation": "silu"}, RECURRENT, False),
@@ -21,11 +23,13 @@ CASES = [
     ("ConvLSTM1D", {"filters": 3, "kernel_size": 3, "return_sequences": True}, (2, 4, 7, 2), False),
     ("ConvLSTM2D", {"filters": 2, "kernel_size": (2, 3), "strides": (2, 1), "padding": "same"}, (2, 3, 5, 4, 3), False),
     ("BatchNormalization", {}, IMAGES, False), ("BatchNormalization", {"axis": 1}, IMAGES, False),
-    ("BatchNormalization", {"center": False, "momentum": 0.8}, IMAGES, False), ("BatchNormalization", {"scale": False}, (9, 5), False),
+    ("BatchNormalization", {"center": False, "momentum": 0.8}, IMAGES, False),
+    ("BatchNormalization", {"scale": False}, (9, 5), False),
     ("LayerNormalization", {}, IMAGES, False), ("LayerNormalization", {"axis": [1, 2]}, IMAGES, False),
     ("GroupNormalization", {"groups": 3}, IMAGES, False), ("RMSNormalization", {}, IMAGES, False),
     ("UnitNormalization", {"axis": [1, 3]}, IMAGES, False),
 ]
+ACT_IN_TRAINING = ("SimpleRNN", "GRU", "LSTM", "ConvLSTM1D", "ConvLSTM2D", "BatchNormalization")
 
 
 def drawn(shape, salt=0):
@@ -35,12 +39,13 @@ def drawn(shape, salt=0):
 @pytest.mark.parametrize("name,options,shape,masked", CASES, ids=lambda v: v if isinstance(v, str) else None)
 def test_as_in_keras(name, options, shape, masked):
     os.environ.setdefault("KERAS_BACKEND", "jax")
-    keras = pytest.importorskip("keras", reason="compares with the real Keras, which is not installed here", exc_type=ImportError)
-    jax = pytest.importorskip("jax", reason="takes the gradients of the real Keras from jax, which is not installed here")
+    missing = "compares with the gradients of the real Keras on jax, which is not installed here"
+    keras = pytest.importorskip("keras", reason=missing, exc_type=ImportError)
+    jax = pytest.importorskip("jax", reason=missing)
     theirs, ours = getattr(keras.layers, name)(**options), getattr(graphnet.layers, name)(**options)
     x = 2 * drawn(shape) + 1
     call = {"mask": np.random.default_rng(1).random(shape[:2]) < 0.6} if masked else {}
-    training = {} if name in ("LayerNormalization", "RMSNormalization", "UnitNormalization", "GroupNormalization") else {"training": True}
+    training = {"training": True} if name in ACT_IN_TRAINING else {}
     theirs.build(shape)
     ours.build(shape)
     values = [np.abs(drawn(w.shape, 2)) + 0.1 if "moving" in w.name else drawn(w.shape, 2) for w in ours.weights]

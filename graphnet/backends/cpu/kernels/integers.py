@@ -1,7 +1,7 @@
 """Arithmetic, comparisons and casts of whole numbers and booleans: labels, positions, counters, seeds.
 
-Elements are read into blocks of int64 in scratch, computed with there, and written in the result's dtype, whose leading bits are
-dropped as numpy does. One kernel serves all dtypes and ops; such arrays are small.
+Elements are read into blocks of int64 in scratch, computed with there, and written in the result's dtype; leading bits are
+dropped, as numpy does. One kernel serves all dtypes and ops; such arrays are small.
 """
 from typing import Any
 
@@ -11,7 +11,22 @@ from llvmlite import ir
 from graphnet.backends.cpu.cache import jit, kernel
 from graphnet.backends.cpu.operand import Operand
 from graphnet.backends.cpu.plan import Builder, Word
-from graphnet.backends.cpu.simd import F32, I8, I32, I64, A, byte, define, number, pointer, put_number, put_word, types, word, word32
+from graphnet.backends.cpu.simd import (
+    F32,
+    I8,
+    I32,
+    I64,
+    A,
+    byte,
+    define,
+    number,
+    pointer,
+    put_number,
+    put_word,
+    types,
+    word,
+    word32,
+)
 from graphnet.ops import elementwise as e
 
 BLOCK = 512  # elements
@@ -34,11 +49,13 @@ LEAST = -2**63
 
 
 def _reader(name: str, kind: Any, signed: bool) -> Any:
-    return define(name, A, (A, A), lambda b, p, i: (b.sext if signed else b.zext)(b.load(pointer(b, p, i, kind, kind), align=1), I64))
+    return define(name, A, (A, A), lambda b, p, i: (b.sext if signed else b.zext)(
+        b.load(pointer(b, p, i, kind, kind), align=1), I64))
 
 
 def _writer(name: str, kind: Any) -> Any:
-    return define(name, types.void, (A, A, A), lambda b, p, i, x: b.store(b.trunc(x, kind), pointer(b, p, i, kind, kind), align=1))
+    return define(name, types.void, (A, A, A), lambda b, p, i, x: b.store(
+        b.trunc(x, kind), pointer(b, p, i, kind, kind), align=1))
 
 
 int8, int16, uint16 = _reader("int8", I8, True), _reader("int16", I16, True), _reader("uint16", I16, False)
@@ -137,8 +154,8 @@ def combined(operation, a, b, c):
 
 @kernel
 def integers(row, begin, end, scratch):
-    """A task is a block. 0 y, 1 its kind, 2 elements, 3 operation, 4 operands; from 5 operands: address, kind, bytes of an element
-    (0: one for all); 14 bytes of an element of y"""
+    """A task is a block. 0 y, 1 its kind, 2 elements, 3 operation, 4 operands; from 5 operands: address, kind, bytes of an
+    element (0: one for all); 14 bytes of an element of y"""
     operation, count = word(row, 3), word(row, 4)
     a, b, c = scratch, scratch + 8 * BLOCK, scratch + 16 * BLOCK
     size = word(row, 14)
@@ -170,7 +187,7 @@ def _serves(op: Any, dtypes: list[str], output: str) -> bool:
 
 
 def add_integers(op: Any, inputs: list[Operand], output: Operand, builder: Builder) -> bool:
-    """Adds the step of an elementwise op on whole numbers or booleans; False, before anything is added, where it is another one."""
+    """Adds the step of an elementwise op on whole numbers or booleans; False, before anything is added, for another one."""
     if not _serves(op, [x.dtype for x in inputs], output.dtype):
         return False
     operation, exchanged = OPERATIONS[type(op)]

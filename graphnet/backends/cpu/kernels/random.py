@@ -99,8 +99,8 @@ def converted(bits, mode, rate, scale):
 
 @kernel
 def random_words(row, begin, end, scratch):
-    """A task is BLOCK elements. 0 y, 1 elements, 2 mode, 3 the seed, 4 bytes of each of its two words, 5 rate, 6 factor of what is
-    kept"""
+    """A task is BLOCK elements. 0 y, 1 elements, 2 mode, 3 the seed, 4 bytes of each of its two words, 5 rate, 6 factor of what
+    is kept"""
     mode, rate, scale = word(row, 2), full(real(row, 5)), full(real(row, 6))
     key, other_key = keys_of(word(row, 3), word(row, 4))
     for task in range(begin, end):

@@ -2,8 +2,8 @@
 
 Sequences are independent, so a task is a tile of sequences through all steps, and waits for nobody. Its states lie in scratch,
 padded to whole vectors. A block is LANES units: the tile's sums for all gates of a block are one register tile, and the gates
-follow at once, while the sums are in the first cache. Columns of packed weights are ordered (block, gate, lane), so that a block
-reads its weights, and its share of the product with the inputs, in one run. A tile that the batch does not fill computes
+follow at once, while the sums are in the first cache. Columns of packed weights are ordered (block, gate, lane), so that a
+block reads its weights, and its share of the product with the inputs, in one run. A tile that the batch does not fill computes
 sums that nobody reads. For training, what the way back needs of each step is written beside (`recurrent_gradient.py`).
 """
 from collections.abc import Callable, Sequence
@@ -153,8 +153,10 @@ def keep(to, rows, at, steps, state, units, padded):
             put(to, (at + m * steps) * units, state + 4 * m * padded, units)
 
 
-# ---- one step of a tile, from the state `old` to `new`; seen: the old one with its noise. x: where the product with its inputs lies, sequences x_row apart;
-# rest: scratch, for further states and behind them the sums; saved: where the first sequence's gates are to be kept, or 0
+# ---- one step of a tile, from the state `old` to `new`. seen: the old state with its noise; x: where the product with its inputs
+# lies, sequences x_row apart; rest: scratch, for further states and behind them the sums; saved: where the first sequence's gates
+# are to be kept, or 0
+
 
 @jit
 def keep_four(to, units, left, a, b, c, d):
@@ -350,7 +352,7 @@ def project(builder: Builder, x: Operand, w: Operand, bias: Operand | None, gate
     return projected
 
 
-def serves(op: Any, floats: Sequence[Operand], weights: Sequence[Operand], outputs: Sequence[Operand | None]) -> bool:
+def serves(op: Any, floats: Sequence[Operand], outputs: Sequence[Operand | None]) -> bool:
     """Whether the kernels do this: float32, nothing empty, units written side by side."""
     if isinstance(op, GRU) and op.saves and not op.reset_after:
         return False
@@ -358,7 +360,7 @@ def serves(op: Any, floats: Sequence[Operand], weights: Sequence[Operand], outpu
         return False
     if op.activation != "tanh" and not (isinstance(op, SimpleRNN) and op.activation in SIMPLE):
         return False
-    return (all(v.dtype == "float32" for v in (*floats, *weights)) and floats[0].size > 0
+    return (all(v.dtype == "float32" for v in floats) and floats[0].size > 0
             and all(y is None or y.strides[-1] == 1 or y.shape[-1] == 1 for y in outputs))
 
 
@@ -367,7 +369,7 @@ def lower_recurrent(op: Any, inputs: list[Operand], outputs: list[Operand | None
                     epilogue: Any = None) -> bool | None:
     """The product with the inputs, then the kernel."""
     x, w, recurrent, bias, states, noise, mask = op.split(inputs)
-    if not serves(op, [x, *states, *([] if noise is None else [noise])], [v for v in (w, recurrent, bias) if v is not None], outputs):
+    if not serves(op, [v for v in (x, w, recurrent, bias, noise, *states) if v is not None], outputs):
         return False
     (n, t, _), gates, units = x.shape, op.gates, recurrent.shape[0]
     rows = tile_of(n)

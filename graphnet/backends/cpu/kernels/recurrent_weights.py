@@ -1,4 +1,4 @@
-"""Weights of recurrent layers as their kernels read them: of constant ones once for all plans, of others by a step of the plan."""
+"""Weights of recurrent layers as their kernels read them: once for all plans where they are constant, else by the plan."""
 import numpy as np
 
 from graphnet.backends.cpu.cache import kernel
@@ -11,15 +11,18 @@ PIECE = 64  # rows of a task
 
 @kernel
 def recurrent_pack(row, begin, end, scratch):
-    """A task is PIECE rows of a block: vectors side by side, zeros behind the last column. 0 source, 1 to, 2 rows, 3 vectors of a
-    block, 4 columns; 5 elements of the source between rows, 6 vectors, 7 blocks; 8 columns that a vector and 9 that a block takes;
-    10 elements of the result between rows, 11 blocks"""
+    """A task is PIECE rows of a block: vectors side by side, zeros behind the last column.
+
+    0 source, 1 to, 2 rows, 3 vectors of a block, 4 columns; 5 elements of the source between rows, 6 vectors, 7 blocks;
+    8 columns that a vector and 9 that a block takes; 10 elements of the result between rows, 11 blocks
+    """
     source, to, rows, vectors, columns = word(row, 0), word(row, 1), word(row, 2), word(row, 3), word(row, 4)
     pieces = (rows + PIECE - 1) // PIECE
     for task in range(begin, end):
         block, piece = task // pieces, task % pieces
         for k in range(piece * PIECE, min(rows, (piece + 1) * PIECE)):
-            at, out = source + 4 * (k * word(row, 5) + block * word(row, 7)), to + 4 * (k * word(row, 10) + block * word(row, 11))
+            at = source + 4 * (k * word(row, 5) + block * word(row, 7))
+            out = to + 4 * (k * word(row, 10) + block * word(row, 11))
             left = columns - block * word(row, 9)
             for v in range(vectors):
                 store(out, v * LANES, load_part(at, v * word(row, 6), left - v * word(row, 8)))
@@ -90,13 +93,14 @@ def packed_apart(builder: Builder, w: Operand) -> Operand:
     blocks = -(-units // LANES)
     for first, gates in ((0, 2), (2, 1)):
         part = x.view(first * units, (units, gates * units), x.strides)
-        _pack(builder, part, to.view(first * size, (gates * size,), (1,)), units, gates, units, blocks, (units, LANES), (0, LANES),
+        into = to.view(first * size, (gates * size,), (1,))
+        _pack(builder, part, into, units, gates, units, blocks, (units, LANES), (0, LANES),
               (gates * LANES, units * gates * LANES))
     return to
 
 
 def in_groups(most: int, w: np.ndarray) -> np.ndarray:
-    """(K, columns) as groups of `most` vectors of columns, the last one of those that are left: each (K, vectors, lane), flat."""
+    """(K, columns) as groups of `most` vectors of columns, the last one of what is left: each (K, vectors, lane), flat."""
     rows, columns = w.shape
     vectors = -(-columns // LANES)
     wide = np.zeros((rows, vectors * LANES), np.float32)
