@@ -7,7 +7,7 @@ import pytest
 PACKAGE = pathlib.Path(__file__).resolve().parents[1] / "graphnet"
 LEVELS = [
     {"errors", "settings", "tree"},
-    {"dtypes", "dims"},
+    {"dtypes", "dims", "files"},
     {"graph", "registry"},
     {"tracing", "module", "identifiers"},
     {"masking"},

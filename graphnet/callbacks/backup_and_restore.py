@@ -6,9 +6,9 @@ from typing import Any
 import h5py
 
 from graphnet.callbacks.callback import Callback
-from graphnet.callbacks.files import commit, write_whole
 from graphnet.callbacks.steps import StepCounter
 from graphnet.errors import FileFormatError
+from graphnet.files import commit, write_whole
 from graphnet.visualization.progress import message
 
 

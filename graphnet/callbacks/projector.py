@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from graphnet.callbacks.files import write_whole
+from graphnet.files import write_whole
 from graphnet.layers import Embedding
 
 

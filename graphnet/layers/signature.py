@@ -1,6 +1,7 @@
 """What a layer's `call` takes, and the names that layers get by themselves."""
 import functools
 import inspect
+import re
 from typing import Any, NamedTuple
 
 
@@ -23,12 +24,4 @@ def signature_of(function: Any) -> Signature:
 
 def snake_case(name: str) -> str:
     """Keras's automatic names: Conv2DTranspose -> conv2d_transpose, LSTM -> lstm."""
-    out = ""
-    for i, c in enumerate(name):
-        before, behind = name[i - 1] if i else "_", name[i + 1:i + 2]
-        if c.isupper() and (before.islower() or (behind.islower() and not before.isdigit() and before != "_")):
-            out += "_"
-        elif c.isupper() and i > 1 and name[i - 1].isdigit() and i + 1 < len(name) and name[i + 1].islower():
-            out += "_"
-        out += c.lower()
-    return out
+    return re.sub("([a-z])([A-Z])", r"\1_\2", re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)).lower()

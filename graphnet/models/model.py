@@ -1,5 +1,6 @@
 """Model: a layer that can be called on data, predicted with, summed up, drawn and cut."""
 import json
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -7,7 +8,7 @@ import numpy as np
 
 from graphnet import tree
 from graphnet.compiler import Executable, plain
-from graphnet.errors import GraphError
+from graphnet.errors import GraphError, UnsupportedError
 from graphnet.graph import Tensor
 from graphnet.layers.layer import Layer, _path, edits
 from graphnet.layers.serialization import serialize
@@ -213,6 +214,46 @@ class Model(Trainer, Layer):
         """Reads weights from a `.weights.h5`, `.keras` or legacy `.h5` file; nothing is changed where the file does not fit."""
         from graphnet.saving import load_weights
         load_weights(self, filepath, by_name=by_name, skip_mismatch=skip_mismatch, **kwargs)
+
+    def save(self, filepath: Any, overwrite: bool = True, zipped: bool | None = None, **kwargs: Any) -> None:
+        """Writes the model to a `.keras` file, or one of the old `.h5` layout; see `graphnet.saving.save_model`."""
+        from graphnet.saving import save_model
+        save_model(self, filepath, overwrite=overwrite, zipped=zipped, **kwargs)
+
+    def save_weights(self, filepath: Any, overwrite: bool = True, max_shard_size: float | None = None) -> None:
+        """Writes the weights, and the optimizer's state, to a `.weights.h5` file; see `graphnet.saving.save_weights`."""
+        from graphnet.saving import save_weights
+        save_weights(self, filepath, overwrite=overwrite, max_shard_size=max_shard_size)
+
+    def get_compile_config(self) -> dict[str, Any]:
+        """What `compile` was given, as plain data; empty for a model that was not compiled. A class with a `compile` of its own overrides it.
+
+        Example:
+
+            >>> import graphnet
+            >>> model = graphnet.Sequential([graphnet.Input((4,)), graphnet.layers.Dense(3)])
+            >>> model.compile("sgd", "mse", metrics=["mae"])
+            >>> model.get_compile_config()["loss"], model.get_compile_config()["optimizer"]["class_name"]
+            ('mse', 'SGD')
+        """
+        from graphnet.saving.compilation import compile_config
+        return compile_config(self)
+
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compiles the model as `get_compile_config` tells, and makes the optimizer's variables."""
+        from graphnet.saving.compilation import compile_arguments
+        if type(self).compile is not Trainer.compile:
+            warnings.warn(f"{type(self).__name__} has a compile of its own, which was not called. Call it, or define get_compile_config and "
+                          "compile_from_config as well.", stacklevel=2)
+            return
+        self.compile(**compile_arguments(config))
+        if self.optimizer is not None and self.built:
+            self._build_optimizer()
+
+    def export(self, filepath: Any, format: str = "tf_saved_model", **kwargs: Any) -> None:
+        """Is not there: raises UnsupportedError, which says what is."""
+        raise UnsupportedError(f"Model {self.name!r}: export writes files of TensorFlow, ONNX and the like, which graphnet does not. "
+                               "Use save(\"model.keras\"), which Keras reads, and export it there.")
 
     def build_from_config(self, config: dict[str, Any]) -> None:
         """Builds with the shapes that a file recorded."""

@@ -1,4 +1,4 @@
-"""Reading Keras's files: `.keras`, `.weights.h5` and the HDF5 files of every era. Nothing in a file is executed."""
+"""Keras's files, read and written: `.keras`, `.weights.h5` and the HDF5 files of every era. Nothing in a file is executed."""
 from graphnet.layers.serialization import deserialize_keras_object as deserialize_keras_object
 from graphnet.layers.serialization import serialize_keras_object as serialize_keras_object
 from graphnet.registry import CustomObjectScope as CustomObjectScope
@@ -9,8 +9,10 @@ from graphnet.registry import get_registered_object as get_registered_object
 from graphnet.registry import register_keras_serializable as register_keras_serializable
 from graphnet.saving.reader import load_model as load_model
 from graphnet.saving.reader import load_weights as load_weights
+from graphnet.saving.writer import save_model as save_model
+from graphnet.saving.writer import save_weights as save_weights
 
 __all__ = [
     "CustomObjectScope", "custom_object_scope", "deserialize_keras_object", "get_custom_objects", "get_registered_name", "get_registered_object", "load_model",
-    "load_weights", "register_keras_serializable", "serialize_keras_object",
+    "load_weights", "register_keras_serializable", "save_model", "save_weights", "serialize_keras_object",
 ]

@@ -1,6 +1,6 @@
 """What each variable is to be given from a file: all of it checked and read before the first variable is changed."""
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import h5py
@@ -21,6 +21,8 @@ class Assignments:
         self.source, self.skip, self.mend = source, skip, mend
         self.pairs: dict[Variable, tuple[Any, str]] = {}
         self.skipped: list[str] = []
+        self.notes: list[str] = []  # what is left out whatever `skip` says
+        self.after: list[Callable[[], None]] = []  # what objects do themselves, once all else is assigned
 
     def problem(self, text: str) -> None:
         """Something that does not fit: raises FileFormatError, or notes what is left out."""
@@ -56,12 +58,14 @@ class Assignments:
         ]
         for variable, value in values:
             variable.assign(value)
+        for step in self.after:
+            step()
+        texts = list(self.notes)
         if self.skipped:
+            texts.append(f"{len(self.skipped)} thing(s) in the file do not fit and were left out. {' '.join(self.skipped)}")
+        if texts:
             file, line = user_line() or (__file__, 0)
-            text = (
-                f"{self.source}: {len(self.skipped)} thing(s) in the file do not fit and were left out. {' '.join(self.skipped)}"
-            )
-            warnings.warn_explicit(text, UserWarning, file, line)
+            warnings.warn_explicit(f"{self.source}: {' '.join(texts)}", UserWarning, file, line)
 
 
 def fits(variable: Variable, array: Any) -> bool:

@@ -13,7 +13,8 @@ import h5py
 from graphnet.errors import FileFormatError, UnsupportedError
 from graphnet.layers.serialization import deserialize
 from graphnet.layers.sharing import sharing
-from graphnet.saving import legacy_h5, weights_h5
+from graphnet.registry import custom_object_scope
+from graphnet.saving import compilation, legacy_h5, weights_h5
 from graphnet.saving.assignment import Assignments
 
 DAMAGED = (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, ValueError, AttributeError, EOFError, OSError, RuntimeError, RecursionError)
@@ -25,10 +26,11 @@ def load_model(
 ) -> Any:
     """A model from a `.keras` file, or an HDF5 file of Keras 1, 2 or 3.
 
-    Arguments: ``filepath``; ``custom_objects`` maps names in the file to your classes and functions; ``compile`` keeps the
-    training configuration as ``model.compile_config``; ``safe_mode`` is always in force: nothing in a file is executed, a Lambda
-    is refused by name. Raises FileNotFoundError, FileFormatError for a file that is damaged or of another kind, UnsupportedError
-    for an unknown layer. Source: https://keras.io/api/models/model_saving_apis/model_saving_and_loading/
+    Arguments: ``filepath``; ``custom_objects`` maps names in the file to your classes and functions; ``compile`` compiles the
+    model as it was (`Model.get_compile_config` tells how) and gives the optimizer its state, so that training goes on; an
+    optimizer of Keras 1 or 2 begins anew. ``safe_mode`` is always in force: nothing in a file is executed, a Lambda is refused by
+    name. Raises FileNotFoundError, FileFormatError for a file that is damaged or of another kind, UnsupportedError for an unknown
+    layer, loss, metric or optimizer. Source: https://keras.io/api/models/model_saving_apis/model_saving_and_loading/
     """
     path = _existing(filepath)
     config, training, file = _read_archive(path) if _is_archive(path) else _read_hdf5(path)
@@ -38,13 +40,14 @@ def load_model(
             if not hasattr(model, "predict"):
                 raise FileFormatError(f"it holds a {type(model).__name__}, not a model")
             _build(model, config)
+        if compile and training:
+            _compile(model, training, custom_objects, str(path))
         _apply(
             file,
             model,
             str(path),
             "The file contradicts its own configuration: it was changed, or an object of custom_objects is not the one saved.",
         )
-    model.compile_config = training if compile else None
     return model
 
 
@@ -160,7 +163,7 @@ def _read_hdf5(path: pathlib.Path) -> tuple[Any, Any, h5py.File]:
                 f"model.load_weights({path.name!r})."
             )
         config = json.loads(_text(file.attrs["model_config"]))
-        training = json.loads(_text(file.attrs["training_config"])) if "training_config" in file.attrs else None
+        training = compilation.of_legacy(json.loads(_text(file.attrs["training_config"]))) if "training_config" in file.attrs else None
     except BaseException as error:
         file.close()
         if isinstance(error, FileFormatError) or not isinstance(error, (ValueError, OSError, RuntimeError, KeyError)):
@@ -189,6 +192,16 @@ def _build(model: Any, config: Mapping[str, Any]) -> None:
         model.build_from_config(
             {"input_shape": shape if isinstance(shape, dict) or isinstance(shape[0], (list, tuple)) else tuple(shape)}
         )
+
+
+def _compile(model: Any, config: Mapping[str, Any], custom_objects: Mapping[str, Any] | None, source: str) -> None:
+    """Compiles the model as the file says."""
+    try:
+        with custom_object_scope(custom_objects or {}):
+            model.compile_from_config(config)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise UnsupportedError(f"{source}: the model cannot be compiled as the file says: {error} Pass custom_objects for a loss, metric or "
+                               "optimizer of your own, or compile=False.") from error
 
 
 def _apply(file: h5py.File, model: Any, source: str, mend: str, by_name: bool = False, skip_mismatch: bool = False) -> None:

@@ -4,14 +4,18 @@ from collections.abc import Iterator
 from typing import Any
 
 import h5py
+import numpy as np
 
 from graphnet.graph import Variable
 from graphnet.layers.layer import Layer, snake_case
-from graphnet.module import members
-from graphnet.saving.assignment import Assignments, dataset
+from graphnet.optimizers import Optimizer
+from graphnet.random import SeedGenerator
+from graphnet.saving.assignment import Assignments, dataset, fits
 
 LISTS = ("layers", "_layer_checkpoint_dependencies")  # groups of a model's layers
 STATE = ("optimizer", "_optimizer", "compiled_metrics", "metrics")  # groups of a model that hold no weights
+OPTIMIZERS = STATE[:2]
+SAVED = (Layer, Optimizer, SeedGenerator)  # what has a group of its own
 
 
 def is_weights_file(file: h5py.File) -> bool:
@@ -21,7 +25,7 @@ def is_weights_file(file: h5py.File) -> bool:
 
 def collect(root: h5py.Group, model: Any, found: Assignments) -> None:
     """Finds what each variable of the model is to be given."""
-    _visit(root, model, model.name, found, STATE)
+    _visit(root, model, model.name, found)
     missing = [v.path for v in model.weights if v not in found.pairs]
     if missing and not found.skipped:
         found.problem(
@@ -45,46 +49,95 @@ def _arrays(group: h5py.Group) -> list[h5py.Dataset]:
     return [dataset(inside, name) for name in sorted(inside, key=lambda n: (not n.isdigit(), int(n) if n.isdigit() else 0, n))]
 
 
-def _visit(group: h5py.Group, layer: Any, place: str, found: Assignments, state: tuple[str, ...] = ()) -> None:
+def _visit(group: h5py.Group, layer: Any, place: str, found: Assignments) -> None:
     """Follows the file's groups; an object with several places has its arrays in one of them, and the others are empty."""
-    arrays, skipped = _arrays(group), {"vars", "seed_generator", *state}
+    arrays, skipped = _arrays(group), {"vars"}
     if "cell" in group and not isinstance(
         getattr(layer, "cell", None), Layer
     ):  # Keras's recurrent layers keep their weights in a cell
         arrays, skipped = arrays or _arrays(group["cell"]), skipped | {"cell"}
-    if arrays:
+    if arrays and hasattr(layer, "load_own_variables"):
+        store = {array.name.rsplit("/", 1)[-1]: np.asarray(array) for array in arrays}
+        found.after.append(lambda: layer.load_own_variables(store))
+        found.pairs.update({v: (v.value, place) for v in own_weights(layer) if v not in found.pairs})
+    elif arrays:
         found.add(own_weights(layer), arrays, f"{place}/vars")
+    if hasattr(layer, "predict"):
+        skipped |= set(STATE)
+        for name in OPTIMIZERS:
+            if name in group and isinstance(getattr(layer, "optimizer", None), Optimizer):
+                _visit_optimizer(group[name], layer.optimizer, f"{place}/{name}", found)
     for name in group:
         if name not in skipped and group.get(name, getclass=True) is h5py.Group:
             _visit_child(group[name], layer, name, f"{place}/{name}", found)
+
+
+def _visit_optimizer(group: h5py.Group, optimizer: Optimizer, place: str, found: Assignments) -> None:
+    """The state of an optimizer that is built; that of another optimizer is left out, with a warning, as in Keras."""
+    arrays = _arrays(group)
+    variables = optimizer.variables
+    if type(optimizer).load_own_variables is not Optimizer.load_own_variables:
+        store = {array.name.rsplit("/", 1)[-1]: np.asarray(array) for array in arrays}
+        found.after.append(lambda: optimizer.load_own_variables(store))
+    elif len(arrays) == len(variables) and all(map(fits, variables, arrays)):
+        found.add(variables, arrays, place)
+    elif arrays:
+        found.notes.append(f"The state of optimizer {optimizer.name!r} begins anew: it has {len(variables)} variables, the file's, at "
+                           f"{place}, has {len(arrays)}, or others in shape.")
+    for name in group:
+        inner = getattr(optimizer, name, None)
+        if isinstance(inner, Optimizer) and isinstance(group[name], h5py.Group):
+            _visit_optimizer(group[name], inner, f"{place}/{name}", found)
 
 
 def _visit_child(group: h5py.Group, layer: Any, name: str, place: str, found: Assignments) -> None:
     child = list(layer.layers) if name in LISTS and hasattr(layer, "layers") else getattr(layer, name, None)
     if child is None:
         child = getattr(layer, f"_{name}", None)
-    if isinstance(child, Layer):
-        _visit(group, child, place, found)
-    elif isinstance(child, (list, tuple, dict)):
-        _visit_listed(group, list(members(child, Layer)), place, found)
-    elif any(True for _ in arrays_below(group)):
+    if not _visit_value(group, child, place, found) and any(True for _ in arrays_below(group)):
         found.problem(
             f"{place}: the file holds weights there, but the model's {type(layer).__name__} {layer.name!r} has no layer {name!r}."
         )
 
 
-def _visit_listed(group: h5py.Group, layers: list[Layer], place: str, found: Assignments) -> None:
-    """Layers of a list stand under their class's name, counted: dense, dense_1; files of early Keras 3 use their own names."""
+def _visit_value(group: h5py.Group, value: Any, place: str, found: Assignments) -> bool:
+    """Whether it is something that a group may be for."""
+    if isinstance(value, Layer):
+        _visit(group, value, place, found)
+    elif isinstance(value, SeedGenerator):
+        found.add([value.state], _arrays(group), place)
+    elif isinstance(value, Optimizer):
+        _visit_optimizer(group, value, place, found)
+    elif isinstance(value, (list, tuple, dict)):
+        _visit_listed(group, value, place, found)
+    else:
+        return False
+    return True
+
+
+def named_items(value: Any) -> Iterator[tuple[str, Any]]:
+    """What of a list, tuple or dict has groups: objects under their class's name, lists in it under "container", counted."""
     counts: dict[str, int] = defaultdict(int)
+    for item in value.values() if isinstance(value, dict) else value:
+        if isinstance(item, (*SAVED, list, tuple, dict)):
+            name = snake_case(own_class(item).__name__) if isinstance(item, SAVED) else "container"
+            yield f"{name}_{counts[name]}" if counts[name] else name, item
+            counts[name] += 1
+
+
+def own_class(thing: Any) -> type:
+    """The class as the user wrote it."""
+    return thing._own_class() if hasattr(thing, "_own_class") else type(thing)
+
+
+def _visit_listed(group: h5py.Group, value: Any, place: str, found: Assignments) -> None:
+    """The objects of a list; files of early Keras 3 have them under their own names."""
     used = set()
-    for layer in layers:
-        base = snake_case(type(layer).__name__)
-        counted = f"{base}_{counts[base]}" if counts[base] else base
-        counts[base] += 1
-        name = counted if counted in group else layer.name
+    for counted, item in named_items(value):
+        name = counted if counted in group else getattr(item, "name", "")
         if name in group:
             used.add(name)
-            _visit(group[name], layer, f"{place}/{name}", found)
+            _visit_value(group[name], item, f"{place}/{name}", found)
     extra = [
         name
         for name in group

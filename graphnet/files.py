@@ -1,0 +1,72 @@
+"""Files that are whole or not there, whenever the process ends: written beside, synced to the disk, renamed."""
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import IO, Any
+
+
+@contextmanager
+def whole_file(path: Any, mode: str = "wb") -> Iterator[IO[Any]]:
+    """A file to write to, which has the name ``path`` once the block has ended without an error; else nothing has changed.
+
+    It is written under another name in the same folder; of two writers at once the last one's file stays, whole. Where a process is
+    killed within the block, its beginning stays there as ``.<name>.<random>.pending``, to be deleted.
+
+    Raises OSError, with the file of before left as it was, where the disk is full or the folder cannot be written to.
+
+    Example:
+
+        >>> import os, tempfile
+        >>> folder = tempfile.TemporaryDirectory()
+        >>> with whole_file(os.path.join(folder.name, "a.txt"), "w") as file:
+        ...     count = file.write("hello")
+        >>> os.listdir(folder.name)
+        ['a.txt']
+        >>> folder.cleanup()
+    """
+    path = os.path.realpath(path)  # a link stays one
+    folder, name = os.path.split(path)
+    if os.path.isdir(path):
+        raise IsADirectoryError(f"A file cannot be written at {path!r}: it is a folder.")
+    descriptor, pending = tempfile.mkstemp(".pending", f".{name[:100]}.", folder)
+    try:
+        with os.fdopen(descriptor, mode, encoding=None if "b" in mode else "utf-8") as file:
+            yield file
+            _give_mode(pending, path)
+        commit(pending, path)
+    except BaseException:
+        with suppress(OSError):
+            os.remove(pending)
+        raise
+
+
+def _give_mode(pending: str, path: str) -> None:
+    """The rights that the file of before has, or that a new one would have."""
+    if os.path.exists(path):
+        shutil.copymode(path, pending)
+    elif os.name == "posix":
+        mask = os.umask(0)
+        os.umask(mask)
+        os.chmod(pending, 0o666 & ~mask)
+
+
+def commit(pending: str, path: str) -> None:
+    """Gives a file that is written its name, once it is on the disk; on return the name is there too."""
+    with open(pending, "rb") as file:
+        os.fsync(file.fileno())
+    os.replace(pending, path)
+    if os.name == "posix":  # elsewhere folders cannot be synced
+        folder = os.open(os.path.dirname(path) or ".", os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def write_whole(path: Any, text: str) -> None:
+    """Writes a text as `whole_file` does; folders are made where they are not there."""
+    os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
+    with whole_file(path, "w") as file:
+        file.write(text)

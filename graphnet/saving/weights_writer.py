@@ -1,0 +1,78 @@
+"""Keras 3's weights, written: a tree of groups that follows the objects' attributes as Keras walks them."""
+from collections.abc import Iterator
+from typing import Any
+
+import h5py
+import numpy as np
+
+from graphnet.errors import UnsupportedError
+from graphnet.optimizers import Optimizer
+from graphnet.random import SeedGenerator
+from graphnet.saving.weights_h5 import SAVED, named_items, own_weights
+
+BASES = ("graphnet.layers.layer", "graphnet.layers.penalties", "graphnet.module", "graphnet.models", "graphnet.training", "builtins")
+
+
+def write_weights(root: h5py.Group, model: Any, optimizer: bool = True) -> None:
+    """Writes the weights of a model, the states of its generators of seeds and, where it has one, of its optimizer."""
+    _Writer(root, optimizer).visit(model, "")
+
+
+class _Writer:
+    """Each object is written once, where the walk meets it first."""
+
+    def __init__(self, root: h5py.Group, optimizer: bool) -> None:
+        self.root, self.optimizer = root, optimizer
+        self.seen: set[int] = set()
+
+    def visit(self, thing: Any, path: str) -> None:
+        if id(thing) in self.seen or (isinstance(thing, Optimizer) and not self.optimizer):
+            return
+        self.seen.add(id(thing))
+        group = self.root.create_group(f"{path}/vars" if path else "vars")
+        group.attrs["name"] = thing.name
+        for name, value in own_arrays(thing).items():
+            group[name] = value
+        for name, child in attributes(thing):
+            self._visit_value(child, f"{path}/{name}" if path else name)
+
+    def _visit_value(self, value: Any, path: str, around: tuple[int, ...] = ()) -> None:
+        if isinstance(value, SAVED):
+            self.visit(value, path)
+        elif isinstance(value, (list, tuple, dict)) and id(value) not in around:
+            for name, item in named_items(value):
+                self._visit_value(item, f"{path}/{name}", (*around, id(value)))
+
+
+def own_arrays(thing: Any) -> dict[str, np.ndarray]:
+    """The arrays that an object itself keeps, by the names that files have for them."""
+    if hasattr(thing, "save_assets"):
+        raise UnsupportedError(f"Layer {thing.name!r} ({type(thing).__name__}) keeps further files (save_assets), which graphnet does not "
+                               "write. Keep them as attributes that get_config gives.")
+    if hasattr(thing, "save_own_variables"):  # all optimizers; layers that say themselves what is to be kept
+        store: dict[str, Any] = {}
+        thing.save_own_variables(store)
+        return {name: np.asarray(value) for name, value in store.items()}
+    variables = [thing.state] if isinstance(thing, SeedGenerator) else own_weights(thing)
+    return {str(number): variable.value for number, variable in enumerate(variables)}
+
+
+def attributes(thing: Any) -> Iterator[tuple[str, Any]]:
+    """The attributes in the order of Keras's walk: by name, private ones last; the layers of a model before its other attributes."""
+    if isinstance(thing, SeedGenerator):
+        return
+    if isinstance(thing, Optimizer):
+        names = {name for name in vars(thing) if not name.startswith("_")}
+    else:
+        bases = {name for kind in type(thing).__mro__ if kind.__module__.startswith(BASES) for name in vars(kind)}
+        names = {name for name in dir(thing) if not name.startswith(("__", "_untracked"))} - bases
+    if hasattr(thing, "predict") and hasattr(thing, "layers"):
+        names |= {"layers", "optimizer"}
+        if hasattr(thing, "_functional") or hasattr(thing, "_operations"):
+            yield "layers", thing.layers
+    for name in sorted(names, key=lambda name: f"~{name}" if name.startswith("_") else name):
+        try:
+            value = getattr(thing, name)
+        except Exception:  # noqa: BLE001 - a property of a user's class may fail in any way, and is no part then
+            continue
+        yield name, value

@@ -1,0 +1,124 @@
+"""save_model and save_weights: everything is made ready in memory, then written as a file that is whole or not there."""
+import datetime
+import io
+import json
+import os
+import pathlib
+import warnings
+import zipfile
+from typing import Any
+
+import h5py
+
+from graphnet.errors import UnsupportedError
+from graphnet.files import whole_file
+from graphnet.layers.serialization import serialize
+from graphnet.saving import compilation, legacy_writer
+from graphnet.saving.weights_writer import write_weights
+
+FORMAT = "3.15.1"  # the Keras whose layout the files have
+LEGACY = (".h5", ".hdf5")
+
+
+def save_model(model: Any, filepath: Any, overwrite: bool = True, zipped: bool | None = None, **kwargs: Any) -> None:
+    """Writes a model to a `.keras` file - architecture, weights, what `compile` was given, the optimizer's state - or to a legacy `.h5`.
+
+    graphnet and Keras 3 read it. The file is written beside and renamed: whatever happens, the one of before stays, or the new one is
+    whole.
+
+    Arguments: ``filepath`` ends in ``.keras``, or in ``.h5`` or ``.hdf5`` for the layout of Keras 1 and 2; ``overwrite`` False asks
+    before a file is replaced; ``zipped`` False would make a folder, which is not supported; ``include_optimizer`` False leaves out
+    what `compile` was given, and the optimizer's state.
+    Raises ValueError for another ending, UnsupportedError for what a file cannot hold (a lambda), FileExistsError where nobody can be
+    asked, OSError where the disk is full; nothing is changed then.
+    Source: https://keras.io/api/models/model_saving_apis/model_saving_and_loading/
+
+    Example:
+
+        >>> import graphnet, os, tempfile
+        >>> model = graphnet.Sequential([graphnet.Input((4,)), graphnet.layers.Dense(3)])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     model.save(os.path.join(folder, "model.keras"))
+        ...     graphnet.saving.load_model(os.path.join(folder, "model.keras")).count_params()
+        15
+    """
+    training = bool(kwargs.pop("include_optimizer", True)) and bool(getattr(model, "compiled", False))
+    path = pathlib.Path(filepath).expanduser()
+    if kwargs.pop("save_format", None) not in (None, path.suffix[1:], "keras" if path.suffix == ".keras" else "h5"):
+        raise ValueError(f"save expects the format to follow from the ending of the file's name; received save_format beside {path.name!r}.")
+    if kwargs:
+        raise ValueError(f"save has no arguments {', '.join(kwargs)}; it has overwrite, zipped and include_optimizer.")
+    if zipped is False:
+        raise UnsupportedError("save(zipped=False), a folder in place of a file, is not supported. Save to a .keras file, and unzip it.")
+    if path.suffix not in (".keras", *LEGACY):
+        raise ValueError(f"save expects a name that ends in .keras (or .h5 for the old layout); received {str(path)!r}. For weights alone "
+                         "call save_weights.")
+    if not _may_write(path, overwrite):
+        return
+    if not model.built:
+        warnings.warn(f"Model {model.name!r} is saved without weights: it is not built yet. Call it on data first.", stacklevel=2)
+    data = _archive(model, training) if path.suffix == ".keras" else _hdf5(lambda file: legacy_writer.write_model(file, model, training, FORMAT))
+    _write(path, data)
+
+
+def save_weights(model: Any, filepath: Any, overwrite: bool = True, max_shard_size: float | None = None) -> None:
+    """Writes a model's weights, and the state of its optimizer, to a `.weights.h5` file; to one of the old layout where it ends in
+    `.h5` alone.
+
+    Arguments: ``overwrite`` False asks before a file is replaced; ``max_shard_size`` would cut the weights into several files, which
+    is not supported.
+    Raises ValueError for another ending or a model that is not built; FileExistsError, OSError as `save_model` does.
+    Source: https://keras.io/api/models/model_saving_apis/weights_saving_and_loading/
+    """
+    path = pathlib.Path(filepath).expanduser()
+    if max_shard_size is not None:
+        raise UnsupportedError("save_weights(max_shard_size=...), weights in several files, is not supported. Leave the argument out: one "
+                               "file may have any size.")
+    if path.suffix not in LEGACY:
+        raise ValueError(f"save_weights expects a name that ends in .weights.h5; received {str(path)!r}. For the whole model call save.")
+    if not model.built:
+        raise ValueError(f"Model {model.name!r} has no weights yet: call it on data, or build(input_shape), before save_weights.")
+    if not _may_write(path, overwrite):
+        return
+    today = path.name.endswith(".weights.h5")
+    _write(path, _hdf5(lambda file: write_weights(file, model) if today else legacy_writer.write_weights(file, model, FORMAT)))
+
+
+def _may_write(path: pathlib.Path, overwrite: bool) -> bool:
+    if overwrite or not path.exists():
+        return True
+    try:
+        answer = input(f"{path} exists already. Overwrite it? [y/n] ")
+    except (EOFError, OSError):
+        raise FileExistsError(f"{path} exists already, and overwrite=False. Delete it, or pass overwrite=True.") from None
+    return answer.strip().lower() in ("y", "yes")
+
+
+def _hdf5(fill: Any) -> memoryview:
+    """The bytes of an HDF5 file."""
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w") as file:
+        fill(file)
+    return buffer.getbuffer()
+
+
+def _archive(model: Any, training: bool) -> memoryview:
+    config = serialize(model)
+    if training:
+        config["compile_config"] = compilation.compile_config(model)
+    metadata = {"keras_version": FORMAT, "date_saved": datetime.datetime.now().strftime("%Y-%m-%d@%H:%M:%S")}
+    texts = {"metadata.json": json.dumps(metadata), "config.json": json.dumps(config)}  # before anything is written
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, text in texts.items():
+            archive.writestr(name, text)
+        with archive.open("model.weights.h5", "w", force_zip64=True) as member:
+            member.write(_hdf5(lambda file: write_weights(file, model, training)))
+    return buffer.getbuffer()
+
+
+def _write(path: pathlib.Path, data: memoryview) -> None:
+    if not path.parent.is_dir():
+        os.makedirs(path.parent, exist_ok=True)
+    with whole_file(path) as file:
+        file.write(data)
