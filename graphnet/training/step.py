@@ -72,9 +72,12 @@ def _widened(traced: Mapping[Any, Any], kind: str, data: Any) -> Any:
 
 
 def _specs(model: Any, data: Any, before: list[Spec] | None) -> list[Spec]:
-    """Specs of the placeholders: one unknown batch extent; further ones where the model's inputs, or two batches, leave them open."""
-    batch = Dim.unknown("batch")
+    """Specs of the placeholders: one batch extent, known where all of the model's inputs know theirs; further unknown ones where the
+    inputs, or two batches, leave them open.
+    """
     opened = model._open_extents(data[0])
+    fixed = bool(opened) and not any(0 in axes for axes in opened.values())
+    batch = tree.flatten(data[0])[0].shape[0] if fixed else Dim.unknown("batch")
     specs = []
     for number, leaf in enumerate(leaf for leaf in tree.iterate(data) if leaf is not None):
         shape: list[Any] = [batch if axis == 0 else extent for axis, extent in enumerate(leaf.shape)]
