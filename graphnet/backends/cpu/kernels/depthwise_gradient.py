@@ -22,7 +22,7 @@ from graphnet.backends.cpu.simd import word
 from graphnet.backends.cpu.tiles import HALF, LANE_MOST, NARROW, VECTORS, WIDTH, lane_outer_product
 from graphnet.ops.convolution import ConvGradInput, ConvGradKernel, DepthwiseConvGradInput, DepthwiseConvGradKernel
 
-POSITIONS = 192  # of a unit: what a block of channels reads of them stays in the first cache for all rows of the window
+POSITIONS = 128  # of a unit: what a block of channels reads of them stays in the first cache for all rows of the window
 
 
 @kernel

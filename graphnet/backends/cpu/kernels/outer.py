@@ -21,11 +21,11 @@ from graphnet.backends.cpu.simd import LANES, load, load_part, put_word, store, 
 from graphnet.backends.cpu.tiles import HALF, MOST, NARROW, VECTORS, WIDTH, outer_product
 from graphnet.passes.fuse import run
 
-UNIT = 192 << 10  # bytes of x and g in a unit
-LONGEST = 384  # positions of a unit, so that a block of g's columns stays in the first cache
+UNIT = 384 << 10  # bytes of x and g in a unit
+LONGEST = 512  # positions of a unit at most: more would not make the sums' way to memory and back any cheaper
 HELD = 384 << 10  # bytes of sums that a task may go through for each unit: they stay in the second cache
 MOST_LINES = 512  # of a unit: its table lies in scratch
-SHORT = 8  # positions below which another axis is taken to go along
+SHORT = 4  # positions below which another axis is taken to go along
 PIECE = 4096  # elements that a task of `add_chunks` sums
 LOAD_WORK = 4  # multiply-adds that take as long as one of them
 PARTS = (1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 16, 18, 24, 32, 48, 64)  # numbers of parts that are looked at
