@@ -8,6 +8,6 @@ from graphnet.layers.normalization.spectral_normalization import SpectralNormali
 from graphnet.layers.normalization.unit_normalization import UnitNormalization as UnitNormalization
 
 __all__ = [
-    "BatchNormalization", "GroupNormalization", "LayerNormalization", "Normalization", "RMSNormalization", "SpectralNormalization",
-    "UnitNormalization",
+    "BatchNormalization", "GroupNormalization", "LayerNormalization", "Normalization", "RMSNormalization",
+    "SpectralNormalization", "UnitNormalization",
 ]

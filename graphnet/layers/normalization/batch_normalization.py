@@ -19,13 +19,16 @@ class BatchNormalization(WeightOptions):
     """``gamma * (x - mean) / sqrt(variance + epsilon) + beta``, with a mean and a variance for each channel.
 
     With training=True they are those of the batch, over all axes but ``axis``, and the moving ones change to
-    ``moving * momentum + batch * (1 - momentum)``. Otherwise, and when ``trainable`` is False, they are the moving ones: the layer is then a factor and
-    a shift for each channel, which the compiler folds into the weights of a layer before it.
+    ``moving * momentum + batch * (1 - momentum)``. Otherwise, and when ``trainable`` is False, they are the moving ones: the
+    layer is then a factor and a shift for each channel, which the compiler folds into the weights of a layer before it.
 
-    Arguments: ``axis`` (of the channels), ``momentum``, ``epsilon``, ``center`` (with beta), ``scale`` (with gamma); initializers of the four weights,
-    regularizers and constraints of beta and gamma. ``renorm`` and ``synchronized`` must be False.
-    Call arguments: ``training``, ``mask`` (of one axis less than x: what it leaves out does not count in the batch's statistics).
-    Shapes: as the input; gamma, beta, moving_mean, moving_variance (extent of axis,). Raises ShapeError where a later input's extent differs.
+    Arguments: ``axis`` (of the channels), ``momentum``, ``epsilon``, ``center`` (with beta), ``scale`` (with gamma);
+    initializers of the four weights, regularizers and constraints of beta and gamma. ``renorm`` and ``synchronized`` must be
+    False.
+    Call arguments: ``training``, ``mask`` (of one axis less than x: what it leaves out does not count in the batch's
+    statistics).
+    Shapes: as the input; gamma, beta, moving_mean, moving_variance (extent of axis,). Raises ShapeError where a later input's
+    extent differs.
     Source: https://keras.io/api/layers/normalization_layers/batch_normalization/
 
     Example:
@@ -46,15 +49,18 @@ class BatchNormalization(WeightOptions):
                  renorm_momentum: float = 0.99, synchronized: bool = False, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if renorm or synchronized:
-            raise UnsupportedError(f"Layer {self.name!r} (BatchNormalization) expects renorm=False and synchronized=False: graphnet trains on one machine, "
-                                   f"by plain batch statistics; received renorm={renorm}, synchronized={synchronized}. Leave them out.")
+            raise UnsupportedError(f"Layer {self.name!r} (BatchNormalization) expects renorm=False and synchronized=False: "
+                                   "graphnet trains on one machine, by plain batch statistics; received "
+                                   f"renorm={renorm}, synchronized={synchronized}. Leave them out.")
         if isinstance(axis, (list, tuple)) and len(axis) == 1:
             axis = axis[0]
-        self.axis, self.momentum, self.epsilon, self.center, self.scale = int(axis), float(momentum), float(epsilon), center, scale
+        self.axis, self.momentum, self.epsilon = int(axis), float(momentum), float(epsilon)
+        self.center, self.scale = center, scale
         self._take_options(locals(), "beta", "gamma")
         self.moving_mean_initializer = initializers.get(moving_mean_initializer)
         self.moving_variance_initializer = initializers.get(moving_variance_initializer)
-        self.renorm, self.renorm_clipping, self.renorm_momentum, self.synchronized = renorm, renorm_clipping, renorm_momentum, synchronized
+        self.renorm, self.renorm_clipping, self.renorm_momentum = renorm, renorm_clipping, renorm_momentum
+        self.synchronized = synchronized
         self.gamma: Any = None
         self.beta: Any = None
         self.moving_mean: Any = None
@@ -67,7 +73,8 @@ class BatchNormalization(WeightOptions):
         if self.center:
             self.beta = self._make_weight("beta", extents)
         self.moving_mean = self.add_weight(extents, self.moving_mean_initializer, trainable=False, name="moving_mean")
-        self.moving_variance = self.add_weight(extents, self.moving_variance_initializer, trainable=False, name="moving_variance")
+        self.moving_variance = self.add_weight(extents, self.moving_variance_initializer, trainable=False,
+                                               name="moving_variance")
         self.input_spec = InputSpec(ndim=len(input_shape), axes={self.axis: extents[0]})
 
     def call(self, inputs: Any, training: Any = None, mask: Any = None) -> Any:
@@ -103,8 +110,9 @@ class BatchNormalization(WeightOptions):
         if mask is None:
             return Moments(axes)(x)
         if mask.ndim != x.ndim - 1:
-            raise ShapeError(f"Layer {self.name!r} (BatchNormalization) expects a mask with ndim={x.ndim - 1}, one less than its input; received "
-                             f"a mask of shape {shown(shape(mask))} for an input of shape {shown(shape(x))}.")
+            raise ShapeError(f"Layer {self.name!r} (BatchNormalization) expects a mask with ndim={x.ndim - 1}, one less than "
+                             f"its input; received a mask of shape {shown(shape(mask))} for an input of shape "
+                             f"{shown(shape(x))}.")
         kept = cast(broadcast_to(expand_dims(mask, -1), shape(x)), "bool")
         count = add(total(cast(kept, x.dtype), axes), config.epsilon())
         mean = divide(total(where(kept, x, 0.0), axes), count)
@@ -115,8 +123,9 @@ class BatchNormalization(WeightOptions):
         options = self._options_config("beta", "gamma")
         starts = {name: options.pop(name) for name in ("beta_initializer", "gamma_initializer")}
         return {
-            **super().get_config(), "axis": self.axis, "momentum": self.momentum, "epsilon": self.epsilon, "center": self.center,
-            "scale": self.scale, **starts, "moving_mean_initializer": initializers.serialize(self.moving_mean_initializer),
+            **super().get_config(), "axis": self.axis, "momentum": self.momentum, "epsilon": self.epsilon,
+            "center": self.center, "scale": self.scale, **starts,
+            "moving_mean_initializer": initializers.serialize(self.moving_mean_initializer),
             "moving_variance_initializer": initializers.serialize(self.moving_variance_initializer), **options,
             "synchronized": self.synchronized, "renorm": self.renorm, "renorm_clipping": self.renorm_clipping,
             "renorm_momentum": self.renorm_momentum,

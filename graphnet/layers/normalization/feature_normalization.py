@@ -17,9 +17,10 @@ from graphnet.registry import builtin
 class Normalization(Layer):
     """``(x - mean) / sqrt(variance)``, with a mean and a variance for each index along ``axis``, given or learned by `adapt`.
 
-    Arguments: ``axis`` (those that keep statistics of their own; None: one mean and variance for all), ``mean`` and ``variance`` (both or neither),
-    ``invert`` (computes ``mean + x * sqrt(variance)`` instead). Shapes: as the input; weights mean, variance (extents of axis) and count, unless
-    mean and variance are given. Raises ValueError where only one is given, or there is no such axis.
+    Arguments: ``axis`` (those that keep statistics of their own; None: one mean and variance for all), ``mean`` and
+    ``variance`` (both or neither), ``invert`` (computes ``mean + x * sqrt(variance)`` instead). Shapes: as the input; weights
+    mean, variance (extents of axis) and count, unless mean and variance are given. Raises ValueError where only one is given,
+    or there is no such axis.
     Source: https://keras.io/api/layers/preprocessing_layers/numerical/normalization/
 
     Example:
@@ -37,9 +38,11 @@ class Normalization(Layer):
         super().__init__(**kwargs)
         self.axis = () if axis is None else (axis,) if isinstance(axis, int) else tuple(axis)
         if np.shape(mean) != np.shape(variance) or (mean is None) != (variance is None):
-            raise ValueError(f"{self._who} expects mean and variance of one shape, or neither; received mean={mean!r} and variance={variance!r}.")
+            raise ValueError(f"{self._who} expects mean and variance of one shape, or neither; received mean={mean!r} and "
+                             f"variance={variance!r}.")
         if np.ndim(mean) > len(self.axis):
-            raise ValueError(f"{self._who} expects a mean of at most {len(self.axis)} axes, as axis={self.axis} has; received shape {np.shape(mean)}.")
+            raise ValueError(f"{self._who} expects a mean of at most {len(self.axis)} axes, as axis={self.axis} has; received "
+                             f"shape {np.shape(mean)}.")
         self.input_mean, self.input_variance, self.invert = mean, variance, invert
         self.adapt_mean: Any = None
         self.adapt_variance: Any = None
@@ -52,14 +55,16 @@ class Normalization(Layer):
 
     def _kept(self, ndim: int) -> list[int]:
         if any(not -ndim <= a < ndim for a in self.axis):
-            raise ShapeError(f"{self._who} expects axes between {-ndim} and {ndim - 1} for an input with ndim={ndim}; received axis={self.axis}.")
+            raise ShapeError(f"{self._who} expects axes between {-ndim} and {ndim - 1} for an input with ndim={ndim}; received "
+                             f"axis={self.axis}.")
         return sorted(a % ndim for a in self.axis)
 
     def build(self, input_shape: Any) -> None:
         kept = self._kept(len(input_shape))
         extents = tuple([input_shape[a] for a in kept])
         if None in extents:
-            raise ShapeError(f"{self._who} expects known extents on axis={self.axis}; received shape {tuple(input_shape)}. Give them in Input(shape=...).")
+            raise ShapeError(f"{self._who} expects known extents on axis={self.axis}; received shape {tuple(input_shape)}. "
+                             "Give them in Input(shape=...).")
         self._untracked_statistics_shape = tuple([s if i in kept else 1 for i, s in enumerate(input_shape)])
         if self.input_mean is None:
             self.adapt_mean = self.add_weight(extents, "zeros", trainable=False, name="mean")
@@ -90,7 +95,8 @@ class Normalization(Layer):
     def adapt(self, data: Any) -> None:
         """Learns mean and variance from an array, or from an iterable of batches (tuples count with their first element)."""
         if self.input_mean is not None:
-            raise ValueError(f"{self._who} was given its mean and variance, so there is nothing to adapt. Leave them out to learn them.")
+            raise ValueError(f"{self._who} was given its mean and variance, so there is nothing to adapt. Leave them out to "
+                             "learn them.")
         if not hasattr(data, "shape") and not isinstance(data, Iterable):
             raise TypeError(f"{self._who}: adapt expects an array or an iterable of batches; received {type(data).__name__}.")
         mean: Any = 0.0
@@ -102,12 +108,14 @@ class Normalization(Layer):
                 self.build(array.shape)
             kept = self._kept(array.ndim)
             if tuple([array.shape[a] for a in kept]) != self.adapt_mean.shape:
-                raise ShapeError(f"{self._who} was built with extents {self.adapt_mean.shape} on axis={self.axis}; adapt received shape {array.shape}.")
+                raise ShapeError(f"{self._who} was built with extents {self.adapt_mean.shape} on axis={self.axis}; adapt "
+                                 f"received shape {array.shape}.")
             axes = tuple(a for a in range(array.ndim) if a not in kept)
             size = int(np.prod([array.shape[a] for a in axes], dtype=np.int64))
             share = size / max(count + size, 1)
             step = array.mean(axes, dtype="float64") - mean
-            mean, spread = mean + step * share, (spread + step**2 * share) * (1 - share) + array.var(axes, dtype="float64") * share
+            mean = mean + step * share
+            spread = (spread + step**2 * share) * (1 - share) + array.var(axes, dtype="float64") * share
             count += size
         if not count:
             raise ValueError(f"{self._who}: adapt expects at least one batch with elements; received none.")

@@ -15,10 +15,12 @@ from graphnet.registry import builtin
 
 @builtin("layers")
 class GroupNormalization(WeightOptions):
-    """``gamma * (x - mean) / sqrt(variance + epsilon) + beta``, with the mean and the variance of each sample over each group of channels.
+    """``gamma * (x - mean) / sqrt(variance + epsilon) + beta``, with the mean and the variance of each sample over each group
+    of channels.
 
-    Arguments: ``groups`` (a divisor of the number of channels; -1 makes each channel a group: instance normalization), ``axis`` (of the channels),
-    ``epsilon``, ``center`` (with beta), ``scale`` (with gamma); initializers, regularizers and constraints of beta and gamma.
+    Arguments: ``groups`` (a divisor of the number of channels; -1 makes each channel a group: instance normalization), ``axis``
+    (of the channels), ``epsilon``, ``center`` (with beta), ``scale`` (with gamma); initializers, regularizers and constraints
+    of beta and gamma.
     Shapes: as the input; gamma and beta (channels,). Raises ValueError where groups does not divide the number of channels.
     Source: https://keras.io/api/layers/normalization_layers/group_normalization/
 
@@ -32,11 +34,13 @@ class GroupNormalization(WeightOptions):
     supports_masking = True
 
     def __init__(self, groups: int = 32, axis: int = -1, epsilon: float = 1e-3, center: bool = True, scale: bool = True,
-                 beta_initializer: Any = "zeros", gamma_initializer: Any = "ones", beta_regularizer: Any = None, gamma_regularizer: Any = None,
+                 beta_initializer: Any = "zeros", gamma_initializer: Any = "ones", beta_regularizer: Any = None,
+                 gamma_regularizer: Any = None,
                  beta_constraint: Any = None, gamma_constraint: Any = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if not isinstance(groups, int) or (groups <= 0 and groups != -1):
-            raise ValueError(f"Layer {self.name!r} (GroupNormalization) expects groups to be a positive whole number, or -1; received groups={groups!r}.")
+            raise ValueError(f"Layer {self.name!r} (GroupNormalization) expects groups to be a positive whole number, or -1; "
+                             f"received groups={groups!r}.")
         self.groups, self.axis, self.epsilon, self.center, self.scale = groups, axis, epsilon, center, scale
         self._take_options(locals(), "beta", "gamma")
         self.autocast = False
@@ -47,11 +51,12 @@ class GroupNormalization(WeightOptions):
         who = f"Layer {self.name!r} (GroupNormalization)"
         channels = input_shape[normalize_axis(self.axis, len(input_shape), who)]
         if channels is None:
-            raise ShapeError(f"{who} expects a known extent of axis {self.axis}; received shape {tuple(input_shape)}. Give it in Input(shape=...).")
+            raise ShapeError(f"{who} expects a known extent of axis {self.axis}; received shape {tuple(input_shape)}. Give it "
+                             "in Input(shape=...).")
         self.groups = channels if self.groups == -1 else self.groups
         if channels % self.groups or channels < self.groups:
-            raise ShapeError(f"{who} expects groups to divide the number of channels; received groups={self.groups} and {channels} channels "
-                             f"(axis {self.axis} of shape {tuple(input_shape)}).")
+            raise ShapeError(f"{who} expects groups to divide the number of channels; received groups={self.groups} and "
+                             f"{channels} channels (axis {self.axis} of shape {tuple(input_shape)}).")
         self.input_spec = InputSpec(ndim=len(input_shape), axes={self.axis: channels})
         if self.scale:
             self.gamma = self._make_weight("gamma", (channels,))
@@ -71,5 +76,5 @@ class GroupNormalization(WeightOptions):
         return cast(x, self.dtype)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "groups": self.groups, "axis": self.axis, "epsilon": self.epsilon, "center": self.center,
-                "scale": self.scale, **self._options_config("beta", "gamma")}
+        return {**super().get_config(), "groups": self.groups, "axis": self.axis, "epsilon": self.epsilon,
+                "center": self.center, "scale": self.scale, **self._options_config("beta", "gamma")}

@@ -33,9 +33,11 @@ def weights_along(x: Any, weight: Any, axis: list[int]) -> Any:
 class LayerNormalization(WeightOptions):
     """``gamma * (x - mean) / sqrt(variance + epsilon) + beta``, with the mean and the variance of each sample over ``axis``.
 
-    Arguments: ``axis`` (one or several), ``epsilon``, ``center`` (with beta), ``scale`` (with gamma); initializers, regularizers and constraints
-    of beta and gamma. ``rms_scaling=True``, of older files, divides by the deviation without taking the mean away.
-    Shapes: as the input; gamma and beta (extents of axis). Raises ShapeError where there is no such axis, TypeError where it is no number.
+    Arguments: ``axis`` (one or several), ``epsilon``, ``center`` (with beta), ``scale`` (with gamma); initializers,
+    regularizers and constraints of beta and gamma. ``rms_scaling=True``, of older files, divides by the deviation without
+    taking the mean away.
+    Shapes: as the input; gamma and beta (extents of axis). Raises ShapeError where there is no such axis, TypeError where it is
+    no number.
     Source: https://keras.io/api/layers/normalization_layers/layer_normalization/
 
     Example:
@@ -47,9 +49,10 @@ class LayerNormalization(WeightOptions):
 
     supports_masking = True
 
-    def __init__(self, axis: Any = -1, epsilon: float = 1e-3, center: bool = True, scale: bool = True, beta_initializer: Any = "zeros",
-                 gamma_initializer: Any = "ones", beta_regularizer: Any = None, gamma_regularizer: Any = None, beta_constraint: Any = None,
-                 gamma_constraint: Any = None, **kwargs: Any) -> None:
+    def __init__(self, axis: Any = -1, epsilon: float = 1e-3, center: bool = True, scale: bool = True,
+                 beta_initializer: Any = "zeros", gamma_initializer: Any = "ones", beta_regularizer: Any = None,
+                 gamma_regularizer: Any = None, beta_constraint: Any = None, gamma_constraint: Any = None,
+                 **kwargs: Any) -> None:
         self.rms_scaling = bool(kwargs.pop("rms_scaling", False))
         super().__init__(**kwargs)
         self.axis = listed_axes(axis, f"Layer {self.name!r} (LayerNormalization)")

@@ -14,7 +14,8 @@ from graphnet.registry import builtin
 class RMSNormalization(Layer):
     """``scale * x / sqrt(mean(x**2) + epsilon)``, the mean of each sample over ``axis`` (one or several).
 
-    Arguments: ``axis``, ``epsilon``. Shapes: as the input; scale (extents of axis). Raises ShapeError where there is no such axis.
+    Arguments: ``axis``, ``epsilon``. Shapes: as the input; scale (extents of axis). Raises ShapeError where there is no such
+    axis.
     Source: https://arxiv.org/abs/1910.07467
 
     Example:

@@ -22,8 +22,9 @@ def _unit(x: Any) -> Any:
 class SpectralNormalization(Wrapper):
     """Wraps a layer; with training=True its kernel is first divided by an estimate of its largest singular value.
 
-    The estimate is u v^T from ``power_iterations`` steps v = unit(u W^T), u = unit(v W), with the kernel as a matrix W (..., outputs), and begins where
-    the call before ended. A kernel of zeros stays. Arguments: ``layer`` (with a ``kernel`` or ``embeddings``), ``power_iterations``.
+    The estimate is u v^T from ``power_iterations`` steps v = unit(u W^T), u = unit(v W), with the kernel as a matrix W (...,
+    outputs), and begins where the call before ended. A kernel of zeros stays. Arguments: ``layer`` (with a ``kernel`` or
+    ``embeddings``), ``power_iterations``.
     Shapes: as the layer's; weight vector_u (1, outputs). Raises ValueError where the layer has no kernel.
     Source: https://arxiv.org/abs/1802.05957
 
@@ -37,8 +38,8 @@ class SpectralNormalization(Wrapper):
     def __init__(self, layer: Layer, power_iterations: int = 1, **kwargs: Any) -> None:
         super().__init__(layer, **kwargs)
         if not isinstance(power_iterations, int) or power_iterations <= 0:
-            raise ValueError(f"Layer {self.name!r} (SpectralNormalization) expects power_iterations to be a positive whole number; "
-                             f"received {power_iterations!r}.")
+            raise ValueError(f"Layer {self.name!r} (SpectralNormalization) expects power_iterations to be a positive whole "
+                             f"number; received {power_iterations!r}.")
         self.power_iterations = power_iterations
         self.kernel: Any = None
         self.vector_u: Any = None
@@ -46,10 +47,11 @@ class SpectralNormalization(Wrapper):
     def build(self, input_shape: Any = None) -> None:
         super().build(input_shape)
         self.input_spec = InputSpec(min_ndim=1, axes={-1: input_shape[-1]})
-        self.kernel = next((getattr(self.layer, name) for name in ("kernel", "embeddings") if getattr(self.layer, name, None) is not None), None)
+        found = [getattr(self.layer, name, None) for name in ("kernel", "embeddings")]
+        self.kernel = next((weight for weight in found if weight is not None), None)
         if self.kernel is None:
-            raise ValueError(f"Layer {self.name!r} (SpectralNormalization) expects a layer with a kernel or embeddings; received "
-                             f"{self.layer.name!r} ({type(self.layer).__name__}), which has neither.")
+            raise ValueError(f"Layer {self.name!r} (SpectralNormalization) expects a layer with a kernel or embeddings; "
+                             f"received {self.layer.name!r} ({type(self.layer).__name__}), which has neither.")
         self.vector_u = self.add_weight((1, self.kernel.shape[-1]), initializers.TruncatedNormal(stddev=0.02), trainable=False,
                                         name="vector_u", dtype=self.kernel.dtype)
 

@@ -133,8 +133,8 @@ class GaussianDropout(Noise):
 
 @builtin("layers")
 class AlphaDropout(Noise):
-    """Dropout that keeps mean and variance, for networks of SELU: what is dropped becomes selu(-inf), and all is scaled and moved
-    back.
+    """Dropout that keeps mean and variance, for networks of SELU: what is dropped becomes selu(-inf), and all is scaled and
+    moved back.
 
     Arguments: ``rate`` from 0 to 1; ``noise_shape`` and ``seed`` as of Dropout. Shapes: any, unchanged.
 

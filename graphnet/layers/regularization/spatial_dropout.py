@@ -68,8 +68,8 @@ class SpatialDropout2D(_ImageDropout):
 
 @builtin("layers")
 class SpatialDropout3D(_ImageDropout):
-    """Dropout of whole channels of a volume. Arguments: ``rate``, ``data_format``, ``seed``. Shapes: (batch, *3 axes, channels),
-    unchanged.
+    """Dropout of whole channels of a volume. Arguments: ``rate``, ``data_format``, ``seed``. Shapes: (batch, *3 axes,
+    channels), unchanged.
 
     Source: https://arxiv.org/abs/1411.4280
 

@@ -63,9 +63,8 @@ class ConvLSTMCell(RecurrentCell):
                                                   name="recurrent_kernel")
         if self.use_bias:
             start = self._bias_start()
-            self.bias = self.add_weight((4 * self.filters,), forget_ones(start, self.filters) if self.unit_forget_bias else start,
-                                        name="bias",
-                                        regularizer=self.bias_regularizer,
+            start = forget_ones(start, self.filters) if self.unit_forget_bias else start
+            self.bias = self.add_weight((4 * self.filters,), start, name="bias", regularizer=self.bias_regularizer,
                                         constraint=self.bias_constraint)
 
     def get_initial_state(self, batch_size: Any = None) -> list[Any]:
@@ -141,8 +140,8 @@ class ConvLSTM(OneCell):
             use_bias, kernel_initializer, recurrent_initializer, bias_initializer, unit_forget_bias, kernel_regularizer,
             recurrent_regularizer, bias_regularizer, kernel_constraint, recurrent_constraint, bias_constraint, dropout,
             recurrent_dropout, seed, dtype=kwargs.get("dtype"), name="conv_lstm_cell")
-        super().__init__(cell, return_sequences, return_state, go_backwards, stateful, activity_regularizer=activity_regularizer,
-                         **kwargs)
+        super().__init__(cell, return_sequences, return_state, go_backwards, stateful,
+                         activity_regularizer=activity_regularizer, **kwargs)
         self.input_spec = InputSpec(ndim=self.rank + 3)
 
     filters, kernel_size, strides, padding, data_format = FromCell(), FromCell(), FromCell(), FromCell(), FromCell()
@@ -154,10 +153,10 @@ class ConvLSTM(OneCell):
 class ConvLSTM1D(ConvLSTM):
     """An LSTM over sequences of frames with one spatial axis: its products are convolutions.
 
-    Arguments: ``filters``, ``kernel_size``, ``strides``, ``padding`` ("valid", "same"), ``data_format``, ``dilation_rate`` of the
-    convolution of the input (that of the state keeps its extents); all others as of `LSTM`. Shapes: (batch, steps, *S, channels)
-    -> (batch, *S', filters), or (batch, steps, *S', filters); kernel (*kernel_size, channels, 4 filters), recurrent_kernel
-    (*kernel_size, filters, 4 filters), bias (4 filters).
+    Arguments: ``filters``, ``kernel_size``, ``strides``, ``padding`` ("valid", "same"), ``data_format``, ``dilation_rate`` of
+    the convolution of the input (that of the state keeps its extents); all others as of `LSTM`. Shapes: (batch, steps, *S,
+    channels) -> (batch, *S', filters), or (batch, steps, *S', filters); kernel (*kernel_size, channels, 4 filters),
+    recurrent_kernel (*kernel_size, filters, 4 filters), bias (4 filters).
     Source: https://arxiv.org/abs/1506.04214
 
     Example:
@@ -174,10 +173,10 @@ class ConvLSTM1D(ConvLSTM):
 class ConvLSTM2D(ConvLSTM):
     """An LSTM over sequences of frames with two spatial axes: its products are convolutions.
 
-    Arguments: ``filters``, ``kernel_size``, ``strides``, ``padding`` ("valid", "same"), ``data_format``, ``dilation_rate`` of the
-    convolution of the input (that of the state keeps its extents); all others as of `LSTM`. Shapes: (batch, steps, *S, channels)
-    -> (batch, *S', filters), or (batch, steps, *S', filters); kernel (*kernel_size, channels, 4 filters), recurrent_kernel
-    (*kernel_size, filters, 4 filters), bias (4 filters).
+    Arguments: ``filters``, ``kernel_size``, ``strides``, ``padding`` ("valid", "same"), ``data_format``, ``dilation_rate`` of
+    the convolution of the input (that of the state keeps its extents); all others as of `LSTM`. Shapes: (batch, steps, *S,
+    channels) -> (batch, *S', filters), or (batch, steps, *S', filters); kernel (*kernel_size, channels, 4 filters),
+    recurrent_kernel (*kernel_size, filters, 4 filters), bias (4 filters).
     Source: https://arxiv.org/abs/1506.04214
 
     Example:
@@ -194,10 +193,10 @@ class ConvLSTM2D(ConvLSTM):
 class ConvLSTM3D(ConvLSTM):
     """An LSTM over sequences of frames with three spatial axes: its products are convolutions.
 
-    Arguments: ``filters``, ``kernel_size``, ``strides``, ``padding`` ("valid", "same"), ``data_format``, ``dilation_rate`` of the
-    convolution of the input (that of the state keeps its extents); all others as of `LSTM`. Shapes: (batch, steps, *S, channels)
-    -> (batch, *S', filters), or (batch, steps, *S', filters); kernel (*kernel_size, channels, 4 filters), recurrent_kernel
-    (*kernel_size, filters, 4 filters), bias (4 filters).
+    Arguments: ``filters``, ``kernel_size``, ``strides``, ``padding`` ("valid", "same"), ``data_format``, ``dilation_rate`` of
+    the convolution of the input (that of the state keeps its extents); all others as of `LSTM`. Shapes: (batch, steps, *S,
+    channels) -> (batch, *S', filters), or (batch, steps, *S', filters); kernel (*kernel_size, channels, 4 filters),
+    recurrent_kernel (*kernel_size, filters, 4 filters), bias (4 filters).
     Source: https://arxiv.org/abs/1506.04214
 
     Example:
