@@ -5,7 +5,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from lowered import close, run
 
-from graphnet.backends.cpu.kernels import conv_gradient, depthwise_gradient
+from graphnet.backends.cpu.kernels import conv_gradient, depthwise_gradient, matmul
 from graphnet.backends.cpu.lowering import lowering_of
 from graphnet.backends.cpu.plan import Builder
 from graphnet.backends.cpu.simd import LANES
@@ -27,6 +27,7 @@ from graphnet.passes.fuse import Epilogue
 TOLERANCE = 1e-5  # of the largest element
 assert lowering_of(ConvGradKernel((3, 3))) is conv_gradient.lower_grad_kernel
 assert lowering_of(DepthwiseConvGradKernel((3, 3))) is depthwise_gradient.lower_depthwise_grad_kernel
+assert lowering_of(MatMul()) is matmul.lower_matmul
 LAYOUTS = st.sampled_from([("dense", "dense"), ("padded", "padded"), ("reversed", "dense")])
 
 
