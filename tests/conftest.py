@@ -15,3 +15,8 @@ def shared() -> pathlib.Path:
     if not SHARED.is_dir():
         pytest.skip("no folder ../shared beside the checkout: real models and data are not here")
     return SHARED
+
+
+def pytest_make_parametrize_id(config, val, argname):
+    """Functions without a name are called after their argument, not after their address, which differs from process to process."""
+    return argname if getattr(val, "__name__", "") == "<lambda>" else None
