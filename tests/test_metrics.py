@@ -371,7 +371,7 @@ def test_functions_are_kept_by_name():
     (lambda: metrics.R2Score()(np.zeros((4, 3, 1)), np.zeros((4, 3, 1))), r"\(batch, outputs\)"),
     (lambda: metrics.MeanIoU(2)(np.zeros(4), np.zeros(5)), "of one shape"),
     (lambda: metrics.Mean()([1.0, 2.0], [1.0, 2.0, 3.0]), "values and sample_weight"),
-], ids=str)
+])
 def test_shapes_that_do_not_fit(call, text):
     with pytest.raises(ShapeError, match=text):
         call()
@@ -390,7 +390,7 @@ def test_shapes_that_do_not_fit(call, text):
     (lambda: metrics.R2Score(class_aggregation="mean"), "class_aggregation among"),
     (lambda: metrics.R2Score(num_regressors=-1), ">= 0"),
     (lambda: metrics.IoU(2, [2]), "below num_classes=2"),
-], ids=str)
+])
 def test_arguments_that_do_not_fit(call, text):
     with pytest.raises(ValueError, match=text):
         call()
