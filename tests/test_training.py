@@ -91,6 +91,29 @@ def test_names_of_several_outputs(loss, by_name):
     np.testing.assert_allclose(logs["loss"], logs["size_loss"] + 0.2 * logs["kind_loss"], rtol=1e-6)
 
 
+@pytest.mark.parametrize("asked", [
+    {"kind": ["accuracy", "mae"], "size": ["mae", "mse"]}, {"kind": ["accuracy", "mae"], "size": "mse"}, [["accuracy", "mae"], "mse"]])
+@pytest.mark.parametrize("named", [True, False])
+def test_several_metrics_an_output(asked, named):
+    """A list of metrics belongs to its output, whether the model gives a dict or a list."""
+    inputs = gn.Input((5,))
+    kind, size = layers.Dense(3, activation="softmax", name="kind")(inputs), layers.Dense(1, name="size")(inputs)
+    model = gn.Model(inputs, {"kind": kind, "size": size} if named else [kind, size])
+    model.compile("sgd", {"kind": "categorical_crossentropy", "size": "mse"}, metrics=asked)
+    x = RNG.normal(size=(8, 5)).astype("float32")
+    y = {"kind": np.eye(3, dtype="float32")[RNG.integers(0, 3, 8)], "size": x[:, :1]}
+    logs = model.evaluate(x, y, verbose=0, return_dict=True)
+    found = {name: value for name, value in logs.items() if not name.endswith("loss")}
+    sizes = asked["size"] if isinstance(asked, dict) else asked[1]
+    assert set(found) == {"kind_accuracy", "kind_mae", *[f"size_{name}" for name in ([sizes] if isinstance(sizes, str) else sizes)]}
+    np.testing.assert_allclose(found["size_mse"], np.mean((predicted(model, x, named) - y["size"]) ** 2), rtol=1e-5)
+
+
+def predicted(model, x, named):
+    """The second output."""
+    return model.predict(x, verbose=0)["size" if named else 1]
+
+
 def test_an_output_without_a_loss_needs_no_target():
     model = two_outputs()
     model.compile("sgd", {"size": "mse"})

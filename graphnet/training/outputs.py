@@ -52,7 +52,7 @@ def spread(given: Any, y_pred: Any, names: Sequence[str | None], what: str, spar
     if not isinstance(given, (list, tuple)):
         return [given] * count
     if _same_structure(given, y_pred):
-        return tree.flatten(given) if isinstance(y_pred, (list, tuple, Mapping)) else [given]
+        return _entries(given, y_pred)
     if len(given) == count:
         return list(given)
     if spare is not None and len(given) == count - sum(spare):
@@ -63,7 +63,7 @@ def spread(given: Any, y_pred: Any, names: Sequence[str | None], what: str, spar
 
 def _by_name(given: Mapping[str, Any], y_pred: Any, names: Sequence[str | None], what: str) -> list[Any]:
     if isinstance(y_pred, Mapping) and _same_structure(given, y_pred):
-        return tree.flatten(given)
+        return _entries(given, y_pred)
     unknown = [key for key in given if key not in names]
     if unknown:
         near = did_you_mean(str(unknown[0]), [n for n in names if n])
@@ -74,6 +74,15 @@ def _by_name(given: Mapping[str, Any], y_pred: Any, names: Sequence[str | None],
 def _listed(names: Sequence[str | None]) -> str:
     known = [name for name in names if name]
     return f" ({', '.join(known)})" if known else ""
+
+
+def _entries(given: Any, y_pred: Any) -> list[Any]:
+    """What stands in one structure at the places of the other's leaves: a value, or a list of metrics."""
+    if isinstance(y_pred, Mapping):
+        return [entry for key in sorted(y_pred) for entry in _entries(given[key], y_pred[key])]
+    if isinstance(y_pred, (list, tuple)):
+        return [entry for part, place in zip(given, y_pred, strict=True) for entry in _entries(part, place)]
+    return [given]
 
 
 def _same_structure(a: Any, b: Any) -> bool:
