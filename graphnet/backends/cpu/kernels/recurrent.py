@@ -219,18 +219,26 @@ def gru_before_step(row, rows, count, x, x_row, mask, old, seen, new, rest, padd
         sums_2(rows, x + 4 * 3 * u, x_row, seen, padded, w + 4 * 2 * u * units, units, made, 2 * LANES)
         for m in range(count):
             at, s = m * padded + u, made + 4 * 2 * LANES * m
-            store(z, at, gate(load(s, 0)))
-            store(reset, at, gate(load(s, LANES)) * load(seen, at))
+            g, r = gate(load(s, 0)), gate(load(s, LANES))
+            store(z, at, g)
+            store(reset, at, r * load(seen, at))
+            if saved != 0:
+                there = live(mask, word(row, STEPS), m)
+                to = saved + 4 * (3 * units * word(row, STEPS) * m + u)
+                store_some(to, 0, units - u, g if there else full(ZERO))
+                store_some(to, units, units - u, r if there else full(ZERO))
     w += 4 * 2 * padded * units
     for u in range(0, padded, LANES):
         sums_1(rows, x + 4 * (3 * u + 2 * LANES), x_row, reset, padded, w + 4 * u * units, units, made, LANES)
         for m in range(count):
             at = m * padded + u
-            h = load(old, at)
+            h, candidate = load(old, at), full(ZERO)
             if live(mask, word(row, STEPS), m):
-                g = load(z, at)
-                h = g * h + (ONE - g) * tanh(load(made, m * LANES))
+                g, candidate = load(z, at), tanh(load(made, m * LANES))
+                h = g * h + (ONE - g) * candidate
             store(new, at, h)
+            if saved != 0:
+                store_some(saved, 3 * units * word(row, STEPS) * m + 2 * units + u, units - u, candidate)
 
 
 @jit
@@ -254,10 +262,8 @@ def simple_step(row, rows, count, x, x_row, mask, old, seen, new, rest, padded, 
 
 # ---- the kernels: a task is a tile of sequences
 
-def walk(name: str, step: Callable[..., None], gates: int, carries: bool) -> Callable[..., None]:
-    """The body of a kernel: takes `step` through time; `carries` says that there is a second state c."""
-    kept = 1 if gates == 1 else 4
-
+def walk(name: str, step: Callable[..., None], gates: int, kept: int, carries: bool) -> Callable[..., None]:
+    """The body of a kernel: takes `step` through time, of which `kept` numbers a unit are saved; `carries`: there is a state c."""
     def through(row, begin, end, scratch):
         steps, units, rows = word(row, STEPS), word(row, UNITS), word(row, TILE)
         padded = (units + LANES - 1) // LANES * LANES
@@ -298,8 +304,8 @@ def walk(name: str, step: Callable[..., None], gates: int, carries: bool) -> Cal
     return jit(through)
 
 
-walk_lstm, walk_gru = walk("lstm", lstm_step, 4, True), walk("gru", gru_step, 3, False)
-walk_gru_before, walk_simple = walk("gru_before", gru_before_step, 3, False), walk("simple", simple_step, 1, False)
+walk_lstm, walk_gru = walk("lstm", lstm_step, 4, 4, True), walk("gru", gru_step, 3, 4, False)
+walk_gru_before, walk_simple = walk("gru_before", gru_before_step, 3, 3, False), walk("simple", simple_step, 1, 1, False)
 
 
 @kernel
@@ -354,8 +360,6 @@ def project(builder: Builder, x: Operand, w: Operand, bias: Operand | None, gate
 
 def serves(op: Any, floats: Sequence[Operand], outputs: Sequence[Operand | None]) -> bool:
     """Whether the kernels do this: float32, nothing empty, units written side by side."""
-    if isinstance(op, GRU) and op.saves and not op.reset_after:
-        return False
     if getattr(op, "recurrent_activation", "sigmoid") != "sigmoid":
         return False
     if op.activation != "tanh" and not (isinstance(op, SimpleRNN) and op.activation in SIMPLE):

@@ -38,7 +38,7 @@ ZERO, ONE = np.float32(0), np.float32(1)
 
 # the words of a row; addresses of what is not there are 0
 (WEIGHTS, GATES, H_BEFORE, C_BEFORE, MASK, GY, GH, GC, SUMS, INNER, DH, DC, GY_ROW, GY_STEP, H_ROW, C_ROW,
- SEQUENCES, STEPS, UNITS, TILE, BACKWARDS, ZERO_MASKED, EVERY, ACTIVATION, NOISE) = range(25)
+ SEQUENCES, STEPS, UNITS, TILE, BACKWARDS, ZERO_MASKED, EVERY, ACTIVATION, NOISE, WEIGHTS_H) = range(26)
 
 
 @jit
@@ -133,6 +133,33 @@ def gru_back(row, gates, h, c, dh, dc, carry, sums, to, inner):
 
 
 @jit
+def gru_before_slopes(row, gates, h, c, dh, dc, carry, sums, to, inner):
+    """The cotangents of the candidate's sums alone: their product gives that of r * h, which the others need."""
+    units = word(row, UNITS)
+    for u in range(0, units, LANES):
+        n = units - u
+        z, candidate = load_part(gates, u, n), load_part(gates, 2 * units + u, n)
+        slope = load(dh, u) * (ONE - z) * (ONE - candidate * candidate)
+        store_some(sums, u, n, slope)
+        store_some(to, 2 * units + u, n, slope)
+
+
+@jit
+def gru_before_back(row, gates, h, c, dh, dc, carry, sums, to, inner):
+    """The reset gate before the product; dc is the cotangent of r * h."""
+    units = word(row, UNITS)
+    for u in range(0, units, LANES):
+        n, d, through, state = units - u, load(dh, u), load(dc, u), load_part(h, u, units - u)
+        z, r, candidate = load_part(gates, u, n), load_part(gates, units + u, n), load_part(gates, 2 * units + u, n)
+        dz, dr = d * (state - candidate) * z * (ONE - z), through * state * r * (ONE - r)
+        store(carry, u, d * z + through * r)
+        store_some(sums, u, n, dz)
+        store_some(sums, units + u, n, dr)
+        store_some(to, u, n, dz)
+        store_some(to, units + u, n, dr)
+
+
+@jit
 def simple_back(row, gates, h, c, dh, dc, carry, sums, to, inner):
     units, activation = word(row, UNITS), word(row, ACTIVATION)
     for u in range(0, units, LANES):
@@ -155,13 +182,17 @@ def no_sums(to, count):
 
 # ---- the kernels: a task is a tile of sequences
 
-def walk_back(name: str, step: Callable[..., None], gates: int, carries: bool) -> Callable[..., None]:
-    """The body of a kernel: takes `step` from the last step to the first; `carries` says that there is a second state c."""
-    kept = 1 if gates == 1 else 4
+def walk_back(name: str, step: Callable[..., None], gates: int, kept: int, carries: bool,
+              slopes: Callable[..., None] | None = None) -> Callable[..., None]:
+    """The body of a kernel: takes `step` from the last step to the first; `carries` says that there is a second state c.
+
+    `slopes`: what comes before it for all rows, and goes through a product of its own, with the last units' columns.
+    """
+    apart, inner_gates, before = slopes is not None, gates - (slopes is not None), slopes or step
 
     def back(row, begin, end, scratch):
         steps, units, rows = word(row, STEPS), word(row, UNITS), word(row, TILE)
-        padded, depth = (units + LANES - 1) // LANES * LANES, gates * units
+        padded, depth, inner_depth = (units + LANES - 1) // LANES * LANES, gates * units, inner_gates * units
         size, sums_row = 4 * rows * padded, depth + LANES
         dh, dc, carry, none, sums = scratch, scratch + size, scratch + 2 * size, scratch + 3 * size, scratch + 4 * size
         for task in range(begin, end):
@@ -180,6 +211,20 @@ def walk_back(name: str, step: Callable[..., None], gates: int, carries: bool) -
                 if mask != 0:
                     mask += at
                 add_given(row, index, first, count, mask, dh, padded)
+                noise = word(row, NOISE)
+                if noise != 0:
+                    noise += 4 * first * units
+                if apart:
+                    for m in range(count):
+                        place = at + m * steps
+                        if live(mask, steps, m):
+                            before(row, word(row, GATES) + 4 * kept * units * place, 0, 0, dh + 4 * m * padded, 0, 0,
+                                   sums + 4 * m * sums_row, word(row, SUMS) + 4 * depth * place, 0)
+                        else:
+                            no_sums(sums + 4 * m * sums_row, units)
+                    product_back(rows, none, 0, padded, sums, sums_row, word(row, WEIGHTS_H), units, dc)
+                    if noise != 0:
+                        add_carry(dc, none, noise, count, units, padded)
                 for m in range(count):
                     place, own = at + m * steps, sums + 4 * m * sums_row
                     to, inner = word(row, SUMS) + 4 * depth * place, word(row, INNER)
@@ -196,11 +241,11 @@ def walk_back(name: str, step: Callable[..., None], gates: int, carries: bool) -
                         for u in range(0, padded, LANES):
                             store(carry, m * padded + u, load(dh, m * padded + u))
                 if mask == 0 or any_live(mask, steps, count):
-                    if word(row, NOISE) == 0:
-                        product_back(rows, carry, padded, padded, sums, sums_row, word(row, WEIGHTS), depth, dh)
+                    if noise == 0:
+                        product_back(rows, carry, padded, padded, sums, sums_row, word(row, WEIGHTS), inner_depth, dh)
                     else:
-                        product_back(rows, none, 0, padded, sums, sums_row, word(row, WEIGHTS), depth, dh)
-                        add_carry(dh, carry, word(row, NOISE) + 4 * first * units, count, units, padded)
+                        product_back(rows, none, 0, padded, sums, sums_row, word(row, WEIGHTS), inner_depth, dh)
+                        add_carry(dh, carry, noise, count, units, padded)
             end_state(word(row, DH), word(row, H_ROW), dh, first, count, units, padded)
             if carries:
                 end_state(word(row, DC), word(row, C_ROW), dc, first, count, units, padded)
@@ -208,8 +253,9 @@ def walk_back(name: str, step: Callable[..., None], gates: int, carries: bool) -
     return jit(back)
 
 
-back_lstm, back_gru = walk_back("lstm", lstm_back, 4, True), walk_back("gru", gru_back, 3, False)
-back_simple = walk_back("simple", simple_back, 1, False)
+back_lstm, back_gru = walk_back("lstm", lstm_back, 4, 4, True), walk_back("gru", gru_back, 3, 4, False)
+back_gru_before = walk_back("gru_before", gru_before_back, 3, 3, False, gru_before_slopes)
+back_simple = walk_back("simple", simple_back, 1, 1, False)
 
 
 @kernel
@@ -225,6 +271,12 @@ def gru_gradient(row, begin, end, scratch):
 
 
 @kernel
+def gru_reset_before_gradient(row, begin, end, scratch):
+    """Gated recurrent unit, the reset gate before the product, from the last step to the first."""
+    back_gru_before(row, begin, end, scratch)
+
+
+@kernel
 def simple_rnn_gradient(row, begin, end, scratch):
     """h' = activation(x + h w), from the last step to the first."""
     back_simple(row, begin, end, scratch)
@@ -237,9 +289,7 @@ KERNELS: dict[type, Kernel] = {LSTM: lstm_gradient, GRU: gru_gradient, SimpleRNN
 
 def serves(op: Any, floats: list[Operand]) -> bool:
     """Whether there is a kernel for the op's cell: those that save, with the activations of Keras's defaults."""
-    if type(op) not in KERNELS or not getattr(op, "reset_after", True):
-        return False
-    if getattr(op, "recurrent_activation", "sigmoid") != "sigmoid":
+    if type(op) not in KERNELS or getattr(op, "recurrent_activation", "sigmoid") != "sigmoid":
         return False
     known = op.activation == "tanh" or (isinstance(op, SimpleRNN) and op.activation in SIMPLE)
     return known and all(v.dtype == "float32" and v.size for v in floats)
@@ -247,6 +297,15 @@ def serves(op: Any, floats: list[Operand]) -> bool:
 
 def _contiguous_output(y: Operand | None, builder: Builder) -> Operand | None:
     return y if y is None or y.contiguous else builder.temporary(y.shape)
+
+
+def _kernel_of(op: Any, recurrent: Operand, builder: Builder) -> tuple[Kernel, Operand, Operand | None]:
+    """(kernel, transposed recurrent weights, those of the candidate where they have a product of their own)."""
+    if isinstance(op, GRU) and not op.reset_after:
+        units = recurrent.shape[0]
+        parts = [recurrent.slice((0, first), (units, last)) for first, last in ((0, 2 * units), (2 * units, 3 * units))]
+        return gru_reset_before_gradient, *[transposed_in_blocks(builder, part, MOST) for part in parts]  # type: ignore[return-value]
+    return KERNELS[type(op)], transposed_in_blocks(builder, recurrent, MOST), None
 
 
 @lowers(ThroughTime)
@@ -260,7 +319,7 @@ def lower_through_time(through: ThroughTime, inputs: list[Operand], outputs: lis
     (n, t, units), gates = saved[1].shape, op.gates
     rows = tile_of(n)
     tiles, padded = -(-n // rows), -(-units // LANES) * LANES
-    packed = transposed_in_blocks(builder, recurrent, MOST)
+    run, packed, packed_h = _kernel_of(op, recurrent, builder)
     kept, h, c = [*[builder.contiguous(v) for v in saved], None][:3]
     noise, mask = (None if v is None else builder.contiguous(v) for v in (noise, mask))
     gy, gh, gc = [*given, None][:3]
@@ -272,9 +331,9 @@ def lower_through_time(through: ThroughTime, inputs: list[Operand], outputs: lis
     inner, (dh, dc) = made[1] if op.sums == 2 else None, [*made[op.sums:], None][:2]
     gy_row, gy_step = (0, 0) if gy is None else (gy.strides[0], gy.strides[1] if op.return_sequences else 0)
     words = [packed, kept, h, c, mask, gy, gh, gc, sums, inner, dh, dc, gy_row, gy_step, units, units, n, t, units, rows,
-             op.go_backwards, op.masked and op.zero_output_for_mask, op.return_sequences, SIMPLE.get(op.activation, 0), noise]
-    reads = [v for v in (packed, kept, h, c, mask, noise, gy, gh, gc) if v is not None]
-    builder.step(KERNELS[type(op)], words, tiles, float(n * t * gates * units * (units + GATE_COST)), reads,
+             op.go_backwards, op.masked and op.zero_output_for_mask, op.return_sequences, SIMPLE.get(op.activation, 0), noise, packed_h]
+    reads = [v for v in (packed, packed_h, kept, h, c, mask, noise, gy, gh, gc) if v is not None]
+    builder.step(run, words, tiles, float(n * t * gates * units * (units + GATE_COST)), reads,
                  [v for v in (sums, inner, dh, dc) if v is not None], 4 * rows * (4 * padded + gates * units + LANES))
     for y, to in zip(made, outputs, strict=True):
         if y is not None and to is not None and y is not to:
