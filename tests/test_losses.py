@@ -314,7 +314,7 @@ def test_functions_of_users_are_kept_by_name():
      r"values and sample_weight.*\(4,\) and \(3,\)"),
     (lambda: losses.ctc(np.zeros(4), np.zeros((4, 3))), r"\(batch, labels\)"),
     (lambda: losses.circle(np.zeros(4), np.zeros(4)), r"\(batch, dimension\)"),
-], ids=str)
+])
 def test_shapes_that_do_not_fit(call, text):
     with pytest.raises(ShapeError, match=text):
         call()
