@@ -1,7 +1,6 @@
 """Callbacks in real runs of fit, evaluate and predict."""
 import csv
 
-import h5py
 import numpy as np
 import pytest
 
@@ -113,23 +112,9 @@ def test_an_error_in_a_callback_leaves_the_model_usable(data, hook):
     assert model.evaluate(*data, verbose=0)[0] < before
 
 
-class Filed(graphnet.Sequential):
-    """A model whose files are as simple as can be: weights and the optimizer's state, in their order."""
-
-    def save_weights(self, path, overwrite=True):
-        with h5py.File(path, "w") as file:
-            for number, variable in enumerate([*self.weights, *self.optimizer.variables]):
-                file[str(number)] = variable.numpy()
-
-    def load_weights(self, path):
-        with h5py.File(path) as file:
-            for number, variable in enumerate([*self.weights, *self.optimizer.variables]):
-                variable.assign(file[str(number)][()])
-
-
-def filed():
+def adam():
     graphnet.utils.set_random_seed(1)
-    model = Filed([layers.Input((4,)), layers.Dense(1)])
+    model = graphnet.Sequential([layers.Input((4,)), layers.Dense(3), layers.Dropout(0.25), layers.Dense(1)])
     model.compile(optimizers.Adam(0.05), "mse")
     return model
 
@@ -141,14 +126,29 @@ def test_a_run_that_was_interrupted_ends_as_one_that_was_not(data, tmp_path):
     def interrupt(epoch, logs):
         if epoch == 3:
             raise KeyboardInterrupt
-    whole = filed()
+    whole = adam()
     run(whole)
     with pytest.raises(KeyboardInterrupt):
-        run(filed(), ours.BackupAndRestore(tmp_path / "backup"), ours.LambdaCallback(on_epoch_begin=interrupt))
-    resumed = filed()
+        run(adam(), ours.BackupAndRestore(tmp_path / "backup"), ours.LambdaCallback(on_epoch_begin=interrupt))
+    resumed = adam()
     history = run(resumed, ours.BackupAndRestore(tmp_path / "backup"))
     assert history.epoch == [3, 4] and not (tmp_path / "backup").exists()
     assert same(resumed.get_weights(), whole.get_weights()) and int(resumed.optimizer.iterations) == 15
+
+
+def test_checkpoints_are_models_that_train_on(data, tmp_path):
+    model = adam()
+    best = ours.ModelCheckpoint(tmp_path / "best.weights.h5", "loss", save_best_only=True, save_weights_only=True)
+    model.fit(*data, epochs=3, batch_size=32, shuffle=False, verbose=0,
+              callbacks=[ours.ModelCheckpoint(tmp_path / "{epoch}.keras"), best])
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["1.keras", "2.keras", "3.keras", "best.weights.h5"]
+    second = graphnet.saving.load_model(tmp_path / "2.keras")
+    assert int(second.optimizer.iterations) == 6
+    second.fit(*data, initial_epoch=2, epochs=3, batch_size=32, shuffle=False, verbose=0)
+    assert same(second.get_weights(), model.get_weights())
+    other = adam()
+    other.load_weights(tmp_path / "best.weights.h5")
+    assert int(other.optimizer.iterations) == 9 and same(other.get_weights(), model.get_weights())
 
 
 def test_progress_of_a_fit(data, capsys):

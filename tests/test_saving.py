@@ -59,10 +59,15 @@ def test_weights_of_keras_2_for_a_model_built_again(shared):
     check(model, folder / "chars2vec_eng_50.keras")
 
 
-def test_compile_config_is_kept_as_data(shared):
+def test_a_model_is_compiled_as_its_file_says(shared):
     path = shared / "models" / "keras_reference" / "mnist_mlp_fit.trained.keras"
-    assert gn.models.load_model(path).compile_config["optimizer"]["class_name"] == "RMSprop"
-    assert gn.models.load_model(path, compile=False).compile_config is None
+    model = gn.models.load_model(path)
+    with zipfile.ZipFile(path) as file:
+        written = json.loads(file.read("config.json"))["compile_config"]
+    assert model.get_compile_config() == written
+    assert model.optimizer.built and int(model.optimizer.iterations) > 0 and model.metrics[0].name == "loss"
+    plain = gn.models.load_model(path, compile=False)
+    assert not plain.compiled and plain.get_compile_config() == {}
 
 
 # ---- files of our own: legacy HDF5 written here

@@ -7,8 +7,7 @@ import h5py
 import numpy as np
 
 from graphnet.errors import FileFormatError
-from graphnet.graph import Variable
-from graphnet.tracing import user_line
+from graphnet.graph import Variable, user_line
 
 
 class Assignments:

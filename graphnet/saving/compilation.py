@@ -1,8 +1,9 @@
 """What `compile` was given, as plain data in Keras's form, and back: optimizer, losses and metrics by their names and configurations."""
+import inspect
 from collections.abc import Mapping
 from typing import Any
 
-from graphnet import identifiers, losses, metrics, optimizers, registry
+from graphnet import identifiers, losses, metrics, optimizers, registry, tree
 from graphnet.errors import UnsupportedError
 from graphnet.layers.serialization import plain_data
 
@@ -66,8 +67,14 @@ def legacy_training_config(model: Any) -> dict[str, Any]:
     """The plain data that an HDF5 file of Keras 3 holds of `compile`."""
     config = compile_config(model)
     made = config.pop("optimizer")
-    return {**config, "optimizer_config": None if made is None else {
+    return {**config, "loss": tree.map_structure(_long_name, config["loss"]), "optimizer_config": None if made is None else {
         "class_name": made["registered_name"] or made["class_name"], "config": made["config"]}}
+
+
+def _long_name(loss: Any) -> Any:
+    """Keras does not know the short names of losses, such as "mse", when it reads these files."""
+    found = identifiers.named("losses", loss) if isinstance(loss, str) else None
+    return found.__name__ if inspect.isfunction(found) else loss
 
 
 def of_legacy(training: Mapping[str, Any]) -> dict[str, Any]:

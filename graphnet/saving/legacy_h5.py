@@ -59,6 +59,20 @@ def collect(root: h5py.Group, model: Any, found: Assignments, by_name: bool = Fa
         found.add(variables, arrays, f"layer {layer.name!r} from {name!r}")
 
 
+def collect_optimizer(root: h5py.Group, optimizer: Any, found: Assignments) -> None:
+    """Finds the state of an optimizer, as Keras 3 writes it; those of Keras 1 and 2 keep other things and begin anew."""
+    version = root.attrs.get("keras_version", "1")
+    version = version.decode("utf-8") if isinstance(version, bytes) else str(version)
+    if optimizer is None or "optimizer_weights" not in root or int(version.split(".")[0]) < 3:
+        return
+    group, variables = root["optimizer_weights"], optimizer.variables
+    arrays = [dataset(group, name) for name in attribute(group, "weight_names")]
+    if len(arrays) == len(variables) and all(map(fits, variables, arrays)):
+        found.add(variables, arrays, "optimizer_weights")
+    else:
+        found.notes.append(f"The state of optimizer {optimizer.name!r} begins anew: the file's is that of another one.")
+
+
 def orders(layer: Layer) -> list[list[Variable]]:
     """In which a layer's variables may stand.
 

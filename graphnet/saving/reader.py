@@ -82,6 +82,8 @@ def load_weights(model: Any, filepath: Any, by_name: bool = False, skip_mismatch
     if not model.built:
         raise ValueError(f"Model {model.name!r} has no weights yet: call it on data, or build(input_shape), before load_weights.")
     file = _read_archive(path)[2] if _is_archive(path) else _open(path)
+    if model.optimizer is not None:
+        model._build_optimizer()  # its state, where the file holds it, has somewhere to go
     with file:
         _apply(file, model, str(path), "Build the model as it was saved, or pass skip_mismatch=True.", by_name, skip_mismatch)
 
@@ -209,6 +211,7 @@ def _apply(file: h5py.File, model: Any, source: str, mend: str, by_name: bool = 
     try:
         if legacy_h5.is_legacy_file(file):
             legacy_h5.collect(file, model, found, by_name)
+            legacy_h5.collect_optimizer(file, model.optimizer, found)
         elif by_name:
             raise FileFormatError("by_name=True is for legacy .h5 files; Keras 3's files are matched by the model's structure.")
         elif weights_h5.is_weights_file(file):

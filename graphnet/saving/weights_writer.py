@@ -12,6 +12,8 @@ from graphnet.saving.weights_h5 import SAVED, named_items, own_weights
 
 BASES = ("graphnet.layers.layer", "graphnet.layers.penalties", "graphnet.module", "graphnet.models", "graphnet.training", "builtins")
 
+HIDDEN = {"_chain", "_functional", "_nodes", "_operations"}  # of models: layers in other places than `layers`
+
 
 def write_weights(root: h5py.Group, model: Any, optimizer: bool = True) -> None:
     """Writes the weights of a model, the states of its generators of seeds and, where it has one, of its optimizer."""
@@ -65,7 +67,7 @@ def attributes(thing: Any) -> Iterator[tuple[str, Any]]:
         names = {name for name in vars(thing) if not name.startswith("_")}
     else:
         bases = {name for kind in type(thing).__mro__ if kind.__module__.startswith(BASES) for name in vars(kind)}
-        names = {name for name in dir(thing) if not name.startswith(("__", "_untracked"))} - bases
+        names = {name for name in dir(thing) if not name.startswith(("__", "_untracked"))} - bases - HIDDEN
     if hasattr(thing, "predict") and hasattr(thing, "layers"):
         names |= {"layers", "optimizer"}
         if hasattr(thing, "_functional") or hasattr(thing, "_operations"):
