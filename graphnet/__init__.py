@@ -27,6 +27,7 @@ from graphnet.models import Functional as Functional
 from graphnet.models import Model as Model
 from graphnet.models import Sequential as Sequential
 from graphnet.module import Module as Module
+from graphnet.module import name_scope as name_scope
 from graphnet.settings import settings as settings
 from graphnet.training.grad import grad as grad
 from graphnet.training.grad import value_and_grad as value_and_grad
@@ -35,5 +36,5 @@ __version__ = "0.1.0"
 __all__ = [
     "Functional", "Input", "InputSpec", "KerasTensor", "Layer", "Model", "Module", "Sequential", "Variable", "activations",
     "applications", "callbacks", "config", "constraints", "datasets", "grad", "initializers", "kernel_stats", "layers", "losses",
-    "metrics", "models", "ops", "optimizers", "random", "regularizers", "saving", "settings", "tree", "utils", "value_and_grad",
+    "metrics", "models", "name_scope", "ops", "optimizers", "random", "regularizers", "saving", "settings", "tree", "utils", "value_and_grad",
 ]

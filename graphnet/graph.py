@@ -7,9 +7,14 @@
 
 History is Tensor -> Node -> Tensors: a Node does not own its outputs, so dropped graphs are freed at once.
 """
+import contextvars
+import inspect
 import itertools
+import os
+import sys
 import weakref
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +24,35 @@ from graphnet import dtypes
 from graphnet.dims import Dim, Extent
 from graphnet.errors import DTypeError, GraphError, ShapeError, SymbolicTensorError
 
+_PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
 changes = [0]  # rises with every change of any variable; a call compares this before it looks at versions
+current_trace: contextvars.ContextVar[Any] = contextvars.ContextVar("graphnet_trace", default=None)
+path_scope: contextvars.ContextVar[tuple[str, ...]] = contextvars.ContextVar("graphnet_path", default=())  # names that paths begin with
+_watcher: contextvars.ContextVar[Any] = contextvars.ContextVar("graphnet_watcher", default=None)
+
+
+@contextmanager
+def watching(watcher: "Callable[[Variable], None] | None") -> Iterator[None]:
+    """The watcher is told of each variable that is made in this context; None of no one."""
+    token = _watcher.set(watcher)
+    try:
+        yield
+    finally:
+        _watcher.reset(token)
+
+
+def user_line() -> tuple[str, int] | None:
+    """File and line of the innermost frame outside of this package: the user's own call."""
+    frame = sys._getframe(1)
+    while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        frame = frame.f_back  # type: ignore[assignment]
+    return (frame.f_code.co_filename, frame.f_lineno) if frame is not None else None
+
+
+def at_line() -> str:
+    """The user's own line as the end of a message."""
+    line = user_line()
+    return f"\n  at {line[0]}:{line[1]}" if line else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,16 +113,16 @@ class Tensor:
     __hash__ = object.__hash__
 
     def _refuse(self, what: str, mend: str) -> Any:
-        raise SymbolicTensorError(
-            f"The symbolic tensor {self.name!r} (shape {self.shape}, {made_at(self)}) has no value before the model runs, so {what}. {mend}")
+        raise SymbolicTensorError(f"The symbolic tensor {self.name!r} (shape {self.shape}, {made_at(self)}) has no value before the model "
+                                  f"runs, so {what}. {mend}{at_line()}")
 
     def __bool__(self) -> bool:
-        return self._refuse("it cannot decide an `if` or a `while`", "Use graphnet.ops.where to choose between two results.")
+        return self._refuse("it cannot decide an `if`, a `while`, an `and` or an `or`", CHOOSE)
 
     def __float__(self) -> float:
-        return self._refuse("it cannot become a Python number", "Compute with graphnet.ops instead.")
+        return self._refuse("it cannot become a Python number", COMPUTE)
 
-    __int__ = __index__ = __float__  # type: ignore[assignment]
+    __int__ = __index__ = __complex__ = __float__  # type: ignore[assignment]
 
     def __array__(self, *args: Any, **kwargs: Any) -> np.ndarray:
         return self._refuse("it cannot become a numpy array", "Use graphnet.ops in place of numpy's function.")
@@ -101,15 +134,23 @@ class Tensor:
 
     def __iter__(self) -> Any:
         if not self.spec.shape or isinstance(self.spec.shape[0], Dim):
-            self._refuse("one cannot iterate over its unknown extent", "Index an axis of known extent, or use graphnet.ops.")
+            self._refuse("one cannot iterate over its unknown extent", "Use graphnet.ops.scan or ops.map, or index an axis of known extent.")
         return (self[i] for i in range(self.spec.shape[0]))  # type: ignore[index]
+
+
+CHOOSE = ("Use graphnet.ops.where to choose between two results, ops.cond to run one of two functions, ops.while_loop in place of a "
+          "`while`, ops.scan or ops.fori_loop in place of a `for`.")
+COMPUTE = ("Compute with graphnet.ops instead: ops.where and ops.cond for what depends on a value, ops.fori_loop or ops.scan for a number "
+           "of steps, ops.take for an index.")
 
 
 class Variable:
     """Numbers that a model keeps: weights, statistics, counters. The array behind it stays in place while its values change.
 
-    Arguments: ``initializer`` an array, a number or a callable ``(shape, dtype) -> array``; ``shape``, ``dtype``, ``trainable``, ``name``.
-    Raises ShapeError where an assigned value has another shape.
+    Arguments: ``initializer`` an array, a number, or a callable: ``(shape, dtype) -> array``, or without a shape ``() -> array``;
+    ``shape``, ``dtype``, ``trainable``, ``name``; ``path``, by default the name behind the names of the modules around.
+    Within a trace (`graphnet.function`, the call of a layer) `assign` becomes a part of the graph, and its value cannot be read.
+    Raises ShapeError where a value has another shape, DTypeError where it is of another kind of number.
 
     Example:
 
@@ -121,23 +162,25 @@ class Variable:
 
     def __init__(self, initializer: Any, shape: Sequence[int] | None = None, dtype: Any = None, trainable: bool = True,
                  name: str | None = None, path: str | None = None) -> None:
+        dtype = None if dtype is None else dtypes.standardize_dtype(dtype)
         if callable(initializer):
-            if shape is None:
-                raise ShapeError(f"Variable {name!r} is made by a callable initializer, so it expects `shape`; received None.")
-            dtype = dtypes.standardize_dtype(dtype)
-            value = initializer(tuple(shape), dtype=dtype)
+            value = _called(initializer, shape, dtype, name)
+            dtype = dtype or (value.dtype.name if shape is None else dtypes.floatx())
         else:
-            value = dtypes.as_array(initializer)
-            dtype = value.dtype.name if dtype is None else dtypes.standardize_dtype(dtype)
+            value = _initial(initializer, name)
+            dtype = dtype or value.dtype.name
         self.value = np.array(value, dtype=dtype, order="C")
         if shape is not None and self.value.shape != tuple(shape):
             raise ShapeError(f"Variable {name!r} expects shape {tuple(shape)}; its initial value has shape {self.value.shape}.")
         self.spec = Spec(self.value.shape, self.value.dtype.name)  # neither changes in a variable's life
         self.name = name or "variable"
-        self.path = path or self.name
-        self._trainable, self.version = trainable, 0
+        self.path = path or "/".join((*path_scope.get(), self.name))
+        self._trainable, self.version = bool(trainable), 0
         self.regularizer: Any = None
         self.constraint: Any = None
+        watcher = _watcher.get()
+        if watcher is not None:
+            watcher(self)
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -164,14 +207,19 @@ class Variable:
         self._trainable = bool(value)
 
     def assign(self, value: Any) -> "Variable":
-        """Copies the value in; shape and kind of number must fit. A tensor, in a layer's call, is the value once the model has run."""
-        if type(value) is Tensor:
-            return self._assign_tensor(value)  # type: ignore[attr-defined]  # set in ops.operators, above this room
+        """Copies the value in; shape and kind of number must fit. Within a trace it is the value once the graph has run."""
+        if current_trace.get() is not None or type(value) is Tensor:
+            return self._assign_in_trace(value)  # type: ignore[attr-defined]  # set in ops.operators, above this room
+        return self.assign_now(value)
+
+    def assign_now(self, value: Any) -> "Variable":
+        """Copies an array in at once, within a trace too: for what makes variables, or fills those that were just made."""
         array = value.value if isinstance(value, Variable) else dtypes.as_array(value)
         if array.shape != self.value.shape:
             raise ShapeError(f"Variable {self.path!r} expects a value of shape {self.value.shape}; received shape {array.shape}.")
         if not np.can_cast(array.dtype, self.value.dtype, "same_kind"):
-            raise DTypeError(f"Variable {self.path!r} has dtype {self.dtype}; received a value of dtype {array.dtype.name}. Cast it first.")
+            raise DTypeError(f"Variable {self.path!r} has dtype {self.dtype}; received a value of dtype {array.dtype.name}. Cast it first: "
+                             f"graphnet.ops.cast(value, {self.dtype!r}).")
         self.value[...] = array
         self.version += 1
         changes[0] += 1
@@ -185,28 +233,68 @@ class Variable:
         """Subtracts from the value."""
         return self.assign(self - value)
 
-    def numpy(self) -> np.ndarray:
-        """The value, read-only: change it by `assign`."""
+    def _read(self, what: str, mend: str) -> np.ndarray:
+        """The value, read-only; an error within a trace, which would keep this value for ever."""
+        if current_trace.get() is not None:
+            raise SymbolicTensorError(f"The value of variable {self.path!r} is not known while a graph is traced, so {what}. {mend}{at_line()}")
         view = self.value.view()
         view.flags.writeable = False
         return view
 
+    def numpy(self) -> np.ndarray:
+        """The value, read-only: change it by `assign`."""
+        return self._read("it cannot become a numpy array", "Use graphnet.ops in place of numpy's function.")
+
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
-        return np.array(self.value, dtype=dtype) if copy else np.asarray(self.numpy(), dtype)
+        return np.array(self.numpy(), dtype=dtype, copy=copy)
+
+    def __bool__(self) -> bool:
+        return bool(self._read("it cannot decide an `if`, a `while`, an `and` or an `or`", CHOOSE))
 
     def __int__(self) -> int:
-        return int(self.value)
+        return int(self._read("it cannot become a Python number", COMPUTE))
 
     def __float__(self) -> float:
-        return float(self.value)
+        return float(self._read("it cannot become a Python number", COMPUTE))
+
+    def __complex__(self) -> complex:
+        return complex(float(self))
+
+    def __index__(self) -> int:
+        return self._read("it cannot be an index of Python's", COMPUTE).__index__()
 
     def __len__(self) -> int:
         return len(self.value)
+
+    def __iter__(self) -> Any:
+        return (self[i] for i in range(len(self)))  # type: ignore[index]
 
     __hash__ = object.__hash__
 
     def __repr__(self) -> str:
         return f"<Variable path={self.path}, shape={self.shape}, dtype={self.dtype}, value={np.array2string(self.value, threshold=8)}>"
+
+
+def _called(initializer: Any, shape: Sequence[int] | None, dtype: str | None, name: str | None) -> np.ndarray:
+    """The initial value that a callable gives: for a shape and a dtype, or by itself."""
+    if shape is not None:
+        return _initial(initializer(tuple(shape), dtype=dtype or dtypes.floatx()), name)
+    try:
+        inspect.signature(initializer).bind()
+    except TypeError:
+        raise ShapeError(f"Variable {name!r} is made by a callable initializer that takes arguments, so it expects `shape`; received None.") from None
+    return _initial(initializer(), name)
+
+
+def _initial(value: Any, name: str | None) -> np.ndarray:
+    if isinstance(value, Variable):
+        return value.value
+    if type(value) is Tensor:
+        return Variable._evaluate(value, name)  # type: ignore[attr-defined]  # set in ops.operators, above this room
+    array = dtypes.as_array(value)
+    if array.dtype.name not in dtypes.ALL:
+        raise DTypeError(f"Variable {name!r} expects an array, a number or a callable that gives one; received {value!r}.")
+    return array
 
 
 # ---- leaves

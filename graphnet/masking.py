@@ -7,9 +7,8 @@ import numpy as np
 
 from graphnet import tree
 from graphnet.errors import MaskDroppedWarning, UnsupportedError
-from graphnet.graph import Tensor
+from graphnet.graph import Tensor, user_line
 from graphnet.settings import settings
-from graphnet.tracing import user_line
 
 _of_arrays: dict[int, tuple[Any, Any]] = {}  # id of an array -> (weak reference to it, its mask)
 

@@ -17,9 +17,9 @@ import numpy as np
 from graphnet import dtypes, tree
 from graphnet.dims import Dim, maximum
 from graphnet.errors import GraphError, ShapeError, UnsupportedError
-from graphnet.graph import Node, Spec, Tensor, Variable, made_at
+from graphnet.graph import Node, Spec, Tensor, Variable, made_at, user_line
 from graphnet.masking import warn_of_op
-from graphnet.tracing import Trace, current, has_tensor, placeholder, record, restore, tracing, user_line
+from graphnet.tracing import Trace, current, has_tensor, placeholder, record, restore, tracing
 
 Samples = Iterator[tuple["Op", list[np.ndarray]]]
 OPS: dict[str, type["Op"]] = {}  # every primitive by its class name: what tests and tables go through

@@ -9,7 +9,7 @@ import numpy as np
 
 from graphnet import dtypes, ops, tree
 from graphnet.dims import Dim
-from graphnet.graph import Tensor, Variable
+from graphnet.graph import Tensor, Variable, watching
 from graphnet.module import Module
 from graphnet.op import NAMES, FunctionCall, Op, public, symbolic_call
 from graphnet.ops.convert import assign_in_trace, sized
@@ -67,7 +67,7 @@ class SeedGenerator(Module):
     def draw(self) -> np.ndarray:
         """The seed of the next draw as an array, within a trace as well: for values that are made once, as those of weights."""
         seed = self.state.value.copy()
-        self.state.assign(seed + _STEP)
+        self.state.assign_now(seed + _STEP)
         return seed
 
     def get_config(self) -> dict[str, Any]:
@@ -84,13 +84,14 @@ _global: list[SeedGenerator] = []
 def global_seed_generator() -> SeedGenerator:
     """What draws with seed=None take their seeds from."""
     if not _global:
-        _global.append(SeedGenerator(name="global_seed_generator"))
+        with watching(None):  # it is no variable of the function that happens to draw first
+            _global.append(SeedGenerator(name="global_seed_generator"))
     return _global[0]
 
 
 def set_global_seed(seed: int) -> None:
     """Restarts what draws with seed=None take their seeds from."""
-    global_seed_generator().state.assign(_words(seed))
+    global_seed_generator().state.assign_now(_words(seed))
 
 
 def _words(seed: int) -> np.ndarray:

@@ -3,9 +3,6 @@
 At the user's level a call of a layer, a model or a public op on symbolic tensors becomes one Node (`symbolic_call`). Inside a
 trace the same code runs through: each Op becomes a Node, each Variable a leaf.
 """
-import contextvars
-import os
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -14,10 +11,7 @@ import numpy as np
 
 from graphnet import tree
 from graphnet.dims import Dim, Extent, Symbol, substitute
-from graphnet.graph import Constant, Graph, Node, Placeholder, Read, Spec, Tensor, Variable
-
-_PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
-_current: contextvars.ContextVar["Trace | None"] = contextvars.ContextVar("graphnet_trace", default=None)
+from graphnet.graph import Constant, Graph, Node, Placeholder, Read, Spec, Tensor, Variable, current_trace
 
 
 class Trace:
@@ -29,6 +23,7 @@ class Trace:
         self.updates: dict[Variable, Tensor] = {}
         self.losses: list[tuple[Any, Tensor]] = []  # what layers add to the loss, with who added it
         self.scope: list[str] = []
+        self.drawn: list[Variable] = []  # counters of random draws that values of variables were taken from
         self.training = training
 
     def lift(self, value: Any) -> Tensor:
@@ -56,16 +51,20 @@ class Trace:
 
 def current() -> Trace | None:
     """The trace that runs now, if any."""
-    return _current.get()
+    return current_trace.get()
 
 
 @contextmanager
 def tracing(trace: Trace | None) -> Iterator[Trace | None]:
-    token = _current.set(trace)
+    token = current_trace.set(trace)
     try:
         yield trace
     finally:
-        _current.reset(token)
+        current_trace.reset(token)
+        if trace is not None and trace.drawn:  # these numbers are used, whether or not the graph ever runs
+            for variable in dict.fromkeys(trace.drawn):
+                if variable in trace.updates:
+                    variable.assign_now(Variable._evaluate(trace.updates[variable], None))  # type: ignore[attr-defined]
 
 
 def trace_function(function: Callable[..., Any], placeholders: Sequence[Tensor], training: bool | None = False,
@@ -80,9 +79,7 @@ def trace_function(function: Callable[..., Any], placeholders: Sequence[Tensor],
         leaves = tree.flatten(result)
         outputs = [trace.lift(leaf) for leaf in leaves if leaf is not None]
     positions = iter(range(len(outputs)))
-    structure = tree.map_structure(lambda leaf: None if leaf is None else next(positions), result)
-    if isinstance(result, dict):  # positions follow the order of the leaves, not that of the dict
-        structure = tree.pack_sequence_as(result, [None if leaf is None else i for i, leaf in enumerate(leaves)])
+    structure = tree.pack_sequence_as(result, [None if leaf is None else next(positions) for leaf in leaves])
     return Graph(placeholders, outputs, trace.updates, name), structure
 
 
@@ -109,14 +106,6 @@ def has_tensor(values: Any) -> bool:
         if kind is slice and has_tensor((value.start, value.stop, value.step)):
             return True
     return False
-
-
-def user_line() -> tuple[str, int] | None:
-    """File and line of the innermost frame outside of this package: the user's own call."""
-    frame = sys._getframe(1)
-    while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
-        frame = frame.f_back  # type: ignore[assignment]
-    return (frame.f_code.co_filename, frame.f_lineno) if frame is not None else None
 
 
 class Slot(int):

@@ -10,7 +10,7 @@ import numpy as np
 
 from graphnet import constraints, dtypes, initializers, regularizers, tree
 from graphnet.errors import GraphError
-from graphnet.graph import CallList, Node, Tensor, Variable
+from graphnet.graph import CallList, Node, Tensor, Variable, path_scope
 from graphnet.identifiers import did_you_mean
 from graphnet.layers.input_spec import InputSpec, check_arguments, check_inputs
 from graphnet.layers.penalties import Penalized
@@ -20,10 +20,9 @@ from graphnet.op import NAMES, outputs_of, symbolic_call
 from graphnet.ops.elementwise import cast
 from graphnet.ops.shape import shape as shape_of
 from graphnet.ops.shape import shown
-from graphnet.tracing import current, fresh_spec, has_tensor, placeholder, restore
+from graphnet.tracing import current, fresh_spec, has_tensor, placeholder, restore, tracing
 
 _training: contextvars.ContextVar[bool | None] = contextvars.ContextVar("graphnet_training", default=None)
-_path: contextvars.ContextVar[tuple[str, ...]] = contextvars.ContextVar("graphnet_path", default=())
 _MADE_BY_INIT = {"autocast", "built", "dtype", "input_spec", "name", "_trainable", "_untracked_executables", "_weights"}
 edits = [0]  # rises with every attribute that is set on a built layer; a model compares this before it looks at its layers
 
@@ -130,7 +129,7 @@ class Layer(Penalized):
                              "Give that extent in Input(shape=...).")
         initializer = initializers.get(initializer or ("glorot_uniform" if dtype in dtypes.FLOATS else "zeros"))
         variable = Variable(initializer, shape, dtype, trainable, name or "variable")
-        variable.path = "/".join((*_path.get(), variable.name)) if _path.get() else f"{self.name}/{variable.name}"
+        variable.path = "/".join((*path_scope.get(), variable.name)) if path_scope.get() else f"{self.name}/{variable.name}"
         variable.regularizer, variable.constraint = regularizers.get(regularizer), constraints.get(constraint)
         self._weights.append(variable)
         return variable
@@ -277,13 +276,13 @@ class Layer(Penalized):
         check_inputs(self.input_spec, inputs, who)
         if trace is not None:
             trace.scope.append(self.name)
-        path_token = _path.set((*_path.get(), self.name))
+        path_token = path_scope.set((*path_scope.get(), self.name))
         training = kwargs.pop("training", None)
         training = _training.get() if training is None else training
         training_token = _training.set(training)
         try:
             if not self.built:
-                self._untracked_path = "/".join(_path.get())
+                self._untracked_path = "/".join(path_scope.get())
                 self._build(takes, args, kwargs)
                 check_inputs(self.input_spec, inputs, who)
             if takes.training and training is not None:
@@ -297,7 +296,7 @@ class Layer(Penalized):
             return self._attach_masks(inputs, masks, result)
         finally:
             _training.reset(training_token)
-            _path.reset(path_token)
+            path_scope.reset(path_token)
             if trace is not None:
                 trace.scope.pop()
 
@@ -333,10 +332,13 @@ class Layer(Penalized):
         given = {**dict(zip(takes.names, args, strict=False)), **kwargs}
         named = {f"{n}_shape": v for n, v in given.items()}
         if len(wants) > 1 or (wants and wants[0] != "input_shape" and wants[0] in named):
-            self.build(**{n: shapes(named[n]) for n in wants if named.get(n) is not None})
+            found = {n: shapes(named[n]) for n in wants if named.get(n) is not None}
+            with tracing(None):  # variables are made and filled now, whatever is traced around
+                self.build(**found)
         else:
             first = shapes(args[0] if args else next(iter(given.values()), None))
-            self.build(first)
+            with tracing(None):
+                self.build(first)
             if self._untracked_build_shapes is None and first is not None:
                 self._untracked_build_shapes = ((first,), {})
         self.built = True
@@ -452,19 +454,19 @@ class Layer(Penalized):
 @contextmanager
 def within(name: str) -> Iterator[None]:
     """Variables made in this context have that name in their paths, once."""
-    path = _path.get()
-    token = _path.set(path if path and path[-1] == name else (*path, name))
+    path = path_scope.get()
+    token = path_scope.set(path if path and path[-1] == name else (*path, name))
     try:
         yield
     finally:
-        _path.reset(token)
+        path_scope.reset(token)
 
 
 def _remember_build(build: Any) -> Any:
     @functools.wraps(build)
     def run(self: Layer, *args: Any, **kwargs: Any) -> None:
         with within(self.name):  # a layer that builds the layers inside it does not call them: its name is still part of the path
-            self._untracked_path = "/".join(_path.get())
+            self._untracked_path = "/".join(path_scope.get())
             build(self, *args, **kwargs)
         if not self.trainable:
             self.trainable = False  # also for what was made just now

@@ -9,8 +9,8 @@ import numpy as np
 from graphnet import tree
 from graphnet.compiler import Executable, plain
 from graphnet.errors import GraphError, UnsupportedError
-from graphnet.graph import Tensor
-from graphnet.layers.layer import Layer, _path, edits
+from graphnet.graph import Tensor, path_scope
+from graphnet.layers.layer import Layer, edits
 from graphnet.layers.serialization import serialize
 from graphnet.models import data
 from graphnet.registry import builtin
@@ -112,7 +112,7 @@ class Model(Trainer, Layer):
         named = shapes.items() if isinstance(shapes, dict) else enumerate(shapes)
         inputs = {key: placeholder(fresh_spec(tuple(shape), self.dtype, "input")) for key, shape in named}
         self.built = True
-        token = _path.set(_path.get()[:-1])  # the call adds this model's name itself
+        token = path_scope.set(path_scope.get()[:-1])  # the call adds this model's name itself
         try:
             with tracing(None):
                 self.symbolic_call(inputs if isinstance(shapes, dict) else list(inputs.values()) if several else inputs[0])
@@ -120,7 +120,7 @@ class Model(Trainer, Layer):
             self.built = False
             raise
         finally:
-            _path.reset(token)
+            path_scope.reset(token)
 
     def _build(self, takes: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if type(self).build is Model.build:

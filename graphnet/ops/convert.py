@@ -182,10 +182,13 @@ def assign_in_trace(variable: Variable, value: Any) -> None:
     """
     trace = current()
     if trace is None:
-        variable.assign(value)
+        variable.assign_now(value)
         return
-    tensor = trace.lift(value)
+    tensor = trace.lift(to_tensor(value))
     if tensor.dtype != variable.dtype:
+        if not np.can_cast(tensor.dtype, variable.dtype, "same_kind"):
+            raise DTypeError(f"Variable {variable.path!r} has dtype {variable.dtype}; received a value of dtype {tensor.dtype}. Cast it "
+                             f"first: graphnet.ops.cast(value, {variable.dtype!r}).")
         tensor = Cast(variable.dtype)(tensor)
     if tensor.spec.shape != variable.shape:
         raise ShapeError(f"Variable {variable.path!r} expects a value of shape {variable.shape}; received shape "

@@ -3,8 +3,8 @@ from typing import Any
 
 import numpy as np
 
-from graphnet.errors import SymbolicTensorError
-from graphnet.graph import Tensor, Variable
+from graphnet.errors import GraphError, SymbolicTensorError
+from graphnet.graph import Constant, Leaf, Read, Tensor, Variable, at_line, reach
 from graphnet.ops import elementwise as e
 from graphnet.ops.contraction import matmul
 from graphnet.ops.convert import assign_in_trace
@@ -34,6 +34,10 @@ for _kind in (Tensor, Variable):
     for _name, _op in _UNARY.items():
         _install(_kind, f"__{_name}__", lambda self, op=_op: op(self))
     _install(_kind, "__getitem__", lambda self, key: get_item(self, key))
+    _install(_kind, "__pos__", lambda self: self if isinstance(self, Tensor) else self + 0)
+    _install(_kind, "__round__", lambda self, ndigits=None: e.round(self, ndigits or 0))
+    _install(_kind, "__divmod__", lambda self, other: (e.floor_divide(self, other), e.mod(self, other)))
+    _install(_kind, "__rdivmod__", lambda self, other: (e.floor_divide(other, self), e.mod(other, self)))
     _kind.__hash__ = object.__hash__  # type: ignore[method-assign]
 
 # numpy asks the operand when `array + tensor` is written, and also for np.exp(tensor)
@@ -63,19 +67,41 @@ def _variable_ufunc(self: Variable, ufunc: Any, method: str, *inputs: Any, **kwa
 def _tensor_attribute(self: Tensor, name: str) -> Any:
     if name.startswith("_"):
         raise AttributeError(name)
-    raise AttributeError(f"a symbolic tensor has no attribute {name!r}: it gets its numbers when a model runs. "
-                         f"Functions of tensors are in graphnet.ops, as in ops.sum(x).")
+    raise AttributeError(f"a symbolic tensor has no attribute {name!r}: it gets its numbers when a model runs. Functions of tensors are "
+                         f"in graphnet.ops, as in ops.sum(x); what depends on a value is said by ops.where, ops.cond or ops.while_loop."
+                         f"{at_line()}")
 
 
 def _tensor_assignment(self: Tensor, key: Any, value: Any) -> None:
     self._refuse("its elements cannot be assigned", "Use graphnet.ops.where, slice_update or scatter_update, which give a new tensor.")
 
 
-def _assign_tensor(self: Variable, value: Tensor) -> Variable:
+def _assign_in_trace(self: Variable, value: Any) -> Variable:
     if current() is None:
         value._refuse(f"it cannot be assigned to variable {self.path!r}", "Assign within the call of a layer.")
     assign_in_trace(self, value)
     return self
+
+
+def _evaluate(tensor: Tensor, name: str | None) -> np.ndarray:
+    """The value of a tensor that depends on variables and constants alone: what a variable made within a trace begins with."""
+    values: dict[Any, Any] = {}
+    trace = current()
+    for node in reach([tensor]):
+        if isinstance(node.op, Read):
+            values[node, 0] = node.op.variable.value
+            if trace is not None and getattr(node.op.variable, "is_seed", False):
+                trace.drawn.append(node.op.variable)
+        elif isinstance(node.op, Constant):
+            values[node, 0] = node.op.value
+        elif isinstance(node.op, Leaf) or not hasattr(node.op, "reference"):
+            raise GraphError(f"Variable {name!r} is made within a graph, of a value that depends on the tensor {node.name!r}, which has none "
+                             f"yet. Begin with a constant or a random value, and assign to it then.{at_line()}")
+        else:
+            out = node.op.reference(*[values[t.key] for t in node.inputs])
+            for i, value in enumerate(out if isinstance(out, tuple) else (out,)):
+                values[node, i] = value
+    return np.asarray(values[tensor.key])
 
 
 def _tensor_reshape(self: Any, newshape: Any) -> Any:
@@ -88,7 +114,8 @@ def _tensor_squeeze(self: Any, axis: Any = None) -> Any:
     return squeeze(self, axis)
 
 
-_install(Variable, "_assign_tensor", _assign_tensor)
+_install(Variable, "_assign_in_trace", _assign_in_trace)
+Variable._evaluate = staticmethod(_evaluate)  # type: ignore[attr-defined]
 _install(Tensor, "__array_ufunc__", _tensor_ufunc)
 _install(Variable, "__array_ufunc__", _variable_ufunc)
 _install(Tensor, "__getattr__", _tensor_attribute)

@@ -45,7 +45,7 @@ class ScheduleFreeAdamW(Moments):
         super().build(variables)
         for z, w in zip(self.slots["momentum"], variables, strict=True):
             if z is not None:
-                z.assign(w.value)  # now, not as a part of a graph: the path begins where the variable is
+                z.assign_now(w.value)  # now, not as a part of a graph: the path begins where the variable is
 
     def scalars(self, lr: Any, dtype: str) -> tuple[Any, ...]:
         t = self.step(dtype)

@@ -4,10 +4,10 @@ from typing import Any
 
 from graphnet import dtypes
 from graphnet.errors import ShapeError, UnsupportedError
-from graphnet.graph import Node, Tensor
+from graphnet.graph import Node, Tensor, user_line
 from graphnet.layers.layer import Layer
 from graphnet.registry import builtin
-from graphnet.tracing import fresh_spec, user_line
+from graphnet.tracing import fresh_spec
 
 
 @builtin("layers")
