@@ -10,7 +10,7 @@ import numpy as np
 from graphnet import tree
 from graphnet.compiler import Executable, plain
 from graphnet.dims import Dim
-from graphnet.graph import Spec
+from graphnet.graph import Graph, Spec
 from graphnet.layers.layer import edits
 from graphnet.tracing import placeholder, trace_function, tracing
 
@@ -97,8 +97,11 @@ def _trace(model: Any, kind: str, data: Any, before: list[Spec] | None) -> tuple
     def body(*values: Any) -> Any:
         return step(_pack(data, values))
 
-    graph, structure = trace_function(body, [placeholder(s, f"data_{i}") for i, s in enumerate(specs)], None, f"{model.name}_{kind}", outer=1)
-    return Executable(graph), structure, specs
+    stand_ins = [placeholder(s, f"data_{i}") for i, s in enumerate(specs)]
+    graph, structure = trace_function(body, stand_ins, None, f"{model.name}_{kind}", outer=1)
+    # the last layers' gradients are there first: taken in that order, what they are made of is soon free again
+    updates = dict(reversed(graph.updates.items()))
+    return Executable(Graph(stand_ins, graph.outputs, updates, graph.name)), structure, specs
 
 
 def _pack(data: Any, values: Any) -> Any:
