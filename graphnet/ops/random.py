@@ -47,7 +47,7 @@ class _Draw(Op):
         return Spec(self.shape, self.dtype)
 
     def bind(self, extents: Any) -> "_Draw":
-        return replace(self, shape=bound(self.shape, extents))  # type: ignore[type-var]
+        return replace(self, shape=bound(self.shape, extents))  # type: ignore[call-arg]
 
     @classmethod
     def samples(cls) -> Samples:

@@ -345,7 +345,7 @@ def recurrences() -> Iterator[tuple[Recurrence, list[Array]]]:
     """Every recurrent op, saving, with inputs for it: what the gradient's samples are made of."""
     for kind in (SimpleRNN, GRU, LSTM, ConvLSTM):
         for op, arrays in kind.samples():
-            yield replace(op, saves=True), arrays  # type: ignore[type-var, misc]
+            yield replace(op, saves=True), arrays  # type: ignore[call-arg, misc]
 
 
 __all__ = ["GRU", "LSTM", "ConvLSTM", "SimpleRNN"]

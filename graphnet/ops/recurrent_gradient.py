@@ -61,7 +61,7 @@ class ThroughTime(Op):
                 keep = None if mask is None else mask[:, at].astype(bool).reshape(-1, *(1,) * len(inner))
                 if gy is not None and (op.return_sequences or index == t - 1):
                     step = gy[:, index] if op.return_sequences else gy
-                    states[0] = states[0] + (np.where(keep, step, 0) if op.masked and op.zero_output_for_mask else step)
+                    states[0] = states[0] + (step if keep is None or not op.zero_output_for_mask else np.where(keep, step, 0))
                 parts, new = op.cell_gradient(gates[:, at], [b[:, at] for b in before], recurrent, states,
                                               1 if noise is None else noise)
                 for total, part in zip(sums, parts, strict=True):

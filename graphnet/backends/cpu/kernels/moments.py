@@ -13,7 +13,7 @@ import numpy as np
 from graphnet.backends.cpu.cache import Kernel, jit, kernel
 from graphnet.backends.cpu.lowering import lowers
 from graphnet.backends.cpu.operand import Operand
-from graphnet.backends.cpu.plan import Builder
+from graphnet.backends.cpu.plan import Builder, Word
 from graphnet.backends.cpu.simd import LANES, full, load, load_part, store, store_part, word
 from graphnet.ops.moments import CentredSums, Moments
 
@@ -228,7 +228,7 @@ def _two_numbers(pieces: Kernel, join: Kernel, x: Operand, more: Sequence[Operan
     numbers = 2 if more else 3
     parts = builder.temporary((count, numbers, columns))
     g, middle = more or (x, None)
-    words = [x, parts, rows, columns, 4 * x.strides[0], blocks, numbers, g, 4 * g.strides[0], middle]
+    words: list[Word] = [x, parts, rows, columns, 4 * x.strides[0], blocks, numbers, g, 4 * g.strides[0], middle]
     builder.step(pieces, words, count * blocks, float(WORK * x.size), [x, *more], [parts])
     made = [y if y is not None and y.contiguous else builder.temporary((columns,)) for y in outputs]
     builder.step(join, [parts, *made, rows, columns], -(-columns // LANES), float(WORK * parts.size), [parts], made)

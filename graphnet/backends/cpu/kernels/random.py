@@ -12,7 +12,7 @@ from llvmlite import ir
 from graphnet.backends.cpu.cache import jit, kernel
 from graphnet.backends.cpu.lowering import lowers
 from graphnet.backends.cpu.operand import Operand
-from graphnet.backends.cpu.plan import Builder
+from graphnet.backends.cpu.plan import Builder, Word
 from graphnet.backends.cpu.simd import (
     I64,
     IVEC,
@@ -202,7 +202,7 @@ def lower_random(op: Any, inputs: list[Operand], outputs: list[Operand], builder
     mode, rate = BITS if isinstance(op, RandomBits) else UNIFORM, 0.0
     if isinstance(op, RandomFactors):
         mode, rate = FACTORS, op.rate
-    words = [y, y.size, mode, seed, seed.itemsize, rate, 1.0 / (1.0 - rate)]
+    words: list[Word] = [y, y.size, mode, seed, seed.itemsize, rate, 1.0 / (1.0 - rate)]
     builder.step(random_words, words, -(-y.size // BLOCK), WORK * y.size, [seed], [y], scratch=4 * BLOCK)
     builder.copy(y, out)
     return None

@@ -153,9 +153,9 @@ def keep(to, rows, at, steps, state, units, padded):
             put(to, (at + m * steps) * units, state + 4 * m * padded, units)
 
 
-# ---- one step of a tile, from the state `old` to `new`. seen: the old state with its noise; x: where the product with its inputs
-# lies, sequences x_row apart; rest: scratch, for further states and behind them the sums; saved: where the first sequence's gates
-# are to be kept, or 0
+# ---- one step of a tile, from the state `old` to `new`. seen: the old state with its noise; x: where the product with its
+# inputs lies, sequences x_row apart; rest: scratch, for further states and behind them the sums; saved: where the first
+# sequence's gates are to be kept, or 0
 
 
 @jit
@@ -263,7 +263,7 @@ def simple_step(row, rows, count, x, x_row, mask, old, seen, new, rest, padded, 
 # ---- the kernels: a task is a tile of sequences
 
 def walk(name: str, step: Callable[..., None], gates: int, kept: int, carries: bool) -> Callable[..., None]:
-    """The body of a kernel: takes `step` through time, of which `kept` numbers a unit are saved; `carries`: there is a state c."""
+    """The body of a kernel: takes `step` through time; `kept` numbers a unit are saved of it, `carries`: there is a state c."""
     def through(row, begin, end, scratch):
         steps, units, rows = word(row, STEPS), word(row, UNITS), word(row, TILE)
         padded = (units + LANES - 1) // LANES * LANES
@@ -402,7 +402,7 @@ def lower_recurrent(op: Any, inputs: list[Operand], outputs: list[Operand | None
     builder.step(run, words, tiles, n * t * gates * units * (units + GATE_COST), reads, writes,
                  4 * rows * (scratch * padded + gates * LANES))
     for made, to in zip(saved, outputs[count:], strict=False):
-        if made is not None and made is not to:
+        if made is not None and to is not None and made is not to:
             builder.copy(made, to)
     return None
 

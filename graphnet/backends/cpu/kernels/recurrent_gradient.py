@@ -182,13 +182,37 @@ def no_sums(to, count):
 
 # ---- the kernels: a task is a tile of sequences
 
+def over_rows(name: str, step: Callable[..., None], gates: int, kept: int) -> Callable[..., None]:
+    """The function that takes `step` for each sequence of a tile, `at` being the first one's place; masked ones hand dh on."""
+    def rows_back(row, at, count, mask, dh, dc, carry, sums):
+        steps, units = word(row, STEPS), word(row, UNITS)
+        padded, depth = (units + LANES - 1) // LANES * LANES, gates * units
+        for m in range(count):
+            place, own, tile = at + m * steps, sums + 4 * m * (depth + LANES), 4 * m * padded
+            to, inner = word(row, SUMS) + 4 * depth * place, word(row, INNER)
+            if inner != 0:
+                inner += 4 * depth * place
+            if live(mask, steps, m):
+                step(row, word(row, GATES) + 4 * kept * units * place, word(row, H_BEFORE) + 4 * units * place,
+                     word(row, C_BEFORE) + 4 * units * place, dh + tile, dc + tile, carry + tile, own, to, inner)
+            else:
+                no_sums(own, depth)
+                no_sums(to, depth)
+                no_sums(inner, depth)
+                for u in range(0, padded, LANES):
+                    store(carry + tile, u, load(dh + tile, u))
+    rows_back.__name__ = rows_back.__qualname__ = f"recurrent_rows_{name}"
+    return jit(rows_back)
+
+
 def walk_back(name: str, step: Callable[..., None], gates: int, kept: int, carries: bool,
               slopes: Callable[..., None] | None = None) -> Callable[..., None]:
     """The body of a kernel: takes `step` from the last step to the first; `carries` says that there is a second state c.
 
     `slopes`: what comes before it for all rows, and goes through a product of its own, with the last units' columns.
     """
-    apart, inner_gates, before = slopes is not None, gates - (slopes is not None), slopes or step
+    apart, inner_gates, rows_back = slopes is not None, gates - (slopes is not None), over_rows(name, step, gates, kept)
+    before = rows_back if slopes is None else over_rows(f"{name}_first", slopes, gates, kept)
 
     def back(row, begin, end, scratch):
         steps, units, rows = word(row, STEPS), word(row, UNITS), word(row, TILE)
@@ -197,7 +221,9 @@ def walk_back(name: str, step: Callable[..., None], gates: int, kept: int, carri
         dh, dc, carry, none, sums = scratch, scratch + size, scratch + 2 * size, scratch + 3 * size, scratch + 4 * size
         for task in range(begin, end):
             first = task * rows
-            count = min(rows, word(row, SEQUENCES) - first)
+            count, noise = min(rows, word(row, SEQUENCES) - first), word(row, NOISE)
+            if noise != 0:
+                noise += 4 * first * units
             begin_state(dh, word(row, GH), first, count, rows, units, padded)
             begin_state(dc, word(row, GC), first, count, rows, units, padded)
             begin_state(carry, 0, first, count, rows, units, padded)
@@ -211,41 +237,17 @@ def walk_back(name: str, step: Callable[..., None], gates: int, kept: int, carri
                 if mask != 0:
                     mask += at
                 add_given(row, index, first, count, mask, dh, padded)
-                noise = word(row, NOISE)
-                if noise != 0:
-                    noise += 4 * first * units
                 if apart:
-                    for m in range(count):
-                        place = at + m * steps
-                        if live(mask, steps, m):
-                            before(row, word(row, GATES) + 4 * kept * units * place, 0, 0, dh + 4 * m * padded, 0, 0,
-                                   sums + 4 * m * sums_row, word(row, SUMS) + 4 * depth * place, 0)
-                        else:
-                            no_sums(sums + 4 * m * sums_row, units)
+                    before(row, at, count, mask, dh, dc, carry, sums)
                     product_back(rows, none, 0, padded, sums, sums_row, word(row, WEIGHTS_H), units, dc)
                     if noise != 0:
                         add_carry(dc, none, noise, count, units, padded)
-                for m in range(count):
-                    place, own = at + m * steps, sums + 4 * m * sums_row
-                    to, inner = word(row, SUMS) + 4 * depth * place, word(row, INNER)
-                    if inner != 0:
-                        inner += 4 * depth * place
-                    if live(mask, steps, m):
-                        step(row, word(row, GATES) + 4 * kept * units * place, word(row, H_BEFORE) + 4 * units * place,
-                             word(row, C_BEFORE) + 4 * units * place, dh + 4 * m * padded, dc + 4 * m * padded,
-                             carry + 4 * m * padded, own, to, inner)
-                    else:
-                        no_sums(own, depth)
-                        no_sums(to, depth)
-                        no_sums(inner, depth)
-                        for u in range(0, padded, LANES):
-                            store(carry, m * padded + u, load(dh, m * padded + u))
-                if mask == 0 or any_live(mask, steps, count):
-                    if noise == 0:
-                        product_back(rows, carry, padded, padded, sums, sums_row, word(row, WEIGHTS), inner_depth, dh)
-                    else:
-                        product_back(rows, none, 0, padded, sums, sums_row, word(row, WEIGHTS), inner_depth, dh)
-                        add_carry(dh, carry, noise, count, units, padded)
+                rows_back(row, at, count, mask, dh, dc, carry, sums)
+                if noise != 0:
+                    product_back(rows, none, 0, padded, sums, sums_row, word(row, WEIGHTS), inner_depth, dh)
+                    add_carry(dh, carry, noise, count, units, padded)
+                elif mask == 0 or any_live(mask, steps, count):
+                    product_back(rows, carry, padded, padded, sums, sums_row, word(row, WEIGHTS), inner_depth, dh)
             end_state(word(row, DH), word(row, H_ROW), dh, first, count, units, padded)
             if carries:
                 end_state(word(row, DC), word(row, C_ROW), dc, first, count, units, padded)
@@ -303,8 +305,9 @@ def _kernel_of(op: Any, recurrent: Operand, builder: Builder) -> tuple[Kernel, O
     """(kernel, transposed recurrent weights, those of the candidate where they have a product of their own)."""
     if isinstance(op, GRU) and not op.reset_after:
         units = recurrent.shape[0]
-        parts = [recurrent.slice((0, first), (units, last)) for first, last in ((0, 2 * units), (2 * units, 3 * units))]
-        return gru_reset_before_gradient, *[transposed_in_blocks(builder, part, MOST) for part in parts]  # type: ignore[return-value]
+        first, last = (transposed_in_blocks(builder, recurrent.slice((0, a * units), (units, b * units)), MOST)
+                       for a, b in ((0, 2), (2, 3)))
+        return gru_reset_before_gradient, first, last
     return KERNELS[type(op)], transposed_in_blocks(builder, recurrent, MOST), None
 
 
@@ -331,7 +334,8 @@ def lower_through_time(through: ThroughTime, inputs: list[Operand], outputs: lis
     inner, (dh, dc) = made[1] if op.sums == 2 else None, [*made[op.sums:], None][:2]
     gy_row, gy_step = (0, 0) if gy is None else (gy.strides[0], gy.strides[1] if op.return_sequences else 0)
     words = [packed, kept, h, c, mask, gy, gh, gc, sums, inner, dh, dc, gy_row, gy_step, units, units, n, t, units, rows,
-             op.go_backwards, op.masked and op.zero_output_for_mask, op.return_sequences, SIMPLE.get(op.activation, 0), noise, packed_h]
+             op.go_backwards, op.masked and op.zero_output_for_mask, op.return_sequences, SIMPLE.get(op.activation, 0), noise,
+             packed_h]
     reads = [v for v in (packed, packed_h, kept, h, c, mask, noise, gy, gh, gc) if v is not None]
     builder.step(run, words, tiles, float(n * t * gates * units * (units + GATE_COST)), reads,
                  [v for v in (sums, inner, dh, dc) if v is not None], 4 * rows * (4 * padded + gates * units + LANES))

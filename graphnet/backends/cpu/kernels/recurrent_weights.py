@@ -3,7 +3,7 @@ import numpy as np
 
 from graphnet.backends.cpu.cache import kernel
 from graphnet.backends.cpu.operand import Operand
-from graphnet.backends.cpu.plan import Builder
+from graphnet.backends.cpu.plan import Builder, Word
 from graphnet.backends.cpu.simd import LANES, load_part, store, word
 
 PIECE = 64  # rows of a task
@@ -31,7 +31,7 @@ def recurrent_pack(row, begin, end, scratch):
 def _pack(builder: Builder, x: Operand, to: Operand, rows: int, vectors: int, columns: int, blocks: int, steps: tuple[int, int],
           takes: tuple[int, int], into: tuple[int, int]) -> None:
     """Adds the step; steps: elements of x between vectors and blocks; takes, into: words 8 and 9, 10 and 11."""
-    words = [x, to, rows, vectors, columns, x.strides[0], *steps, *takes, *into]
+    words: list[Word] = [x, to, rows, vectors, columns, x.strides[0], *steps, *takes, *into]
     builder.step(recurrent_pack, words, blocks * -(-rows // PIECE), float(rows * vectors * blocks * LANES), [x], [to])
 
 
