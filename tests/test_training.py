@@ -91,6 +91,24 @@ def test_names_of_several_outputs(loss, by_name):
     np.testing.assert_allclose(logs["loss"], logs["size_loss"] + 0.2 * logs["kind_loss"], rtol=1e-6)
 
 
+def test_one_array_is_no_target_of_two_outputs():
+    """Broadcast over both it would be trained on in silence; with a single loss it is that output's."""
+    x, y = data()
+    model = two_outputs()
+    model.compile("sgd", "mse")
+    with pytest.raises(DataError, match=r"each of the 2 outputs that have a loss \(size, kind\); received one array"):
+        model.fit(x, y[:, None], verbose=0)
+    model.compile("sgd", {"size": "mse"})
+    assert np.isfinite(model.train_on_batch(x, y[:, None].astype("float32")))
+
+
+def test_sequential_checks_what_it_is_fed():
+    model = gn.Sequential([gn.Input((5,)), layers.Dense(3)])
+    model.compile("sgd", "mse")
+    with pytest.raises(DataError, match=r"expects shape \(None, 5\); received shape \(8,\)"):
+        model.fit(np.zeros(8, "float32"), np.zeros((8, 3), "float32"), verbose=0)
+
+
 @pytest.mark.parametrize("asked", [
     {"kind": ["accuracy", "mae"], "size": ["mae", "mse"]}, {"kind": ["accuracy", "mae"], "size": "mse"}, [["accuracy", "mae"], "mse"]])
 @pytest.mark.parametrize("named", [True, False])

@@ -182,6 +182,12 @@ class Sequential(Model):
             self.build(_shape_of(x))
         return self._graph_model()._batch(x)
 
+    def _prepare(self, x: Any) -> Any:
+        return x if self._functional is None else self._functional._prepare(x)
+
+    def _open_extents(self, x: Any) -> dict[int, set[int]]:
+        return {} if self._functional is None else self._functional._open_extents(x)
+
     def drop_executables(self) -> None:
         super().drop_executables()
         if self._functional is not None:

@@ -43,6 +43,7 @@ def get(identifier: Any) -> Any:
         return found
     names = registry.names_of(_KIND)
     near = identifiers.did_you_mean(found, names) if isinstance(found, str) else ""
+    near = f" Make an object of it: {found.__name__}()." if isinstance(found, type) else near
     raise ValueError(f"Expected an optimizer, the name of one or its config; received {found!r}.{near} "
                      f"Names: {', '.join(names)}.")
 

@@ -75,6 +75,11 @@ class CompiledLoss:
         if y_true is None:
             raise DataError("The model was compiled with a loss, which needs targets; received y=None. Pass y, or batches (x, y).")
         predictions = tree.flatten(y_pred)
+        measured = [name for one, name in zip(found, self.names, strict=True) if one is not None]
+        if len(measured) > 1 and not isinstance(y_true, (list, tuple, Mapping)):
+            listed = f" ({', '.join(map(str, measured))})" if all(measured) else ""
+            raise DataError(f"The targets y are expected to be a list or a dict with an entry for each of the {len(measured)} outputs "
+                            f"that have a loss{listed}; received one array.")
         targets = spread(y_true, y_pred, self.names, "The targets y", [one is None for one in found])
         for one, target, name in zip(found, targets, self.names, strict=True):
             if one is not None and target is None:
