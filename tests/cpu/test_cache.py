@@ -12,6 +12,7 @@ import pytest
 from graphnet.backends.cpu import cache, executor
 from graphnet.backends.cpu.cache import Kernel, kernel_stats
 
+HELD = 3  # the copy, and what runs plans: the caller's part and a helper's
 SCRIPT = """
 import warnings
 import numpy as np
@@ -57,7 +58,7 @@ def filled(tmp_path_factory):
     first, second = start(folder), start(folder)
     for process in (first, second):
         (right, compiled, loaded, told), used = result(process)
-        assert right and compiled + loaded == 2 and told == 0 and used == str(folder)
+        assert right and compiled + loaded == HELD and told == 0 and used == str(folder)
     return folder
 
 
@@ -70,31 +71,31 @@ def folder(filled, tmp_path):
 
 
 def test_a_later_process_compiles_nothing(filled):
-    assert result(start(filled))[0] == (True, 0, 2, 0)
+    assert result(start(filled))[0] == (True, 0, HELD, 0)
 
 
 @pytest.mark.parametrize("ending", ["nbc", "nbi"])
 def test_a_truncated_entry_is_compiled_again(folder, ending):
     entries = list(folder.glob(f"*.{ending}"))
-    assert len(entries) == 2
+    assert len(entries) == HELD
     for entry in entries:
         entry.write_bytes(entry.read_bytes()[:entry.stat().st_size // 2])
-    assert result(start(folder))[0] == (True, 2, 0, 0)
-    assert result(start(folder))[0] == (True, 0, 2, 0)
+    assert result(start(folder))[0] == (True, HELD, 0, 0)
+    assert result(start(folder))[0] == (True, 0, HELD, 0)
 
 
 def test_an_empty_and_a_missing_entry_are_compiled_again(folder):
-    first, second = sorted(folder.glob("*.nbc"))
+    first, second, _ = sorted(folder.glob("*.nbc"))
     first.write_bytes(b"")
     second.unlink()
-    assert result(start(folder))[0] == (True, 2, 0, 0)
+    assert result(start(folder))[0] == (True, 2, HELD - 2, 0)
 
 
 @pytest.mark.skipif(not hasattr(os, "getuid"), reason="this system has no such modes")
 def test_a_folder_that_others_may_write_to_is_refused(folder):
     folder.chmod(0o777)
     (right, compiled, loaded, told), used = result(start(folder))
-    assert (right, compiled, loaded, told) == (True, 2, 0, 1)
+    assert (right, compiled, loaded, told) == (True, HELD, 0, 1)
     assert used != str(folder) and not pathlib.Path(used).exists()
 
 
