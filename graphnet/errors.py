@@ -33,10 +33,14 @@ class UnsupportedError(ValueError, NotImplementedError):
     """Something that graphnet does not do; the text says what to do instead."""
 
 
+class RetracingWarning(UserWarning):
+    """A traced function is traced at most of its calls."""
+
+
 class MaskDroppedWarning(UserWarning):
     """A mask reached a layer that does not take one, and was dropped, as Keras drops it."""
 
 __all__ = [
-    "DTypeError", "DataError", "FileFormatError", "GraphError", "MaskDroppedWarning", "OutOfRangeError", "ShapeError", "SymbolicTensorError",
-    "UnsupportedError",
+    "DTypeError", "DataError", "FileFormatError", "GraphError", "MaskDroppedWarning", "OutOfRangeError", "RetracingWarning",
+    "ShapeError", "SymbolicTensorError", "UnsupportedError",
 ]
