@@ -360,7 +360,7 @@ class Node:
 def made_at(tensor: Tensor) -> str:
     """Where in the user's code a tensor was made, for messages."""
     source = tensor.node.source
-    return f"made at {source[0]}:{source[1]}" if source else "made inside a layer"
+    return f"made at {source[0]}:{source[1]}" if source else "made while a graph was traced"
 
 
 def reach(outputs: Iterable[Tensor], stop: frozenset[Any] | set[Any] = frozenset()) -> list[Node]:

@@ -56,7 +56,7 @@ class Assignments:
             for variable, (array, _) in self.pairs.items()
         ]
         for variable, value in values:
-            variable.assign(value)
+            variable.assign_now(value)
         for step in self.after:
             step()
         texts = list(self.notes)
