@@ -87,7 +87,7 @@ def test_names_of_several_outputs(loss, by_name):
                   metrics={"kind": ["accuracy"], "size": ["mae"]})
     x, targets = RNG.normal(size=(8, 5)).astype("float32"), [np.ones((8, 1), "float32"), np.eye(3, dtype="float32")[[0, 1] * 4]]
     logs = model.train_on_batch(x, dict(zip(["size", "kind"], targets, strict=True)) if by_name else targets, return_dict=True)
-    assert list(logs) == ["loss", "size_mae", "kind_accuracy", "size_loss", "kind_loss"]
+    assert list(logs) == ["kind_accuracy", "kind_loss", "loss", "size_loss", "size_mae"]
     np.testing.assert_allclose(logs["loss"], logs["size_loss"] + 0.2 * logs["kind_loss"], rtol=1e-6)
 
 
@@ -332,6 +332,24 @@ def test_other_ways_to_run_give_the_same(kwargs):
         np.testing.assert_array_equal(a, b)
 
 
+def test_validation_begins_anew_each_time():
+    x, y = data(40)
+    model = compiled()
+    model.optimizer.learning_rate = 0.0
+    history = model.fit(x, y, epochs=3, verbose=0, validation_data=(x, y), validation_batch_size=8, validation_steps=2).history
+    assert history["val_loss"] == [pytest.approx(model.evaluate(x[:16], y[:16], verbose=0))] * 3
+
+
+def test_lists_of_logs_are_in_the_order_of_metrics_names():
+    model = two_outputs()
+    model.compile("sgd", "mse", metrics=[["mae"], ["mse"]])
+    x, y = RNG.normal(size=(8, 5)).astype("float32"), [np.ones((8, 1), "float32"), np.ones((8, 3), "float32")]
+    model.train_on_batch(x, y)
+    values, logs = (model.evaluate(x, y, verbose=0, return_dict=as_dict) for as_dict in (False, True))
+    assert model.metrics_names == ["loss", "size_loss", "kind_loss", "kind_mse", "size_mae"]
+    assert dict(zip(model.metrics_names, values, strict=True)) == logs and list(logs) == sorted(logs)
+
+
 def test_sequences_of_any_length_share_a_trace():
     inputs = gn.Input((None,), dtype="int32")
     model = gn.Model(inputs, layers.LSTM(4)(layers.Embedding(20, 3, mask_zero=True)(inputs)))
@@ -407,7 +425,7 @@ def test_metrics_of_compile_may_be_shared_by_name_but_not_lost():
     model = classifier()
     model.compile("sgd", losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"], weighted_metrics=["accuracy"])
     logs = model.train_on_batch(x, y, sample_weight=np.r_[np.ones(8), np.zeros(8)].astype("float32"), return_dict=True)
-    assert list(logs) == ["loss", "accuracy", "weighted_accuracy"]
+    assert list(logs) == ["accuracy", "loss", "weighted_accuracy"]
 
 
 def test_model_variables_hold_neither_optimizer_nor_metrics():

@@ -43,13 +43,9 @@ class CompiledLoss:
         self.loss, self.weights, self.output_names = loss, weights, output_names
         self.parts: list[tuple[Any, Any, Any]] | None = None  # of each output: loss, weight, tracker
         self.names: list[str | None] = []
+        self.metrics: list[Any] = []  # of several losses a mean of each
         if isinstance(weights, bool) or (weights is not None and not isinstance(weights, (int, float, list, tuple, Mapping))):
             raise ValueError(f"compile expects loss_weights to be a number, a list or a dict by output name; received {weights!r}.")
-
-    @property
-    def metrics(self) -> list[Any]:
-        """A mean for each output's own loss, where there are several."""
-        return [tracker for _, _, tracker in self.parts or () if tracker is not None]
 
     def _build(self, y_true: list[Any], y_pred: Any, found: list[Any]) -> None:
         weights = spread(self.weights, y_pred, self.names, "loss_weights")
@@ -67,6 +63,11 @@ class CompiledLoss:
                 count = taken[label] = taken.get(label, -1) + 1
                 tracker = metrics.Mean(name=f"{label}_{count}_loss" if count else f"{label}_loss")
             self.parts.append((loss, weight, tracker))
+        self.metrics = [tracker for _, _, tracker in self.parts if tracker is not None]
+        if isinstance(self.loss, Mapping) and isinstance(y_pred, Mapping):  # in the order of the losses
+            of_name = {name: tracker for name, (_, _, tracker) in zip(self.names, self.parts, strict=True)}
+            named = [of_name[key] for key in self.loss if of_name.get(key) is not None]
+            self.metrics = list(dict.fromkeys([*named, *self.metrics]))
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
         """The weighted sum of the outputs' losses; updates their means. Raises DataError where targets do not fit the outputs."""

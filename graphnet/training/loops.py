@@ -144,8 +144,9 @@ def _epoch(model: Any, epoch: int, batches: Batches, told: CallbackList, done: i
 
 
 def _measure(model: Any, batches: Batches, told: CallbackList) -> Logs:
-    """All batches, evaluated; the logs after the last."""
+    """All batches from the first on, evaluated; the logs after the last."""
     model.reset_metrics()
+    batches.rewind()
     model.stop_evaluating = False
     told.on_test_begin()
     batches.on_epoch_begin()
@@ -184,5 +185,5 @@ def _step(model: Any, kind: str, batch: tuple[Any, Any, Any]) -> Logs:
 
 
 def numbers(logs: Logs) -> Logs:
-    """The logs as Python numbers, or lists of them."""
-    return {name: value if isinstance(value, float) else np.asarray(value).tolist() for name, value in logs.items()}
+    """The logs as Python numbers, or lists of them, sorted by their names."""
+    return {name: value if isinstance(value, float) else np.asarray(value).tolist() for name, value in sorted(logs.items())}

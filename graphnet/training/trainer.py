@@ -155,8 +155,8 @@ class Trainer(Module):
 
     @property
     def metrics_names(self) -> list[str]:
-        """The names of `metrics`, in order."""
-        return [m.name for m in self.metrics]
+        """The names of what `evaluate` gives, in its order."""
+        return list(self._ordered(self.get_metrics_result()))
 
     @property
     def metrics_variables(self) -> list[Variable]:
@@ -282,8 +282,13 @@ class Trainer(Module):
         return logs if return_dict else self._in_order(logs)
 
     def _in_order(self, logs: dict[str, Any]) -> Any:
-        values = list(logs.values())
+        values = list(self._ordered(logs).values())
         return values[0] if len(values) == 1 else values
+
+    def _ordered(self, logs: dict[str, Any]) -> dict[str, Any]:
+        """Logs as lists have them: in the order of `metrics` those of its names, then by name those named by output too."""
+        first = dict.fromkeys(m.name for m in self.metrics if m.name in logs)
+        return {name: logs[name] for name in [*first, *sorted(logs.keys() - first)]}
 
     def _expect_compiled(self, what: str) -> None:
         overridden = type(self).train_step is not Trainer.train_step

@@ -93,6 +93,10 @@ class Batches:
     def close(self) -> None:
         """Ends the threads and processes that prepare batches."""
         self._end_epoch()
+        self.rewind()
+
+    def rewind(self) -> None:
+        """Lets the next epoch begin with the first batch, also where the last one had but part of them; a generator goes on."""
         source, self._source = self._source, None
         if source is not None and hasattr(source, "close"):
             with contextlib.suppress(ValueError):  # the user's code that it runs in a thread has not returned
