@@ -15,6 +15,7 @@ from graphnet import optimizers as optimizers
 from graphnet import random as random
 from graphnet import regularizers as regularizers
 from graphnet import saving as saving
+from graphnet import train as train
 from graphnet import tree as tree
 from graphnet import utils as utils
 from graphnet.backends.cpu.cache import kernel_stats as kernel_stats
@@ -36,5 +37,5 @@ __version__ = "0.1.0"
 __all__ = [
     "Functional", "Input", "InputSpec", "KerasTensor", "Layer", "Model", "Module", "Sequential", "Variable", "activations",
     "applications", "callbacks", "config", "constraints", "datasets", "grad", "initializers", "kernel_stats", "layers", "losses",
-    "metrics", "models", "name_scope", "ops", "optimizers", "random", "regularizers", "saving", "settings", "tree", "utils", "value_and_grad",
+    "metrics", "models", "name_scope", "ops", "optimizers", "random", "regularizers", "saving", "settings", "train", "tree", "utils", "value_and_grad",
 ]

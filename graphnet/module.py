@@ -6,6 +6,7 @@ from typing import Any
 
 from graphnet.graph import Variable, current_trace, path_scope
 from graphnet.identifiers import snake_case
+from graphnet.trackable import Trackable
 
 
 def members(value: Any, kind: Any) -> Iterator[Any]:
@@ -55,7 +56,7 @@ class _DefaultName:
         return self if module is None else snake_case(type(module).__name__)
 
 
-class Module:
+class Module(Trackable):
     """Base of everything that holds variables: attributes are searched through lists, tuples and dicts.
 
     Arguments: ``name`` a Python identifier, by default the class's name in snake case. Raises ValueError for another name.

@@ -6,12 +6,12 @@ import pytest
 
 PACKAGE = pathlib.Path(__file__).resolve().parents[1] / "graphnet"
 LEVELS = [
-    {"errors", "settings", "tree"},
+    {"errors", "settings", "trackable", "tree"},
     {"dtypes", "dims", "files"},
     {"graph", "registry"},
     {"tracing", "identifiers"},
     {"module"},
-    {"masking"},
+    {"masking", "train"},
     {"op"},
     {"config"},
     {"ops", "backends.numpy"},

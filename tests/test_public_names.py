@@ -9,7 +9,7 @@ import pytest
 import graphnet
 
 AREAS = ["", "activations", "applications", "callbacks", "config", "constraints", "datasets", "errors", "initializers", "layers", "losses",
-         "metrics", "models", "ops", "ops.image", "ops.linalg", "optimizers", "random", "regularizers", "saving", "tree", "utils"]
+         "metrics", "models", "ops", "ops.image", "ops.linalg", "optimizers", "random", "regularizers", "saving", "train", "tree", "utils"]
 FAMILIES = [f"{room}.{m.name}" for room in ("layers", "ops") for m in pkgutil.iter_modules(importlib.import_module(f"graphnet.{room}").__path__)
             if m.ispkg or room == "ops" and m.name not in ("image", "recurrent")]  # those are areas of their own
 INTERNAL = {  # functions beside the public ones, for other files of the package

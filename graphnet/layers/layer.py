@@ -16,11 +16,13 @@ from graphnet.layers.input_spec import InputSpec, check_arguments, check_inputs
 from graphnet.layers.penalties import Penalized
 from graphnet.layers.signature import Signature, signature_of, snake_case
 from graphnet.masking import drops, get_mask, set_mask, warn_dropped, without_masks
+from graphnet.module import members
 from graphnet.op import NAMES, outputs_of, symbolic_call
 from graphnet.ops.elementwise import cast
 from graphnet.ops.shape import shape as shape_of
 from graphnet.ops.shape import shown
 from graphnet.tracing import current, fresh_spec, has_tensor, placeholder, restore, tracing
+from graphnet.trackable import resume
 
 _training: contextvars.ContextVar[bool | None] = contextvars.ContextVar("graphnet_training", default=None)
 _MADE_BY_INIT = {"autocast", "built", "dtype", "input_spec", "name", "_trainable", "_untracked_executables", "_weights"}
@@ -100,6 +102,14 @@ class Layer(Penalized):
         if state.get("built") and not name.startswith("_untracked") and name not in self._unwatched:  # models compiled with the layer as it was are traced anew
             state["_untracked_version"] = state.get("_untracked_version", 0) + 1
             edits[0] += 1
+        if "_untracked_pending" in state:
+            resume(self)
+
+    def _named_parts(self) -> dict[str, Any]:
+        parts = super()._named_parts()
+        weights = parts.pop("_weights", [])
+        named = {id(v) for part in parts.values() for v in members(part, Variable)}
+        return parts | {"_weights": {str(i): v for i, v in enumerate(weights) if id(v) not in named}}
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, **self._of_this_object()}

@@ -71,6 +71,9 @@ class Functional(Model):
     def _attributes(self) -> Any:
         return iter([self._operations])
 
+    def _named_parts(self) -> dict[str, Any]:
+        return {n: part for n, part in super()._named_parts().items() if not n.startswith("_")} | {"layers": self.layers}
+
     @property
     def inputs(self) -> list[Tensor]:
         """The symbolic inputs, in order."""

@@ -45,6 +45,9 @@ class Sequential(Model):
     def _attributes(self) -> Any:
         return iter([self._chain])
 
+    def _named_parts(self) -> dict[str, Any]:
+        return {n: part for n, part in super()._named_parts().items() if not n.startswith("_")} | {"layers": self.layers}
+
     @property
     def supports_masking(self) -> bool:  # type: ignore[override]
         return True

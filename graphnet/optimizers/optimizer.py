@@ -15,6 +15,7 @@ from graphnet.op import NAMES
 from graphnet.ops.convert import assign_in_trace
 from graphnet.optimizers import gradients, schedules
 from graphnet.optimizers.conditional import choose, only_if, state, truth
+from graphnet.trackable import resume
 
 COMMON = ("weight_decay", "clipnorm", "global_clipnorm", "clipvalue", "use_ema", "ema_momentum", "ema_overwrite_frequency",
           "loss_scale_factor", "gradient_accumulation_steps")
@@ -123,6 +124,12 @@ class Optimizer(Module):
     def _attributes(self) -> Iterator[Any]:
         return iter([self._variables])  # not the model's own, which it holds as well
 
+    def _named_parts(self) -> dict[str, Any]:
+        """As in Keras's checkpoints: the slots are numbered from 2, whether the learning rate is a variable or not."""
+        named = {n: getattr(self, n) for n in ("_iterations", "_learning_rate") if isinstance(getattr(self, n), Variable)}
+        slots = [v for v in self._variables if v is not self._iterations and v is not self._learning_rate]
+        return named | {"_variables": {str(i): v for i, v in enumerate(slots, 2)}}
+
     @property
     def variables(self) -> list[Variable]:
         """Its own variables: iteration, learning rate, and what `build` made, in the order in which files hold them."""
@@ -144,6 +151,7 @@ class Optimizer(Module):
         name = name or "variable"
         made = Variable(initializers.get(initializer), tuple(shape), dtype, False, name, f"{self.name}/{name}")
         self._variables.append(made)
+        resume(self)
         return made
 
     def add_variable_from_reference(self, reference_variable: Variable, name: str | None = None,

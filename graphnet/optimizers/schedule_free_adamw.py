@@ -2,6 +2,7 @@
 from typing import Any
 
 from graphnet import ops
+from graphnet.graph import Variable
 from graphnet.optimizers.rule import Moments, power
 from graphnet.registry import builtin
 
@@ -39,13 +40,11 @@ class ScheduleFreeAdamW(Moments):
         super().__init__(learning_rate, beta_1, beta_2, epsilon, *common, **kwargs)
         self.warmup_steps = warmup_steps
 
-    def build(self, variables: Any) -> None:
-        if self.built:
-            return
-        super().build(variables)
-        for z, w in zip(self.slots["momentum"], variables, strict=True):
-            if z is not None:
-                z.assign_now(w.value)  # now, not as a part of a graph: the path begins where the variable is
+    def add_variable_from_reference(self, reference_variable: Variable, name: str | None = None,
+                                    initializer: Any = "zeros") -> Variable:
+        """The path begins where the variable is."""
+        return super().add_variable_from_reference(reference_variable, name,
+                                                   reference_variable.value.copy() if name == "momentum" else initializer)
 
     def scalars(self, lr: Any, dtype: str) -> tuple[Any, ...]:
         t = self.step(dtype)

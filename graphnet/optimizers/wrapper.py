@@ -18,6 +18,9 @@ class Wrapper(Optimizer):
     def _attributes(self) -> Iterator[Any]:
         return iter([self._variables, self.optimizers])
 
+    def _named_parts(self) -> dict[str, Any]:
+        return super()._named_parts() | {"optimizers": self.optimizers}
+
     @property
     def variables(self) -> list[Variable]:
         return [*self._variables, *(v for inner in self.optimizers for v in inner.variables)]

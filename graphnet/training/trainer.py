@@ -120,6 +120,9 @@ class Trainer(Module):
         self._untracked_training = state
         self._forget_steps()
 
+    def _named_parts(self) -> dict[str, Any]:
+        return super()._named_parts() | ({} if self.optimizer is None else {"optimizer": self.optimizer})
+
     def _forget_steps(self) -> None:
         for key in [k for k in self._untracked_executables if isinstance(k, tuple) and k[0] in ("train", "test")]:
             del self._untracked_executables[key]
