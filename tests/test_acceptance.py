@@ -5,16 +5,23 @@ import sys
 import pytest
 
 
+def run(*arguments):
+    done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
 @pytest.mark.slow
 def test_functional_api(shared, tmp_path):
-    program = shared / "acceptance" / "functional_api.py"
-    done = subprocess.run([sys.executable, program, "--no-training", "--out", tmp_path], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert "all held" in run(shared / "acceptance" / "functional_api.py", "--out", tmp_path)
 
 
 @pytest.mark.slow
 def test_recorded_models(shared):
     models = shared / "models"
-    done = subprocess.run([sys.executable, shared / "tools" / "check_models.py", models / "keras_reference", models / "real"],
-                          capture_output=True, text=True, check=False)
-    assert done.returncode == 0 and "20 of 20 hold" in done.stdout, done.stdout + done.stderr
+    assert "20 of 20 hold" in run(shared / "tools" / "check_models.py", models / "keras_reference", models / "real", "--train")
+
+
+@pytest.mark.slow
+def test_recorded_fits(shared):
+    assert run(shared / "tools" / "check_fit.py").count("ok") == 2
