@@ -9,6 +9,8 @@ import numpy as np
 from graphnet.errors import FileFormatError
 from graphnet.graph import Variable, user_line
 
+SMALL, EXPANSION = 1 << 26, 1000  # bytes that are read in any case; how many times smaller compression may make more than that
+
 
 class Assignments:
     """Pairs of a variable and an array of the file.
@@ -52,7 +54,7 @@ class Assignments:
     def apply(self) -> None:
         """Reads all arrays, then assigns them."""
         values = [
-            (variable, np.asarray(array).reshape(variable.shape).astype(variable.dtype))
+            (variable, (read(array) if isinstance(array, h5py.Dataset) else array).reshape(variable.shape).astype(variable.dtype))
             for variable, (array, _) in self.pairs.items()
         ]
         for variable, value in values:
@@ -73,9 +75,32 @@ def fits(variable: Variable, array: Any) -> bool:
     return shape == variable.shape or [s for s in shape if s != 1] == [s for s in variable.shape if s != 1]
 
 
+def member(group: h5py.Group, path: str) -> Any:
+    """The group or array of that path. FileFormatError where there is none, or where a link leads elsewhere: nothing outside is read."""
+    for name in path.split("/"):
+        if name and not (isinstance(group, h5py.Group) and isinstance(group.get(name, getlink=True), h5py.HardLink)):
+            raise FileFormatError(f"{group.name}/{name} is not there, or leads out of the file. Nothing was changed.")
+        group = group[name] if name else group
+    return group
+
+
+def subgroups(group: h5py.Group) -> list[str]:
+    """The names of the groups in a group; links are left out."""
+    return [name for name in group
+            if isinstance(group.get(name, getlink=True), h5py.HardLink) and group.get(name, getclass=True) is h5py.Group]
+
+
 def dataset(group: h5py.Group, name: str) -> h5py.Dataset:
     """The array of that name, unread; FileFormatError where it is none, or lies in another file that this one points to."""
-    found = group[name] if isinstance(group.get(name, getlink=True), h5py.HardLink) else None
+    found = member(group, name) if isinstance(group.get(name, getlink=True), h5py.HardLink) else None
     if not isinstance(found, h5py.Dataset) or found.external is not None or found.is_virtual:
         raise FileFormatError(f"{group.name}/{name} is not an array of this file. Nothing was changed.")
     return found
+
+
+def read(array: h5py.Dataset) -> np.ndarray:
+    """The values of an array; FileFormatError where it claims to be far larger than what the file has of it."""
+    if array.nbytes > SMALL and array.nbytes > EXPANSION * array.id.get_storage_size():
+        raise FileFormatError(f"{array.name} claims {array.nbytes} bytes, of which the file holds {array.id.get_storage_size()}: it was made "
+                              "to fill the memory. Nothing was changed.")
+    return np.asarray(array)

@@ -11,7 +11,7 @@ import numpy as np
 from graphnet.errors import FileFormatError
 from graphnet.graph import Variable
 from graphnet.layers.layer import Layer
-from graphnet.saving.assignment import Assignments, dataset, fits
+from graphnet.saving.assignment import Assignments, dataset, fits, member, read
 
 
 def is_legacy_file(file: h5py.File) -> bool:
@@ -31,9 +31,9 @@ def attribute(group: h5py.Group, name: str) -> list[str]:
 
 def collect(root: h5py.Group, model: Any, found: Assignments, by_name: bool = False) -> None:
     """Finds what each variable of the model is to be given."""
-    group = root["model_weights"] if "model_weights" in root else root
+    group = member(root, "model_weights") if "model_weights" in root else root
     saved = {
-        name: [dataset(group[name], weight) for weight in attribute(group[name], "weight_names")]
+        name: [dataset(member(group, name), weight) for weight in attribute(member(group, name), "weight_names")]
         for name in attribute(group, "layer_names")
     }
     named = [(name, arrays) for name, arrays in saved.items() if arrays]
@@ -65,7 +65,7 @@ def collect_optimizer(root: h5py.Group, optimizer: Any, found: Assignments) -> N
     version = version.decode("utf-8") if isinstance(version, bytes) else str(version)
     if optimizer is None or "optimizer_weights" not in root or int(version.split(".")[0]) < 3:
         return
-    group, variables = root["optimizer_weights"], optimizer.variables
+    group, variables = member(root, "optimizer_weights"), optimizer.variables
     arrays = [dataset(group, name) for name in attribute(group, "weight_names")]
     if len(arrays) == len(variables) and all(map(fits, variables, arrays)):
         found.add(variables, arrays, "optimizer_weights")
@@ -101,11 +101,11 @@ def converted(layer: Any, arrays: list[Any]) -> list[Any]:
     if kind == "TimeDistributed":
         return converted(layer.layer, arrays)
     if kind in ("LSTM", "GRU"):
-        return _recurrent(kind, layer, [np.asarray(a) for a in arrays])
+        return _recurrent(kind, layer, [read(a) for a in arrays])
     if kind.startswith("Conv") and arrays and len(arrays[0].shape) == 4:
         kernel = layer.weights[0]
         if tuple(arrays[0].shape) != kernel.shape and tuple(arrays[0].shape[k] for k in (2, 3, 1, 0)) == kernel.shape:
-            return [np.asarray(arrays[0]).transpose(2, 3, 1, 0), *arrays[1:]]  # Keras 1, channels first
+            return [read(arrays[0]).transpose(2, 3, 1, 0), *arrays[1:]]  # Keras 1, channels first
     return arrays
 
 

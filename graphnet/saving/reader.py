@@ -15,9 +15,10 @@ from graphnet.layers.serialization import deserialize
 from graphnet.layers.sharing import sharing
 from graphnet.registry import custom_object_scope
 from graphnet.saving import compilation, legacy_h5, weights_h5
-from graphnet.saving.assignment import Assignments
+from graphnet.saving.assignment import SMALL, Assignments
 
 DAMAGED = (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, ValueError, AttributeError, EOFError, OSError, RuntimeError, RecursionError)
+PACKED = 100  # how many times smaller than itself a large part of an archive may be
 NEWEST = 3  # major version of Keras whose files are known
 
 
@@ -122,9 +123,9 @@ def _read_archive(path: pathlib.Path) -> tuple[Any, Any, h5py.File]:
                     f"{path}: expected a .keras archive with config.json and model.weights.h5; it holds "
                     f"{', '.join(names[:5]) or 'nothing'}."
                 )
-            config = json.loads(archive.read("config.json"))
-            version = json.loads(archive.read("metadata.json")).get("keras_version", "3") if "metadata.json" in names else "3"
-            weights = archive.read("model.weights.h5")
+            config = json.loads(_read_member(archive, "config.json"))
+            version = json.loads(_read_member(archive, "metadata.json")).get("keras_version", "3") if "metadata.json" in names else "3"
+            weights = _read_member(archive, "model.weights.h5")
     except FileFormatError:
         raise
     except DAMAGED as error:  # type: ignore[attr-defined]
@@ -133,6 +134,15 @@ def _read_archive(path: pathlib.Path) -> tuple[Any, Any, h5py.File]:
         raise FileFormatError(f"{path}: config.json is not a model's configuration but {str(config)[:60]!r}.")
     _check_version(version, path)
     return config, config.get("compile_config"), _open(io.BytesIO(weights), f"{path}: model.weights.h5")
+
+
+def _read_member(archive: zipfile.ZipFile, name: str) -> bytes:
+    """A part of an archive, in memory: none is ever written to a disk, so their names may lead nowhere."""
+    info = archive.getinfo(name)
+    if info.file_size > SMALL and info.file_size > PACKED * info.compress_size:
+        raise FileFormatError(f"{archive.filename}: {name} claims {info.file_size} bytes, packed in {info.compress_size}: it was made to fill "
+                              "the memory.")
+    return archive.read(name)
 
 
 def _check_version(version: Any, path: Any) -> None:

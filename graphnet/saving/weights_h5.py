@@ -4,13 +4,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import h5py
-import numpy as np
 
 from graphnet.graph import Variable
 from graphnet.layers.layer import Layer, snake_case
 from graphnet.optimizers import Optimizer
 from graphnet.random import SeedGenerator
-from graphnet.saving.assignment import Assignments, dataset, fits
+from graphnet.saving.assignment import Assignments, dataset, fits, member, read, subgroups
 
 LISTS = ("layers", "_layer_checkpoint_dependencies")  # groups of a model's layers
 STATE = ("optimizer", "_optimizer", "compiled_metrics", "metrics")  # groups of a model that hold no weights
@@ -43,9 +42,9 @@ def own_weights(layer: Layer) -> list[Variable]:
 
 
 def _arrays(group: h5py.Group) -> list[h5py.Dataset]:
-    inside = group.get("vars")
-    if not isinstance(inside, h5py.Group):
+    if "vars" not in group:
         return []
+    inside = member(group, "vars")
     return [dataset(inside, name) for name in sorted(inside, key=lambda n: (not n.isdigit(), int(n) if n.isdigit() else 0, n))]
 
 
@@ -55,9 +54,9 @@ def _visit(group: h5py.Group, layer: Any, place: str, found: Assignments) -> Non
     if "cell" in group and not isinstance(
         getattr(layer, "cell", None), Layer
     ):  # Keras's recurrent layers keep their weights in a cell
-        arrays, skipped = arrays or _arrays(group["cell"]), skipped | {"cell"}
+        arrays, skipped = arrays or _arrays(member(group, "cell")), skipped | {"cell"}
     if arrays and hasattr(layer, "load_own_variables"):
-        store = {array.name.rsplit("/", 1)[-1]: np.asarray(array) for array in arrays}
+        store = {array.name.rsplit("/", 1)[-1]: read(array) for array in arrays}
         found.after.append(lambda: layer.load_own_variables(store))
         found.pairs.update({v: (v.value, place) for v in own_weights(layer) if v not in found.pairs})
     elif arrays:
@@ -66,9 +65,9 @@ def _visit(group: h5py.Group, layer: Any, place: str, found: Assignments) -> Non
         skipped |= set(STATE)
         for name in OPTIMIZERS:
             if name in group and isinstance(getattr(layer, "optimizer", None), Optimizer):
-                _visit_optimizer(group[name], layer.optimizer, f"{place}/{name}", found)
-    for name in group:
-        if name not in skipped and group.get(name, getclass=True) is h5py.Group:
+                _visit_optimizer(member(group, name), layer.optimizer, f"{place}/{name}", found)
+    for name in subgroups(group):
+        if name not in skipped:
             _visit_child(group[name], layer, name, f"{place}/{name}", found)
 
 
@@ -77,16 +76,16 @@ def _visit_optimizer(group: h5py.Group, optimizer: Optimizer, place: str, found:
     arrays = _arrays(group)
     variables = optimizer.variables
     if type(optimizer).load_own_variables is not Optimizer.load_own_variables:
-        store = {array.name.rsplit("/", 1)[-1]: np.asarray(array) for array in arrays}
+        store = {array.name.rsplit("/", 1)[-1]: read(array) for array in arrays}
         found.after.append(lambda: optimizer.load_own_variables(store))
     elif len(arrays) == len(variables) and all(map(fits, variables, arrays)):
         found.add(variables, arrays, place)
     elif arrays:
         found.notes.append(f"The state of optimizer {optimizer.name!r} begins anew: it has {len(variables)} variables, the file's, at "
                            f"{place}, has {len(arrays)}, or others in shape.")
-    for name in group:
+    for name in subgroups(group):
         inner = getattr(optimizer, name, None)
-        if isinstance(inner, Optimizer) and isinstance(group[name], h5py.Group):
+        if isinstance(inner, Optimizer):
             _visit_optimizer(group[name], inner, f"{place}/{name}", found)
 
 
@@ -137,11 +136,11 @@ def _visit_listed(group: h5py.Group, value: Any, place: str, found: Assignments)
         name = counted if counted in group else getattr(item, "name", "")
         if name in group:
             used.add(name)
-            _visit_value(group[name], item, f"{place}/{name}", found)
+            _visit_value(member(group, name), item, f"{place}/{name}", found)
     extra = [
         name
-        for name in group
-        if name not in used and isinstance(group[name], h5py.Group) and any(True for _ in arrays_below(group[name]))
+        for name in subgroups(group)
+        if name not in used and any(True for _ in arrays_below(group[name]))
     ]
     if extra:
         found.problem(
@@ -152,9 +151,10 @@ def _visit_listed(group: h5py.Group, value: Any, place: str, found: Assignments)
 
 def arrays_below(group: h5py.Group) -> Iterator[h5py.Dataset]:
     """All arrays of weights in a group and the groups below it."""
-    for name in group:
-        kind = group.get(name, getclass=True)
-        if kind is h5py.Group and name not in ("seed_generator", *STATE):
+    inner = subgroups(group)
+    for name in inner:
+        if name not in ("seed_generator", *STATE):
             yield from arrays_below(group[name])
-        elif kind is h5py.Dataset:
+    for name in group:
+        if name not in inner and group.get(name, getclass=True, getlink=True) is h5py.HardLink:
             yield group[name]
