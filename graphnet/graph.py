@@ -24,7 +24,7 @@ from graphnet import dtypes
 from graphnet.dims import Dim, Extent
 from graphnet.errors import DTypeError, GraphError, ShapeError, SymbolicTensorError
 
-_PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+_INNER = tuple([os.path.dirname(os.path.abspath(file)) + os.sep for file in (__file__, np.__file__)])
 changes = [0]  # rises with every change of any variable; a call compares this before it looks at versions
 current_trace: contextvars.ContextVar[Any] = contextvars.ContextVar("graphnet_trace", default=None)
 path_scope: contextvars.ContextVar[tuple[str, ...]] = contextvars.ContextVar("graphnet_path", default=())  # names that paths begin with
@@ -42,9 +42,9 @@ def watching(watcher: "Callable[[Variable], None] | None") -> Iterator[None]:
 
 
 def user_line() -> tuple[str, int] | None:
-    """File and line of the innermost frame outside of this package: the user's own call."""
+    """File and line of the innermost frame outside of this package and numpy: the user's own call."""
     frame = sys._getframe(1)
-    while frame is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+    while frame is not None and frame.f_code.co_filename.startswith(_INNER):
         frame = frame.f_back  # type: ignore[assignment]
     return (frame.f_code.co_filename, frame.f_lineno) if frame is not None else None
 

@@ -141,7 +141,7 @@ class ConcreteFunction:
         self._sole = structure if type(structure) is int else -1
         self._several = len(structure) if type(structure) in (tuple, list) and list(structure) == list(range(len(structure))) else -1
         simple = len(self.specs) == 1 and self._sole == 0 and not self.primitive.updates
-        self._fast = executable.fast(self._first) if simple else None
+        self._fast: Any = executable.fast(self._first) if simple else None
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         leaves: list[Any] = []

@@ -73,11 +73,12 @@ class Traces:
     def key(self, placed: tuple[Any, ...], leaves: list[Any]) -> Any:
         """The key of a call's signature; its arrays are added to the leaves."""
         if self.expected is not None:
-            if not any(type(value) is Tensor for value in placed):
-                for name, expected, value in zip(self.arguments.names, self.expected, placed, strict=False):
-                    signatures.conform(expected, value, name, self.who, leaves)
+            if has_tensor(placed):
+                return None
+            for name, expected, value in zip(self.arguments.names, self.expected, placed, strict=False):
+                signatures.conform(expected, value, name, self.who, leaves)
             return training_now(), dtypes.floatx()
-        key = [training_now(), dtypes.floatx()]
+        key: list[Any] = [training_now(), dtypes.floatx()]
         for value in placed:
             if type(value) is np.ndarray:
                 leaves.append(value)
@@ -294,7 +295,8 @@ class Function(Traceable):
         self.input_signature = None if input_signature is None else tuple([signatures.as_specs(spec) for spec in input_signature])
         self.name = name or _name_of(python_function)
         self._of_objects: dict[int, tuple[Any, Traces]] = {}
-        self._lock, self._own, self._instance = threading.Lock(), None, None
+        self._own: Traces | None = None
+        self._lock, self._instance = threading.Lock(), None
 
     @property
     def _traces(self) -> Traces:  # type: ignore[override]  # made when it is first called, not for a method's class

@@ -3,7 +3,7 @@ from typing import Any
 
 import numpy as np
 
-from graphnet.errors import GraphError, SymbolicTensorError
+from graphnet.errors import GraphError
 from graphnet.graph import Constant, Leaf, Read, Tensor, Variable, at_line, reach
 from graphnet.ops import elementwise as e
 from graphnet.ops.contraction import matmul
@@ -49,18 +49,25 @@ _UFUNCS: dict[Any, Any] = {
 }
 
 
+_REDUCED = {"add": "sum", "multiply": "prod", "maximum": "max", "minimum": "min", "logical_and": "all", "logical_or": "any"}
+
+
+def _instead(ufunc: Any, method: str) -> str:
+    """Which op to use in place of numpy's function."""
+    name = _REDUCED.get(ufunc.__name__, ufunc.__name__) if method == "reduce" else ufunc.__name__
+    return f"Use graphnet.ops.{name} in place of numpy's function."
+
+
 def _tensor_ufunc(self: Tensor, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
     if ufunc in _UFUNCS and method == "__call__" and not kwargs:
         return _UFUNCS[ufunc](*inputs)
-    return self._refuse(f"np.{ufunc.__name__} cannot compute it", f"Use graphnet.ops.{ufunc.__name__} in place of numpy's function.")
+    return self._refuse(f"np.{ufunc.__name__} cannot compute it", _instead(ufunc, method))
 
 
 def _variable_ufunc(self: Variable, ufunc: Any, method: str, *inputs: Any, **kwargs: Any) -> Any:
     if ufunc in _UFUNCS and method == "__call__" and not kwargs:
         return _UFUNCS[ufunc](*inputs)
-    if current() is not None:
-        raise SymbolicTensorError(f"np.{ufunc.__name__} would fix the value that variable {self.path!r} has while the graph is built. "
-                                  f"Use graphnet.ops.{ufunc.__name__} in place of numpy's function.")
+    self._read(f"np.{ufunc.__name__} cannot compute it", _instead(ufunc, method))
     return getattr(ufunc, method)(*[x.value if isinstance(x, Variable) else x for x in inputs], **kwargs)
 
 
