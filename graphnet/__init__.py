@@ -19,6 +19,8 @@ from graphnet import train as train
 from graphnet import tree as tree
 from graphnet import utils as utils
 from graphnet.backends.cpu.cache import kernel_stats as kernel_stats
+from graphnet.functions import TensorSpec as TensorSpec
+from graphnet.functions import function as function
 from graphnet.graph import Tensor as KerasTensor
 from graphnet.graph import Variable as Variable
 from graphnet.layers import Input as Input
@@ -35,7 +37,7 @@ from graphnet.training.grad import value_and_grad as value_and_grad
 
 __version__ = "0.1.0"
 __all__ = [
-    "Functional", "Input", "InputSpec", "KerasTensor", "Layer", "Model", "Module", "Sequential", "Variable", "activations",
-    "applications", "callbacks", "config", "constraints", "datasets", "grad", "initializers", "kernel_stats", "layers", "losses",
+    "Functional", "Input", "InputSpec", "KerasTensor", "Layer", "Model", "Module", "Sequential", "TensorSpec", "Variable", "activations",
+    "applications", "callbacks", "config", "constraints", "datasets", "function", "grad", "initializers", "kernel_stats", "layers", "losses",
     "metrics", "models", "name_scope", "ops", "optimizers", "random", "regularizers", "saving", "settings", "train", "tree", "utils", "value_and_grad",
 ]

@@ -133,19 +133,22 @@ class Module(Trackable):
     def _children(self) -> list["Module"]:
         return _unique(m for value in self._attributes() for m in members(value, Module) if m is not self and m._is_part)
 
-    @property
-    def submodules(self) -> tuple["Module", ...]:
-        """All modules below this one, each once: the first and what is below it, then the next."""
+    def _below(self, without: Any = ()) -> list["Module"]:
+        """The modules below this one, each once; those of the kinds `without`, and what they alone hold, are left out."""
         found: list[Module] = []
-        seen = {id(self)}
-        stack = self._children()[::-1]
+        seen, stack = {id(self)}, self._children()[::-1]
         while stack:
             module = stack.pop()
-            if id(module) not in seen:
+            if id(module) not in seen and not isinstance(module, without):
                 seen.add(id(module))
                 found.append(module)
                 stack.extend(module._children()[::-1])
-        return tuple(found)
+        return found
+
+    @property
+    def submodules(self) -> tuple["Module", ...]:
+        """All modules below this one, each once: the first and what is below it, then the next."""
+        return tuple(self._below())
 
     @property
     def variables(self) -> Sequence[Variable]:

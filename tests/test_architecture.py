@@ -21,6 +21,7 @@ LEVELS = [
     {"metrics", "optimizers"},
     {"layers", "backends.cpu", "backends"},
     {"compiler", "visualization"},
+    {"functions"},
     {"callbacks"},
     {"saving", "training"},
     {"models"},

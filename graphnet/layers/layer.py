@@ -26,6 +26,7 @@ from graphnet.trackable import resume
 
 _training: contextvars.ContextVar[bool | None] = contextvars.ContextVar("graphnet_training", default=None)
 _MADE_BY_INIT = {"autocast", "built", "dtype", "input_spec", "name", "_trainable", "_untracked_executables", "_weights"}
+training_now = _training.get  # the phase of the call that is under way: True, False, or None where it does not say
 edits = [0]  # rises with every attribute that is set on a built layer; a model compares this before it looks at its layers
 
 
@@ -151,7 +152,7 @@ class Layer(Penalized):
     @trainable.setter
     def trainable(self, value: bool) -> None:
         self._trainable = bool(value)
-        for variable in self._own_variables():
+        for variable in [*self._own_variables(), *(v for m in self._below(Layer) for v in m._own_variables())]:  # of plain modules inside too
             if getattr(variable, "starts_trainable", variable.trainable) or variable.trainable:
                 variable.starts_trainable = True  # type: ignore[attr-defined]
                 variable.trainable = self._trainable
