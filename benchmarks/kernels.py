@@ -12,36 +12,16 @@ import time
 import numpy as np
 
 from graphnet.backends.cpu import driver  # it imports all kernel files, which register their lowerings
-from graphnet.backends.cpu.cache import kernel
 from graphnet.backends.cpu.lowering import lowering_of
 from graphnet.backends.cpu.plan import Builder
-from graphnet.backends.cpu.simd import LANES, fma, load, store, word
+from graphnet.backends.cpu.probe import multiply_adds
 from graphnet.graph import Spec
 from graphnet.ops.convolution import Conv, DepthwiseConv
 from graphnet.ops.linalg import MatMul
 
 RUNS = 30
-ROUNDS = 20_000
 
-CHAINS = 12  # multiply-adds that do not wait for each other
-
-
-@kernel
-def peak(row, begin, end, scratch):
-    """ROUNDS times CHAINS multiply-adds a task; word 0 is the address of vectors, of which each task has its own."""
-    x = word(row, 0) + begin * 4 * (CHAINS + 1) * LANES
-    z = load(x, 0)
-    a, b, c, d, e, f = (load(x, LANES), load(x, 2 * LANES), load(x, 3 * LANES), load(x, 4 * LANES), load(x, 5 * LANES),
-                        load(x, 6 * LANES))
-    g, h, i, j, k, m = (load(x, 7 * LANES), load(x, 8 * LANES), load(x, 9 * LANES), load(x, 10 * LANES), load(x, 11 * LANES),
-                        load(x, 12 * LANES))
-    for _ in range((end - begin) * ROUNDS):
-        a, b, c, d, e, f = fma(a, z, z), fma(b, z, z), fma(c, z, z), fma(d, z, z), fma(e, z, z), fma(f, z, z)
-        g, h, i, j, k, m = fma(g, z, z), fma(h, z, z), fma(i, z, z), fma(j, z, z), fma(k, z, z), fma(m, z, z)
-    store(x, LANES, a + b + c + d + e + f + g + h + i + j + k + m)
-
-
-def figure(instance, inputs, outputs, multiply_adds):
+def figure(instance, inputs, outputs, work):
     """GFLOP/s of a plan's last step."""
     taken = []
     for _ in range(RUNS):
@@ -51,20 +31,12 @@ def figure(instance, inputs, outputs, multiply_adds):
             start = time.perf_counter()
             instance.run(inputs, outputs)
             taken.append(time.perf_counter() - start)
-    return 2e-9 * multiply_adds / statistics.median(taken)
+    return 2e-9 * work / statistics.median(taken)
 
 
 def peaks():
     """GFLOP/s of multiply-adds on registers, of one thread and of two."""
-    found = []
-    for threads in (1, 2):
-        builder = Builder(threads=threads)
-        x = builder.input((threads * (CHAINS + 1) * LANES,))
-        builder.step(peak, [x], threads, 1e9, [x], [x])
-        instance = builder.finish().instantiate(threads)
-        values = np.random.default_rng(0).random(x.shape, dtype="float32") / 2
-        found.append(figure(instance, [values], [], threads * ROUNDS * CHAINS * LANES))
-    return found
+    return [2e-9 * multiply_adds(threads) for threads in (1, 2)]
 
 
 def contraction(op, x_shape, w_shape, threads):

@@ -15,7 +15,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from graphnet import dtypes, tree
-from graphnet.dims import Dim, maximum
+from graphnet.dims import Dim, maximum, product
 from graphnet.errors import GraphError, ShapeError, UnsupportedError
 from graphnet.graph import Node, Spec, Tensor, Variable, made_at, user_line
 from graphnet.masking import warn_of_op
@@ -51,6 +51,11 @@ class Op:
         which g has None where a result is not used.
         """
         raise UnsupportedError(f"The op {self.name!r} has no gradient. Put ops.stop_gradient around it, or compute it by others.")
+
+    def work(self, *specs: Any) -> Any:
+        """Multiply-adds, or what takes as long: one for each element of the results, but for ops that add up more."""
+        results = self.infer(*specs)
+        return sum(product(spec.shape) for spec in (results if isinstance(results, tuple) else (results,)))
 
     @classmethod
     def samples(cls) -> "Samples":

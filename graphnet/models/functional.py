@@ -239,6 +239,26 @@ class Functional(Model):
             self._untracked_fast.add(executable.runner((arrays[0].shape,)))
         return results[structure] if type(structure) is int else tree.map_structure(lambda i: results[i], structure)
 
+    def _profiled(self, x: Any) -> tuple[Executable, list[np.ndarray]]:
+        executable, _ = self.executable()
+        pairs = zip(self._input_tensors, self._match(x), strict=True)
+        return executable, [data.convert(value, tensor.spec, tensor.name, f"model {self.name!r}") for tensor, value in pairs]
+
+    def cost(self) -> Any:
+        """Multiply-adds, bytes and memory of each layer, before anything runs; the batch, and what else is unknown, as a name.
+
+        Gives a cost with ``layers``, ``total`` and ``at(batch=32)``, which puts in values.
+
+        Example:
+
+            >>> import graphnet
+            >>> model = graphnet.Sequential([graphnet.Input((64,)), graphnet.layers.Dense(32, name="d")])
+            >>> print(model.cost().total.multiply_adds, model.cost().at(batch=10).total.multiply_adds)
+            2080*batch 20800
+        """
+        from graphnet.models.profiling import cost
+        return cost(self)
+
     def _batch(self, x: Any) -> Any:
         return self(x) if type(x) is np.ndarray else self._compiled(x, False)
 

@@ -31,6 +31,9 @@ class MatMul(Contraction):
         dtype = dtypes.result_type(a.dtype, b.dtype)
         return Spec((*broadcast([a.shape[:-2], b.shape[:-2]], "matmul"), rows, columns), dtype)
 
+    def work(self, a: Spec, b: Spec) -> Any:
+        return dims.product(self.infer(a, b).shape) * a.shape[-2 if self.transpose_a else -1]
+
     def reference(self, a: np.ndarray, b: np.ndarray) -> np.ndarray:
         with np.errstate(all="ignore"):
             return np.matmul(np.swapaxes(a, -1, -2) if self.transpose_a else a, np.swapaxes(b, -1, -2) if self.transpose_b else b)

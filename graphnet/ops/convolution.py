@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from graphnet import config
-from graphnet.dims import Dim
+from graphnet.dims import Dim, product
 from graphnet.errors import ShapeError
 from graphnet.graph import Spec
 from graphnet.op import Contraction, Op, Samples, public
@@ -72,6 +72,9 @@ class Conv(Grouped, Contraction):
         geometry = zip(x.shape[1:-1], sizes, self.strides, self.dilation, pads, strict=True)
         spatial = [window_extent(*v, "conv", i) for i, v in enumerate(geometry)]  # type: ignore[arg-type]
         return Spec((x.shape[0], *spatial, kernel.shape[-1]), x.dtype)
+
+    def work(self, x: Spec, kernel: Spec) -> Any:
+        return product(self.infer(x, kernel).shape) * product(kernel.shape[:-1])
 
     def reference(self, x: np.ndarray, kernel: np.ndarray) -> np.ndarray:
         rank = len(self.strides)
@@ -186,6 +189,9 @@ class DepthwiseConv(Contraction):
         *size, channels, multiplier = kernel.shape
         merged = Spec((*size, 1, channels * multiplier), kernel.dtype)
         return Conv(self.strides, self.padding, self.dilation, channels).infer(x, merged)  # type: ignore[arg-type]
+
+    def work(self, x: Spec, kernel: Spec) -> Any:
+        return product(self.infer(x, kernel).shape) * product(kernel.shape[:-2])
 
     def reference(self, x: np.ndarray, kernel: np.ndarray) -> np.ndarray:
         rank = len(self.strides)
@@ -312,6 +318,9 @@ class ConvTranspose(Contraction):
             reach = (kernel.shape[i] - 1) * self.dilation[i] + 1
             spatial.append((extent - 1) * self.strides[i] + 1 + before + after - reach + 1)
         return Spec((x.shape[0], *spatial, kernel.shape[-2]), x.dtype)
+
+    def work(self, x: Spec, kernel: Spec) -> Any:
+        return product(x.shape[:-1]) * product(kernel.shape)
 
     def reference(self, x: np.ndarray, kernel: np.ndarray) -> np.ndarray:
         rank = len(self.strides)

@@ -15,6 +15,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from graphnet.dims import product
 from graphnet.errors import ShapeError, UnsupportedError
 from graphnet.graph import Spec
 from graphnet.op import Samples
@@ -57,6 +58,10 @@ class _Dense(Recurrence):
         if mask is not None:
             expect(self.name, "a mask", mask.shape, (n, t))
         return self.outputs(Spec((n, units), x.dtype), t)
+
+    def work(self, *specs: Spec) -> Any:
+        x, kernel, recurrent, *_ = self.split(specs)
+        return product(x.shape[:2]) * (product(kernel.shape) + product(recurrent.shape))
 
     @property
     def kept(self) -> int:

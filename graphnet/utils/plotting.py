@@ -38,6 +38,7 @@ def model_to_dot(
     show_layer_activations: bool = False,
     show_trainable: bool = False,
     splines: str = "ortho",
+    profile: Any = None,
     **kwargs: Any,
 ) -> graphviz.Digraph:
     """The picture of a model as a `graphviz.Digraph`, for changes of one's own.
@@ -67,6 +68,7 @@ def model_to_dot(
         show_layer_activations,
         show_trainable,
         splines,
+        None if profile is None else profile.shares(),
     )
 
 
@@ -91,6 +93,7 @@ def plot_model(
     show_layer_activations: bool = False,
     show_trainable: bool = False,
     splines: str = "ortho",
+    profile: Any = None,
     **kwargs: Any,
 ) -> Picture:
     """Draws a model's graph into a file whose ending says the format: png, svg, jpg or dot; with Graphviz installed pdf and ps.
@@ -98,8 +101,9 @@ def plot_model(
     Arguments: ``show_shapes``, ``show_dtype``, ``show_layer_names``, ``show_layer_activations``, ``show_trainable`` add to the
     boxes; ``rankdir`` "TB" (downwards) or "LR" (to the right); ``expand_nested`` draws nested models in frames; ``dpi`` dots an
     inch; ``splines`` how edges run ("ortho", "spline", "polyline", "curved"; where a shared layer has a pin for each call,
-    "ortho" becomes "spline"). Returns what a notebook shows. Raises ValueError for another format, GraphError for a model without
-    a graph, RuntimeError where a program is missing. Source: https://keras.io/api/utils/model_plotting_utils/
+    "ortho" becomes "spline"); ``profile`` what `Model.profile` gave, for the time of each layer, the redder the more. Returns what
+    a notebook shows. Raises ValueError for another format, GraphError for a model without a graph, RuntimeError where a program
+    is missing. Source: https://keras.io/api/utils/model_plotting_utils/
 
     Example:
 
@@ -126,6 +130,7 @@ def plot_model(
         show_layer_activations,
         show_trainable,
         splines,
+        profile,
         **kwargs,
     )
     data = render(dot, path.suffix)

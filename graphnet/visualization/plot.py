@@ -1,5 +1,6 @@
 """A model's graph as a picture: dot source from networkx."""
 import html
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ class Style:
     trainable: bool = False
     expand: bool = False
     rankdir: str = "TB"
+    times: Mapping[str, tuple[float, float]] | None = None  # of a layer, by its path: seconds, share of all
 
 
 def dot_source(
@@ -38,6 +40,7 @@ def dot_source(
     show_layer_activations: bool = False,
     show_trainable: bool = False,
     splines: str = "ortho",
+    times: Mapping[str, tuple[float, float]] | None = None,
 ) -> graphviz.Digraph:
     """The picture of a graph of layer calls (`Model.graph`): a box for a layer, an edge for an operand.
 
@@ -46,7 +49,7 @@ def dot_source(
     """
     if rankdir not in DIRECTIONS:
         raise ValueError(f"plot_model expects rankdir 'TB', 'BT', 'LR' or 'RL'; received {rankdir!r}.")
-    style = Style(show_shapes, show_dtype, show_layer_names, show_layer_activations, show_trainable, expand_nested, rankdir)
+    style = Style(show_shapes, show_dtype, show_layer_names, show_layer_activations, show_trainable, expand_nested, rankdir, times)
     drawing = Drawing(style)
     drawing.collect(graph, "")
     if splines == "ortho" and any(drawing.pins.values()):
@@ -146,7 +149,7 @@ class Drawing:
                     )
                     self.draw_boxes(frame, data["graph"], f"{prefix}{layer}/")
             else:
-                dot.node(box, label=self.label(graph, layer, calls, box))
+                dot.node(box, label=self.label(graph, layer, calls, box, f"{prefix}{layer}"))
 
     def draw_edges(self, dot: graphviz.Digraph) -> None:
         comes, goes = tuple(DIRECTIONS[self.style.rankdir])
@@ -157,10 +160,10 @@ class Drawing:
                 head = f"{head}:in{self.pins[head, 'in'].index(head_pin)}:{comes}"
             dot.edge(tail, head)
 
-    def label(self, graph: "nx.MultiDiGraph", layer: str, calls: list[str], box: str) -> str:
+    def label(self, graph: "nx.MultiDiGraph", layer: str, calls: list[str], box: str, path: str) -> str:
         """The box as an HTML-like table: a coloured head, the rows that the style asks for, pins where edges come in and go "
           "out."""
-        rows = _rows(graph, layer, calls, self.style)
+        rows = _rows(graph, layer, calls, self.style) + _time(path, self.style)
         table = _table("".join(f"<tr>{row}</tr>" for row in rows))
         before, after = (self._pins(box, side) for side in ("in", "out"))
         if before or after:
@@ -203,6 +206,18 @@ def shape_text(shapes: tuple[Any, ...]) -> str:
             groups.append((shape, 1))
     words = [f"<b>{html.escape(str(shape))}</b>" + (f" &#215; {count}" if count > 1 else "") for shape, count in groups]
     return ",<br/>".join(", ".join(words[i:i + SHAPES_A_LINE]) for i in range(0, len(words), SHAPES_A_LINE))
+
+
+def _time(path: str, style: Style) -> list[str]:
+    """A row with a layer's time, the redder the larger its share; that of a nested model is the sum of its layers'."""
+    if style.times is None:
+        return []
+    inside = [value for name, value in style.times.items() if name == path or name.startswith(f"{path}/")]
+    if not inside:
+        return []
+    seconds, share = (sum(column) for column in zip(*inside, strict=True))
+    pale = round(255 * (1 - min(2 * share, 1.0)))
+    return [_cell(f"<b>{1e3 * seconds:.3g} ms</b>, {share:.0%}", f"#ff{pale:02x}{pale:02x}", span=2)]
 
 
 def _rows(graph: "nx.MultiDiGraph", layer: str, calls: list[str], style: Style) -> list[str]:
