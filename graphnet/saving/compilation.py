@@ -57,7 +57,7 @@ def _read(argument: str, value: Any) -> Any:
 def _function(argument: str, config: dict[str, Any]) -> Any:
     """A function of the losses or the metrics: either serves as both."""
     kinds = ("losses", "metrics") if argument == "loss" else ("metrics", "losses")
-    known = next((kind for kind in kinds if identifiers.named(kind, str(config.get("config"))) is not None), kinds[0])
+    known = next((kind for kind in kinds if inspect.isfunction(identifiers.named(kind, str(config.get("config"))))), kinds[0])
     return identifiers.deserialize(known, config)
 
 

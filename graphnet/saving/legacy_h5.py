@@ -12,6 +12,7 @@ from graphnet.errors import FileFormatError
 from graphnet.graph import Variable
 from graphnet.layers.layer import Layer
 from graphnet.saving.assignment import Assignments, dataset, fits, member, read
+from graphnet.saving.weights_h5 import unbuilt
 
 
 def is_legacy_file(file: h5py.File) -> bool:
@@ -67,8 +68,8 @@ def collect_optimizer(root: h5py.Group, optimizer: Any, found: Assignments) -> N
         return
     group, variables = member(root, "optimizer_weights"), optimizer.variables
     arrays = [dataset(group, name) for name in attribute(group, "weight_names")]
-    if len(arrays) == len(variables) and all(map(fits, variables, arrays)):
-        found.add(variables, arrays, "optimizer_weights")
+    if all(map(fits, variables, arrays)) and (len(arrays) == len(variables) or unbuilt(arrays, variables)):
+        found.add(variables[:len(arrays)], arrays, "optimizer_weights")
     else:
         found.notes.append(f"The state of optimizer {optimizer.name!r} begins anew: the file's is that of another one.")
 

@@ -1,6 +1,6 @@
 """Keras 3's weights: a tree of groups that follows the objects' attributes, arrays under "vars" by number."""
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import h5py
@@ -78,8 +78,8 @@ def _visit_optimizer(group: h5py.Group, optimizer: Optimizer, place: str, found:
     if type(optimizer).load_own_variables is not Optimizer.load_own_variables:
         store = {array.name.rsplit("/", 1)[-1]: read(array) for array in arrays}
         found.after.append(lambda: optimizer.load_own_variables(store))
-    elif len(arrays) == len(variables) and all(map(fits, variables, arrays)):
-        found.add(variables, arrays, place)
+    elif all(map(fits, variables, arrays)) and (len(arrays) == len(variables) or unbuilt(arrays, variables)):
+        found.add(variables[:len(arrays)], arrays, place)
     elif arrays:
         found.notes.append(f"The state of optimizer {optimizer.name!r} begins anew: it has {len(variables)} variables, the file's, at "
                            f"{place}, has {len(arrays)}, or others in shape.")
@@ -87,6 +87,11 @@ def _visit_optimizer(group: h5py.Group, optimizer: Optimizer, place: str, found:
         inner = getattr(optimizer, name, None)
         if isinstance(inner, Optimizer):
             _visit_optimizer(group[name], inner, f"{place}/{name}", found)
+
+
+def unbuilt(arrays: Sequence[Any], variables: Sequence[Any]) -> bool:
+    """Whether arrays are all that an optimizer has before its first step: counters and rates."""
+    return len(arrays) < len(variables) and not any(array.shape for array in arrays)
 
 
 def _visit_child(group: h5py.Group, layer: Any, name: str, place: str, found: Assignments) -> None:
