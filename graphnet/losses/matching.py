@@ -74,6 +74,8 @@ def expect_broadcast(who: str, y_true: Any, y_pred: Any, names: str = "y_true an
     """ShapeError where the two do not broadcast."""
     a, b = ops.shape(y_true), ops.shape(y_pred)
     try:
+        if len(b) > len(a) > 0 and names == "values and sample_weight":
+            raise ShapeError("more weights than values")
         broadcast([a, b])
     except ShapeError:
         raise ShapeError(f"{who} expects {names} of shapes that fit each other; received {shown(a)} and {shown(b)}. Each axis "

@@ -63,6 +63,8 @@ def convert(value: Any, spec: Spec, name: str, who: str) -> np.ndarray:
     if array.dtype.kind not in "fiub":
         raise DataError(f"{who}: input {name!r} expects dtype {spec.dtype}; received dtype {array.dtype} ({type(value).__name__}). "
                         "Convert it to numbers first.")
+    if array.ndim == len(spec.shape) - 1 and array.ndim and spec.shape[-1] == 1:  # a row of numbers is a column of one feature, as in Keras
+        array = array[..., None]
     check_shape(array, spec, name, who)
     if array.dtype.name != spec.dtype:
         if spec.dtype in dtypes.INTS and array.dtype.kind == "f" and not np.isfinite(array).all():

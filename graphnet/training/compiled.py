@@ -131,8 +131,10 @@ class CompiledMetrics:
 
     @property
     def metrics(self) -> list[Any]:
-        """All metrics, once the first data has shown which they are."""
-        return [metric for _, _, metric, _ in self.parts or ()]
+        """All metrics; before the first data has shown which names mean, those that were given as objects."""
+        if self.parts is None:
+            return [one for one in tree.flatten([self.plain, self.weighted]) if isinstance(one, metrics.Metric)]
+        return [metric for _, _, metric, _ in self.parts]
 
     def _build(self, y_true: list[Any], y_pred: Any, names: Sequence[str | None]) -> None:
         predictions, parts = tree.flatten(y_pred), []

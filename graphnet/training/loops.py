@@ -19,6 +19,9 @@ def fit(model: Any, x: Any, y: Any, batch_size: int | None, epochs: int, verbose
         steps_per_epoch: int | None, validation_steps: int | None, validation_batch_size: int | None, validation_freq: Any) -> Any:
     """`Model.fit` says what the arguments are."""
     model._expect_compiled("fit")
+    for name, value in (("epochs", epochs), ("initial_epoch", initial_epoch)):
+        if not isinstance(value, (int, np.integer)) or isinstance(value, bool):
+            raise DataError(f"fit of model {model.name!r} expects {name} to be a whole number; received {value!r}.")
     if validation_split and validation_data is None:
         (x, y, sample_weight), validation_data = split_validation(
             x, y, sample_weight, validation_split, "fit", *_counts(model))
@@ -46,7 +49,10 @@ def _train(model: Any, batches: Batches, validation: Batches | None, told: Callb
     first, done = told.resume_at or (model._initial_epoch or initial_epoch, 0)
     logs: Logs = {}
     for epoch in range(first, epochs):
-        logs = _epoch(model, epoch, batches, told, done if epoch == first else 0)
+        trained = _epoch(model, epoch, batches, told, done if epoch == first else 0)
+        if epoch > first and batches.ran_out and not trained:
+            break  # a generator that is used up, of which a warning told
+        logs = trained
         if validation is not None and _due(epoch, validation_freq):
             logs |= {f"val_{name}": value for name, value in _measure(model, validation, told).items()}
         told.on_epoch_end(epoch, logs)
@@ -138,7 +144,7 @@ def _epoch(model: Any, epoch: int, batches: Batches, told: CallbackList, done: i
         if model.stop_training:
             break
     batches.on_epoch_end()
-    if not logs and not done:
+    if not logs and not done and not batches.ran_out:
         raise DataError(f"fit of model {model.name!r} received no batches in epoch {epoch + 1}: the data are empty or used up.")
     return numbers(logs)
 

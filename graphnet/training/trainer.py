@@ -96,8 +96,8 @@ class Trainer(Module):
             >>> import graphnet
             >>> model = graphnet.Sequential([graphnet.Input((3,)), graphnet.layers.Dense(2)])
             >>> model.compile("adam", loss="mse", metrics=["mae"])
-            >>> model.optimizer.name
-            'adam'
+            >>> type(model.optimizer).__name__
+            'Adam'
         """
         if isinstance(steps_per_execution, bool) or not isinstance(steps_per_execution, int) or steps_per_execution < 1:
             raise ValueError(f"compile expects steps_per_execution to be a whole number from 1; received {steps_per_execution!r}.")
@@ -306,7 +306,8 @@ def gradients_of(loss: Any, variables: list[Variable]) -> list[Any]:
         raise GraphError("gradients_of expects to run inside a step that is traced; use graphnet.value_and_grad elsewhere.")
     leaves = [trace.leaves.get(v) for v in variables]
     known = [leaf for leaf in leaves if leaf is not None]
-    found = dict(zip([leaf.key for leaf in known], backward([loss], [ops.ones_like(loss)], known), strict=True))
+    value = trace.lift(loss)  # a number, where it depends on nothing
+    found = dict(zip([leaf.key for leaf in known], backward([value], [ops.ones_like(value)], known), strict=True))
     unused = [v.path for v, leaf in zip(variables, leaves, strict=True) if leaf is None or found[leaf.key] is None]
     if unused and len(unused) == len(variables):
         warnings.warn(f"The loss depends on none of the trainable variables ({', '.join(unused[:4])}): training changes nothing.", stacklevel=2)
