@@ -9,6 +9,8 @@ from support import mnist, parse
 import graphnet
 from graphnet import layers
 
+BATCH = 64
+
 
 def network() -> graphnet.Model:
     """Two convolutions, each followed by pooling; 34,826 parameters."""
@@ -24,16 +26,19 @@ def network() -> graphnet.Model:
 def main() -> None:
     arguments = parse(__doc__)
     (x, y), (x_test, y_test) = mnist(arguments.data)
+    epochs = 1 if arguments.quick else 2
     if arguments.quick:
         x, y = x[:6400], y[:6400]
     graphnet.utils.set_random_seed(1)
     model = network()
-    model.compile(graphnet.optimizers.Adam(0.002), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    steps = epochs * -(-int(0.9 * len(x)) // BATCH)
+    rate = graphnet.optimizers.schedules.CosineDecay(0.003, steps)  # falls to nothing over the run
+    model.compile(graphnet.optimizers.Adam(rate), "sparse_categorical_crossentropy", metrics=["accuracy"])
 
     best = arguments.out / "mnist_cnn.keras"  # the epoch that does best on the digits kept apart
     checkpoint = graphnet.callbacks.ModelCheckpoint(best, monitor="val_accuracy", save_best_only=True)
     start = time.perf_counter()
-    model.fit(x, y, batch_size=64, epochs=1 if arguments.quick else 2, validation_split=0.1, callbacks=[checkpoint], verbose=2)
+    model.fit(x, y, batch_size=BATCH, epochs=epochs, validation_split=0.1, callbacks=[checkpoint], verbose=2)
     print(f"{model.count_params():,} parameters, trained in {time.perf_counter() - start:.1f} s")
     loss, accuracy = graphnet.models.load_model(best).evaluate(x_test, y_test, verbose=0)
     print(f"test loss {loss:.4f}, test accuracy {accuracy:.4f}")
