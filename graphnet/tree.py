@@ -65,19 +65,19 @@ def pack_sequence_as(structure: Any, flat_sequence: Any) -> Any:
         >>> graphnet.tree.pack_sequence_as({"a": 0, "b": (0, 0)}, [1, 2, 3])
         {'a': 1, 'b': (2, 3)}
     """
-    remaining = iter(flat_sequence)
+    return _rebuild(structure, iter(flat_sequence))
 
-    def rebuild(part: Any) -> Any:
-        if isinstance(part, dict):
-            done = {key: rebuild(part[key]) for key in sorted(part)}
-            return type(part)((key, done[key]) for key in part)
-        if _is_namedtuple(part):
-            return type(part)(*(rebuild(item) for item in part))
-        if isinstance(part, (list, tuple)):
-            return type(part)(rebuild(item) for item in part)
-        return next(remaining)
 
-    return rebuild(structure)
+def _rebuild(part: Any, remaining: Iterator[Any]) -> Any:  # no closure that holds itself: leaves are freed without the collector
+    if isinstance(part, dict):
+        done = {key: _rebuild(part[key], remaining) for key in sorted(part)}
+        return type(part)((key, done[key]) for key in part)
+    if _is_namedtuple(part):
+        return type(part)(*(_rebuild(item, remaining) for item in part))
+    if isinstance(part, (list, tuple)):
+        return type(part)(_rebuild(item, remaining) for item in part)
+    return next(remaining)
+
 
 __all__ = [
     "flatten", "iterate", "map_structure", "pack_sequence_as",
