@@ -65,6 +65,12 @@ def commit(pending: str, path: str) -> None:
             os.close(folder)
 
 
+def unfinished(folder: str) -> list[str]:
+    """The beginnings of files that processes left in a folder when they were killed within `whole_file`."""
+    names = os.listdir(folder) if os.path.isdir(folder) else []
+    return [os.path.join(folder, name) for name in names if name.startswith(".") and name.endswith(".pending")]
+
+
 def write_whole(path: Any, text: str) -> None:
     """Writes a text as `whole_file` does; folders are made where they are not there."""
     os.makedirs(os.path.dirname(path) or ".", exist_ok=True)

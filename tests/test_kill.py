@@ -128,6 +128,8 @@ def test_runs_that_are_killed(kind, tmp_path):
     assert int(done.stdout) > kills
     steps = [number for number, _ in records(tmp_path)]
     assert max(steps) > STEPS and all(later <= before + 1 for before, later in zip(steps, steps[1:], strict=False))
+    if kind.startswith("backup"):
+        assert sum(name.startswith(".") for name in os.listdir(tmp_path / "files")) <= 1  # the next run removes what the last one left
     known = {"m.keras", "m.weights.h5", "latest.weights.h5", "previous.weights.h5", "training_metadata.json"}
     assert all(name in known or name.endswith(".pending") or name == "pending.weights.h5" for name in os.listdir(tmp_path / "files"))
 

@@ -90,6 +90,13 @@ def test_weights_with_the_state_of_the_optimizer_and_of_dropout(tmp_path):
         assert [n.decode() for n in file.attrs["layer_names"]] == [layer.name for layer in model.layers]
 
 
+def test_weights_alone_leave_the_optimizer_as_it_is(tmp_path):
+    model = line()
+    gn.models.clone_model(model).save_weights(tmp_path / "m.weights.h5")
+    model.load_weights(tmp_path / "m.weights.h5")
+    assert not model.optimizer.built
+
+
 # ---- compile
 
 @gn.saving.register_keras_serializable("shop")

@@ -8,7 +8,7 @@ import h5py
 from graphnet.callbacks.callback import Callback
 from graphnet.callbacks.steps import StepCounter
 from graphnet.errors import FileFormatError
-from graphnet.files import commit, write_whole
+from graphnet.files import commit, unfinished, write_whole
 from graphnet.visualization.progress import message
 
 
@@ -59,6 +59,7 @@ class BackupAndRestore(Callback):
         if not self.model.built:
             raise ValueError(f"BackupAndRestore expects a model that is built, to restore its weights; model "
                              f"{self.model.name!r} is not. Give it an Input, or call it on a batch before fit.")
+        self._sweep()
         backups = [path for path in (self._latest, self._previous) if os.path.exists(path)]
         for number, path in enumerate(backups):
             try:
@@ -87,11 +88,17 @@ class BackupAndRestore(Callback):
         self.resume_at = None
         if not self.delete_checkpoint or not os.path.isdir(self.backup_dir):
             return
+        self._sweep()
         for path in (self._latest, self._previous, self._pending, self._place):
             if os.path.exists(path):
                 os.remove(path)
         if not os.listdir(self.backup_dir):
             os.rmdir(self.backup_dir)
+
+    def _sweep(self) -> None:
+        """Removes beginnings of files that processes left when they were killed."""
+        for path in unfinished(self.backup_dir):
+            os.remove(path)
 
     def _save(self, epoch: int, batch: int) -> None:
         os.makedirs(self.backup_dir, exist_ok=True)

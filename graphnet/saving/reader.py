@@ -83,9 +83,9 @@ def load_weights(model: Any, filepath: Any, by_name: bool = False, skip_mismatch
     if not model.built:
         raise ValueError(f"Model {model.name!r} has no weights yet: call it on data, or build(input_shape), before load_weights.")
     file = _read_archive(path)[2] if _is_archive(path) else _open(path)
-    if model.optimizer is not None:
-        model._build_optimizer()  # its state, where the file holds it, has somewhere to go
     with file:
+        if model.optimizer is not None and any(name in file for name in (*weights_h5.OPTIMIZERS, "optimizer_weights")):
+            model._build_optimizer()  # its state has somewhere to go
         _apply(file, model, str(path), "Build the model as it was saved, or pass skip_mismatch=True.", by_name, skip_mismatch)
 
 
@@ -100,6 +100,9 @@ def _existing(filepath: Any) -> pathlib.Path:
         raise FileNotFoundError(
             f"There is no file {str(path)!r}." + (f" In that folder there are {', '.join(near)}." if near else "")
         )
+    if path.suffix == ".json":
+        raise UnsupportedError(f"{str(path)!r}: weights cut into several files (max_shard_size) are not read. Load them with Keras, and save "
+                               "them without max_shard_size.")
     if path.is_dir():
         raise FileFormatError(
             f"{str(path)!r} is a folder. A model file ends in .keras, .h5 or .hdf5; folders of TensorFlow's SavedModel are not "
