@@ -6,12 +6,12 @@ import numpy as np
 
 from graphnet import ops, tree
 from graphnet.autodiff import backward
-from graphnet.compiler import Executable, plain
 from graphnet.dtypes import FLOATS
 from graphnet.errors import DTypeError, GraphError, ShapeError
-from graphnet.graph import Graph, Spec, Tensor, Variable
+from graphnet.functions import Function
+from graphnet.graph import Tensor, Variable
 from graphnet.module import Module
-from graphnet.tracing import Trace, current, placeholder, tracing
+from graphnet.tracing import Trace, current
 
 
 def value_and_grad(function: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux: bool = False) -> Callable[..., Any]:
@@ -69,27 +69,11 @@ def _evaluate(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[
     """The function's result and the gradients: tensors within a trace, else arrays."""
     if current() is not None:
         return _differentiate(function, args, kwargs, positions, has_aux)
-    arrays: list[np.ndarray] = []
-    stand_ins: list[Tensor] = []
-
-    def swap(leaf: Any) -> Any:
-        if not isinstance(leaf, (np.ndarray, np.generic)):
-            return leaf
-        arrays.append(plain(np.asarray(leaf)))
-        stand_ins.append(placeholder(Spec(arrays[-1].shape, arrays[-1].dtype.name)))
-        return stand_ins[-1]
-
-    trace = Trace()
-    with tracing(trace):
-        for i in positions:  # numbers that are differentiated by are arrays as well
-            if i < len(args):
-                args = (*args[:i], _numbers(args[i]), *args[i + 1:])
-        inner_args, inner_kwargs = tree.map_structure(swap, list(args)), tree.map_structure(swap, kwargs)
-        found = _differentiate(function, tuple(inner_args), inner_kwargs, positions, has_aux)
-        leaves = [None if leaf is None else trace.lift(leaf) for leaf in tree.iterate(found)]
-    graph = Graph(stand_ins, [leaf for leaf in leaves if leaf is not None], trace.updates, "gradient")
-    results = iter(Executable(graph)(arrays))
-    return tree.pack_sequence_as(found, [None if leaf is None else next(results) for leaf in leaves])
+    for i in positions:  # numbers that are differentiated by are arrays as well
+        if i < len(args):
+            args = (*args[:i], _numbers(args[i]), *args[i + 1:])
+    traced = Function(lambda *args, **kwargs: _differentiate(function, args, kwargs, positions, has_aux), name="gradient")
+    return traced(*args, **kwargs)  # traced for this call alone: what the function refers to may have changed at the next
 
 
 def _numbers(value: Any) -> Any:
