@@ -13,8 +13,8 @@ from safetensors import safe_open
 
 import graphnet as gn
 from graphnet.errors import FileFormatError
-from graphnet.train import storage
-from graphnet.train.parts import has_leaf, reached
+from graphnet.train import writing
+from graphnet.train.parts import reached
 
 SUFFIX = "/.ATTRIBUTES/VARIABLE_VALUE"
 X = np.linspace(-1, 1, 24, dtype="float32").reshape(8, 3)
@@ -376,7 +376,7 @@ def test_the_manager_keeps_the_latest(tmp_path):
     assert names(second) == ["ckpt-3", "ckpt-4", "ckpt-5"]
     assert names(gn.train.CheckpointManager(root, tmp_path / "m", None)) == names(second)
     assert dict(gn.train.list_variables(tmp_path / "m")).keys() >= {"step" + SUFFIX, "save_counter" + SUFFIX}
-    storage.remove(second.latest_checkpoint)
+    writing.delete(second.latest_checkpoint)
     assert gn.train.latest_checkpoint(tmp_path / "m") == manager.latest_checkpoint
 
 
@@ -407,9 +407,11 @@ def test_intervals_and_init(tmp_path):
 
 @pytest.mark.parametrize("text", [
     "", "{", "[]", "model_checkpoint_path: 'x'", '{"format": "graphnet.checkpoint_state", "version": 2, "all": []}',
-    *(json.dumps({"format": "graphnet.checkpoint_state", "version": 1, "latest": None, "preserved": None, "all": [{"name": name, "time": 0}]})
+    *(json.dumps({"format": "graphnet.checkpoint_state", "version": 1, "latest": None, "preserved": None, "doomed": [],
+                  "all": [{"name": name, "time": 0}]})
       for name in ("../a", "/etc/a", "..", "", "a\\b", 3, "a\0b")),
-    '{"format": "graphnet.checkpoint_state", "version": 1, "all": [{"name": "a", "time": NaN}], "preserved": null}'])
+    '{"format": "graphnet.checkpoint_state", "version": 1, "all": [{"name": "a", "time": NaN}], "preserved": null, "doomed": []}',
+    '{"format": "graphnet.checkpoint_state", "version": 1, "all": [], "preserved": null, "doomed": ["../x"]}'])
 def test_a_state_file_names_nothing_outside(text, tmp_path):
     (tmp_path / "checkpoint").write_text(text)
     for reads in (lambda: gn.train.latest_checkpoint(tmp_path), lambda: gn.train.CheckpointManager(gn.train.Checkpoint(), tmp_path, 1)):

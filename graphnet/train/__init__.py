@@ -2,7 +2,8 @@
 
 Source: https://www.tensorflow.org/guide/checkpoint
 """
-from graphnet.train.checkpoint import Checkpoint, latest_checkpoint, list_variables, load_variable
+from graphnet.train.checkpoint import Checkpoint
+from graphnet.train.inspection import latest_checkpoint, list_variables, load_variable
 from graphnet.train.manager import CheckpointManager
 from graphnet.train.parts import PythonState
 

@@ -2,15 +2,16 @@
 import os
 from typing import Any
 
-from graphnet import identifiers
-from graphnet.errors import FileFormatError
 from graphnet.graph import Variable
 from graphnet.trackable import Trackable
-from graphnet.train import storage
-from graphnet.train.folder import NAME, State, read_state
-from graphnet.train.parts import PythonState, decoded, describe, is_container, is_leaf
+from graphnet.train.folder import State
+from graphnet.train.inspection import resolved
+from graphnet.train.layout import index_path
+from graphnet.train.parts import describe, is_container, is_leaf
+from graphnet.train.reading import read
 from graphnet.train.restoration import Restoration
 from graphnet.train.status import COUNTER, NothingRestored, RestoreStatus
+from graphnet.train.writing import SHARD_SIZE, write
 
 
 class Checkpoint(Trackable):
@@ -36,17 +37,15 @@ class Checkpoint(Trackable):
     def __init__(self, root: Any = None, **kwargs: Any) -> None:
         if root is not None and not isinstance(root, Trackable):
             raise ValueError(f"Checkpoint expects root to be a module, layer, model or optimizer; received {root!r} "
-                             f"({type(root).__name__}). "
-                             "Give it a name: Checkpoint(name=value).")
+                             f"({type(root).__name__}). Give it a name: Checkpoint(name=value).")
         self._untracked_root = root
         self._untracked_counter: Variable | None = None
         taken = root._named_parts() if root is not None else {}
         for name, value in kwargs.items():
             if not (is_leaf(value) or is_container(value) or isinstance(value, Trackable)):
                 raise ValueError(f"Checkpoint expects {name} to be a module, layer, model, optimizer, variable or "
-                                 "PythonState, or a list or "
-                                 f"dict of them; received {value!r} ({type(value).__name__}). A number becomes one by "
-                                 "graphnet.Variable.")
+                                 f"PythonState, or a list or dict of them; received {value!r} ({type(value).__name__}). A "
+                                 "number becomes one by graphnet.Variable.")
             if name in taken and taken[name] is not value:
                 raise ValueError(f"Checkpoint received {name}=, but its root has another attribute of that name. Choose "
                                  "another name.")
@@ -64,7 +63,7 @@ class Checkpoint(Trackable):
             self._untracked_counter = Variable(0, dtype="int64", trainable=False, name=COUNTER)
         return self._untracked_counter
 
-    def write(self, file_prefix: Any, max_shard_size: int = storage.SHARD_SIZE) -> str:
+    def write(self, file_prefix: Any, max_shard_size: int = SHARD_SIZE) -> str:
         """Writes ``<file_prefix>.index`` and ``<file_prefix>.data-...``, and gives the prefix, which `read` and `restore` take.
 
         Arguments: ``max_shard_size``, bytes of arrays in a data file; there are as many files as needed, and no array is cut.
@@ -74,10 +73,10 @@ class Checkpoint(Trackable):
         prefix = _prefix(file_prefix)
         if type(max_shard_size) is not int or max_shard_size < 1:
             raise ValueError(f"max_shard_size expects a number of bytes, at least 1; received {max_shard_size!r}.")
-        storage.write(prefix, *describe(self), max_shard_size)
+        write(prefix, *describe(self), max_shard_size)
         return prefix
 
-    def save(self, file_prefix: Any, max_shard_size: int = storage.SHARD_SIZE) -> str:
+    def save(self, file_prefix: Any, max_shard_size: int = SHARD_SIZE) -> str:
         """Writes ``<file_prefix>-<number>``, one more each time, notes it as its folder's latest, and gives its path.
 
         Arguments and errors as for `write`; where it fails, the number is as it was.
@@ -90,7 +89,7 @@ class Checkpoint(Trackable):
             self.save_counter.assign_sub(1)
             raise
         folder, name = os.path.split(os.path.abspath(path))
-        State({name: os.stat(storage.index_path(path)).st_mtime}).write(folder)
+        State({name: os.stat(index_path(path)).st_mtime}).write(folder)
         return path
 
     def read(self, save_path: Any) -> RestoreStatus:
@@ -100,7 +99,7 @@ class Checkpoint(Trackable):
         damaged, or a shape or dtype is another: nothing is changed then.
         """
         path = resolved(save_path)
-        restoration = Restoration(path, *storage.read(path))
+        restoration = Restoration(path, *read(path))
         restoration.bind(self, 0)
         restoration.watch()
         return RestoreStatus(self, restoration)
@@ -122,88 +121,3 @@ def _prefix(path: Any) -> str:
     if not isinstance(prefix, str) or os.path.basename(prefix) in ("", ".", ".."):
         raise ValueError(f"A checkpoint's path is expected to end in a name, to which .index is added; received {path!r}.")
     return prefix
-
-
-def resolved(path: Any) -> str:
-    """The prefix that a path means: itself; of a folder the latest checkpoint in it, or of a saved model its variables."""
-    prefix = os.path.expanduser(os.fspath(path))
-    if not os.path.isdir(prefix) or storage.exists(prefix):
-        return _prefix(prefix)
-    inner = os.path.join(prefix, "variables", "variables")
-    found = inner if storage.exists(inner) else latest_checkpoint(prefix)
-    if found is None:
-        raise FileNotFoundError(f"There is no checkpoint in the folder {prefix}: its file {NAME!r} names none. Pass the path "
-                                "that save or write "
-                                "gave.")
-    return found
-
-
-def latest_checkpoint(checkpoint_dir: Any, latest_filename: str | None = None) -> str | None:
-    """The path of the checkpoint that was saved last in a folder, None where there is none.
-
-    Arguments: ``latest_filename``, another name of the file ``checkpoint``. Raises FileFormatError where that is damaged.
-    Source: https://www.tensorflow.org/api_docs/python/tf/train/latest_checkpoint
-
-    Example:
-
-        >>> import graphnet, tempfile
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     graphnet.train.latest_checkpoint(folder) is None
-        True
-    """
-    folder = os.path.expanduser(os.fspath(checkpoint_dir))
-    state = read_state(folder, latest_filename or NAME)
-    paths = [os.path.join(folder, name) for name in reversed(state.names)] if state else []
-    return next(filter(storage.exists, paths), None)
-
-
-def list_variables(ckpt_dir_or_file: Any) -> list[tuple[str, list[int]]]:
-    """Key and shape of each value in a checkpoint, in the order of the keys; the object graph's entry first.
-
-    Arguments: a checkpoint's path, or a folder: then the latest in it. Raises FileNotFoundError, FileFormatError.
-    Source: https://www.tensorflow.org/api_docs/python/tf/train/list_variables
-
-    Example:
-
-        >>> import graphnet, os, tempfile
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     path = graphnet.train.Checkpoint(v=graphnet.Variable([1.0, 2.0])).write(os.path.join(folder, "run"))
-        ...     graphnet.train.list_variables(path)
-        [('_CHECKPOINTABLE_OBJECT_GRAPH', []), ('v/.ATTRIBUTES/VARIABLE_VALUE', [2])]
-    """
-    index = storage.read_index(resolved(ckpt_dir_or_file))
-    states = {node["value"] for node in index.nodes if node["state"]}
-    shapes = {key: [] if key in states else list(entry.shape) for key, entry in sorted(index.tensors.items())}
-    return [(storage.GRAPH, []), *shapes.items()]
-
-
-def load_variable(ckpt_dir_or_file: Any, name: str) -> Any:
-    """The value of a key: an array, or what a `PythonState` gave. Of ``_CHECKPOINTABLE_OBJECT_GRAPH`` the nodes.
-
-    Arguments: a checkpoint's path or a folder, and a key that `list_variables` gives. Raises ValueError for another key.
-    Source: https://www.tensorflow.org/api_docs/python/tf/train/load_variable
-
-    Example:
-
-        >>> import graphnet, os, tempfile
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     path = graphnet.train.Checkpoint(v=graphnet.Variable([1.0, 2.0])).write(os.path.join(folder, "run"))
-        ...     graphnet.train.load_variable(path, "v/.ATTRIBUTES/VARIABLE_VALUE")
-        array([1., 2.], dtype=float32)
-    """
-    path = resolved(ckpt_dir_or_file)
-    index = storage.read_index(path)
-    if name == storage.GRAPH:
-        return index.nodes
-    if name not in index.tensors:
-        raise ValueError(f"Checkpoint {path} has no value {name!r}.{identifiers.did_you_mean(name, index.tensors)} See "
-                         "list_variables.")
-    index, values = storage.read(path, name)
-    state = next((node["state"] for node in index.nodes if node["value"] == name), None)
-    try:
-        return values[name].copy() if state is None else decoded(values[name], state)
-    except ValueError as error:
-        raise FileFormatError(f"Checkpoint {path}: {name!r} is no text.") from error
-
-
-__all__ = ["Checkpoint", "PythonState", "latest_checkpoint", "list_variables", "load_variable"]

@@ -3,7 +3,7 @@ import json
 import math
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -42,18 +42,31 @@ def alone(folder: str) -> Iterator[bool]:
         os.close(descriptor)
 
 
+def remove(folder: str, names: Iterable[str]) -> None:
+    """Deletes files of a folder, those that are there."""
+    for name in names:
+        with suppress(FileNotFoundError):
+            os.remove(os.path.join(folder, name))
+
+
 @dataclass
 class State:
     """What the file `checkpoint` says: names of checkpoints in its folder, oldest first, and when each was saved."""
 
     names: dict[str, float]
     preserved: float | None = None  # when the last checkpoint that is to stay for good was saved
+    doomed: tuple[str, ...] = ()  # those that are being deleted: where a process ends before, they go next time
 
     def write(self, folder: str, filename: str = NAME) -> None:
         """Writes the file, whole."""
         body = {"format": FORMAT, "version": VERSION, "latest": next(reversed(self.names), None),
-                "all": [{"name": name, "time": time} for name, time in self.names.items()], "preserved": self.preserved}
-        write_whole(os.path.join(folder, filename), json.dumps(body, indent=1) + "\n")
+                "all": [{"name": name, "time": time} for name, time in self.names.items()], "preserved": self.preserved,
+                "doomed": self.doomed}
+        with alone(folder) as sure:
+            if sure:  # what a writer that was killed has left
+                left = re.compile(rf"\.{re.escape(filename)}\..*\.pending")
+                remove(folder, [name for name in os.listdir(folder) if left.fullmatch(name)])
+            write_whole(os.path.join(folder, filename), json.dumps(body, indent=1) + "\n")
 
 
 def read_state(folder: str, filename: str = NAME) -> State | None:
@@ -75,7 +88,8 @@ def read_state(folder: str, filename: str = NAME) -> State | None:
         raise _malformed(path, f"it has format {body['version']}, of a newer graphnet; this one reads formats up to {VERSION}")
     try:
         names = {_name(entry["name"]): _time(entry["time"]) for entry in body["all"]}
-        return State(names, None if body["preserved"] is None else _time(body["preserved"]))
+        preserved = None if body["preserved"] is None else _time(body["preserved"])
+        return State(names, preserved, tuple([_name(name) for name in body["doomed"]]))
     except (KeyError, TypeError, ValueError) as error:
         raise _malformed(path, repr(error)) from error
 
@@ -94,5 +108,4 @@ def _time(value: Any) -> float:
 
 def _malformed(path: str, why: str) -> FileFormatError:
     return FileFormatError(f"{path} is expected to say which checkpoints its folder holds, and cannot be read: {why}. Delete "
-                           "it to begin "
-                           "anew; the checkpoints stay, and can be restored by their paths.")
+                           "it to begin anew; the checkpoints stay, and can be restored by their paths.")

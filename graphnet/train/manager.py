@@ -4,10 +4,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from graphnet.train import storage
 from graphnet.train.checkpoint import Checkpoint
 from graphnet.train.folder import State, read_state
-from graphnet.train.storage import SHARD_SIZE
+from graphnet.train.reading import exists
+from graphnet.train.writing import SHARD_SIZE, delete
 
 
 class CheckpointManager:
@@ -54,7 +54,8 @@ class CheckpointManager:
         self._step_counter, self._init_fn, self._max_shard_size = step_counter, init_fn, max_shard_size
         self._last_step: int | None = None
         state = read_state(self.directory) or State({})
-        self._times = {name: saved for name, saved in state.names.items() if storage.exists(self._path(name))}
+        self._times = {name: saved for name, saved in state.names.items() if exists(self._path(name))}
+        self._doomed = state.doomed
         self._preserved = time.time() if state.preserved is None else state.preserved
         os.makedirs(self.directory, exist_ok=True)
 
@@ -92,10 +93,11 @@ class CheckpointManager:
             raise
         self._times.pop(name, None)
         self._times[name] = time.time()
-        doomed = self._sweep()
-        State(dict(self._times), self._preserved).write(self.directory)
-        for old in doomed:
-            storage.remove(self._path(old))
+        self._doomed = tuple([old for old in (*self._doomed, *self._sweep()) if old not in self._times])
+        State(dict(self._times), self._preserved, self._doomed).write(self.directory)
+        for old in self._doomed:
+            delete(self._path(old))
+        self._doomed = ()
         self._last_step = step
         return path
 

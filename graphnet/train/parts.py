@@ -45,8 +45,7 @@ class PythonState:
     def deserialize(self, value: Any) -> None:
         """Takes the state back."""
         raise NotImplementedError(f"{type(self).__name__} has no deserialize(self, value), which takes back what serialize "
-                                  "gave. "
-                                  "Define it.")
+                                  "gave. Define it.")
 
 
 def is_leaf(thing: Any) -> bool:
@@ -79,8 +78,7 @@ def parts_of(thing: Any) -> dict[str, Any]:
             if not isinstance(key, (str, int)):
                 if has_leaf(value):
                     raise ValueError("A checkpoint expects strings or whole numbers as keys of a dict that holds variables; "
-                                     "received "
-                                     f"{key!r} ({type(key).__name__}). Rename the key.")
+                                     f"received {key!r} ({type(key).__name__}). Rename the key.")
                 continue
             if str(key) in found:
                 raise ValueError(f"A checkpoint cannot tell the keys {key!r} and {str(key)!r} of a dict apart. Rename one.")

@@ -10,8 +10,8 @@ import numpy as np
 from graphnet.errors import FileFormatError
 from graphnet.graph import Variable
 from graphnet.trackable import Trackable
+from graphnet.train.layout import Index
 from graphnet.train.parts import decoded, encoded, is_container, is_leaf, parts_of
-from graphnet.train.storage import Index
 
 
 class Pending:
@@ -144,17 +144,14 @@ class Restoration:
             node, value = self.nodes[number], self._values[number]
             if isinstance(thing, Variable) != (node["state"] is None):
                 misfits.append(f"{node['value']} is {'a PythonState' if node['state'] else 'a variable'} in the checkpoint; "
-                               "the object there is "
-                               f"a {type(thing).__name__}.")
+                               f"the object there is a {type(thing).__name__}.")
             elif isinstance(thing, Variable) and (thing.shape != value.shape or thing.dtype != value.dtype.name):
                 misfits.append(f"variable {thing.path!r} expects shape {thing.shape} and dtype {thing.dtype}; the "
-                               f"checkpoint's {node['value']} "
-                               f"has shape {value.shape} and dtype {value.dtype.name}.")
+                               f"checkpoint's {node['value']} has shape {value.shape} and dtype {value.dtype.name}.")
         if misfits:
             more = f" And {len(misfits) - 5} more." if len(misfits) > 5 else ""
             raise FileFormatError(f"Checkpoint {self.source} does not fit: {' '.join(misfits[:5])}{more} Nothing was changed. "
-                                  "Restore into "
-                                  "objects made as those that were saved.")
+                                  "Restore into objects made as those that were saved.")
 
 
 def _paths(nodes: list[dict[str, Any]]) -> dict[int, str]:

@@ -75,8 +75,7 @@ class NothingRestored:
     def assert_consumed(self) -> NoReturn:
         """Raises AssertionError: nothing was restored."""
         raise AssertionError("Nothing was restored: restore received None in place of a path, as latest_checkpoint gives it "
-                             "where there is no "
-                             "checkpoint yet.")
+                             "where there is no checkpoint yet.")
 
     assert_existing_objects_matched = assert_nontrivial_match = assert_consumed
 
