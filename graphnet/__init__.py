@@ -12,9 +12,11 @@ from graphnet import metrics as metrics
 from graphnet import models as models
 from graphnet import ops as ops
 from graphnet import optimizers as optimizers
+from graphnet import profiler as profiler
 from graphnet import random as random
 from graphnet import regularizers as regularizers
 from graphnet import saving as saving
+from graphnet import summary as summary
 from graphnet import train as train
 from graphnet import tree as tree
 from graphnet import utils as utils
@@ -39,5 +41,6 @@ __version__ = "0.1.0"
 __all__ = [
     "Functional", "Input", "InputSpec", "KerasTensor", "Layer", "Model", "Module", "Sequential", "TensorSpec", "Variable", "activations",
     "applications", "callbacks", "config", "constraints", "datasets", "function", "grad", "initializers", "kernel_stats", "layers", "losses",
-    "metrics", "models", "name_scope", "ops", "optimizers", "random", "regularizers", "saving", "settings", "train", "tree", "utils", "value_and_grad",
+    "metrics", "models", "name_scope", "ops", "optimizers", "profiler", "random", "regularizers", "saving", "settings", "summary", "train", "tree",
+    "utils", "value_and_grad",
 ]

@@ -73,18 +73,19 @@ class _Drawing:
 
     def _node(self, name: str, op: str, inputs: list[str], call: dict[str, Any]) -> None:
         node = self.result.node.add(name=name, op=op, input=inputs)
-        for shape in call["output_shapes"]:
-            extents = node.attr["_output_shapes"].list.shape.add()
-            for extent in shape:
-                extents.dim.add(size=-1 if extent is None else extent)
-        dtype = call["output_dtypes"][0] if call["output_dtypes"] else "float32"
-        node.attr["dtype"].type = self._dtype(dtype)
+        describe(self.protocol, node, call["output_shapes"], call["output_dtypes"] or ("float32",), "dtype")
         if call["params"]:
             node.attr["params"].i = call["params"]
 
-    def _dtype(self, name: str) -> int:
-        word = {"float32": "FLOAT", "float64": "DOUBLE", "float16": "HALF"}.get(name, name.upper())
-        return int(getattr(self.protocol.types, f"DT_{word}", self.protocol.types.DT_INVALID))
+
+def describe(protocol: Any, node: Any, shapes: Any, dtypes: Any, key: str) -> None:
+    """Gives a node its outputs' shapes, and the dtype of the first under a key, as attributes."""
+    for shape in shapes:
+        extents = node.attr["_output_shapes"].list.shape.add()
+        for extent in shape:
+            extents.dim.add(size=-1 if extent is None else extent)
+    if dtypes:
+        node.attr[key].type = protocol.dtype(dtypes[0])
 
 
 def _activation(name: str | None) -> str:
@@ -92,4 +93,4 @@ def _activation(name: str | None) -> str:
     return _ACTIVATIONS.get(name, "".join(word.capitalize() for word in name.split("_")))
 
 
-__all__ = ["graph_def"]
+__all__ = ["describe", "graph_def"]

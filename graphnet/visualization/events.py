@@ -21,14 +21,19 @@ def tensorboard_protocol() -> SimpleNamespace:
     Raises ImportError, which says how to install it, where it is missing.
     """
     try:
-        from tensorboard.compat.proto import event_pb2, graph_pb2, summary_pb2, tensor_pb2, types_pb2
+        from tensorboard.compat.proto import config_pb2, event_pb2, function_pb2, graph_pb2, summary_pb2, tensor_pb2, types_pb2
         from tensorboard.summary.writer.record_writer import RecordWriter
     except ImportError as error:
         raise ImportError("TensorBoard's files need the package tensorboard: pip install graphnet[tensorboard]") from error
+
+    def dtype(name: str) -> int:
+        word = {"float32": "FLOAT", "float64": "DOUBLE", "float16": "HALF"}.get(name, name.upper())
+        return int(getattr(types_pb2, f"DT_{word}", types_pb2.DT_INVALID))
+
     return SimpleNamespace(
-        Event=event_pb2.Event, GraphDef=graph_pb2.GraphDef, Histogram=summary_pb2.HistogramProto, RecordWriter=RecordWriter,
-        Summary=summary_pb2.Summary, SummaryMetadata=summary_pb2.SummaryMetadata, Tensor=tensor_pb2.TensorProto,
-        types=types_pb2,
+        Event=event_pb2.Event, Function=function_pb2.FunctionDef, GraphDef=graph_pb2.GraphDef, Histogram=summary_pb2.HistogramProto,
+        RecordWriter=RecordWriter, RunMetadata=config_pb2.RunMetadata, Summary=summary_pb2.Summary,
+        SummaryMetadata=summary_pb2.SummaryMetadata, Tensor=tensor_pb2.TensorProto, dtype=dtype, types=types_pb2,
     )
 
 
@@ -86,13 +91,7 @@ class EventWriter:
         """A picture: (height, width) or (height, width, channels), 1 (grey), 3 (colours) or 4 (and opacity); bytes, or floats
         from 0 to 1. Raises ShapeError for other shapes.
         """
-        pixels = np.asarray(image)
-        pixels = pixels[..., None] if pixels.ndim == 2 else pixels
-        if pixels.ndim != 3 or pixels.shape[2] not in (1, 3, 4) or 0 in pixels.shape:
-            raise ShapeError(f"EventWriter.image expects shape (height, width) or (height, width, 1, 3 or 4) for {tag!r}; "
-                             f"received shape {np.shape(image)}.")
-        if pixels.dtype != np.uint8:
-            pixels = np.rint(np.clip(np.nan_to_num(pixels.astype("float64")), 0, 1) * 255).astype("uint8")
+        pixels = pixels_of(image, f"EventWriter.image {tag!r}")
         height, width, channels = pixels.shape
         self._summary(step, tag=tag, image=self._protocol.Summary.Image(
             height=height, width=width, colorspace=channels, encoded_image_string=png(pixels)))
@@ -108,6 +107,17 @@ class EventWriter:
     def keras_model(self, json: str, tag: str = "keras", step: int = 0) -> None:
         """A model as ``model.to_json()`` has it, of which TensorBoard's page of graphs makes the one called "Keras"."""
         self._strings(tag, json, step, plugin="graph_keras_model", content=b"1")
+
+    def traced_graphs(self, tag: str, graphs: Any, step: int) -> None:
+        """GraphDefs of what was traced, which TensorBoard's page of graphs offers under the tag."""
+        metadata = self._protocol.RunMetadata()
+        for graph in graphs:
+            metadata.function_graphs.add().pre_optimization_graph.CopyFrom(graph)
+        self._strings(tag, metadata.SerializeToString(), step, plugin="graph_run_metadata_graph", content=b"1")
+
+    def summary(self, summary: Any, step: int) -> None:
+        """A Summary message, such as those that the tensorboard package's plugins make."""
+        self._write(self._protocol.Event(wall_time=time.time(), step=int(step), summary=summary))
 
     def flush(self) -> None:
         """Hands what was written to the system, so that TensorBoard sees it."""
@@ -125,8 +135,10 @@ class EventWriter:
     def __exit__(self, *_: Any) -> None:
         self.close()
 
-    def _strings(self, tag: str, text: str, step: int, plugin: str, content: bytes = b"", shape: tuple[int, ...] = ()) -> None:
-        tensor = self._protocol.Tensor(dtype=self._protocol.types.DT_STRING, string_val=[text.encode()])
+    def _strings(self, tag: str, text: str | bytes, step: int, plugin: str, content: bytes = b"",
+                 shape: tuple[int, ...] = ()) -> None:
+        value = text if isinstance(text, bytes) else text.encode()
+        tensor = self._protocol.Tensor(dtype=self._protocol.types.DT_STRING, string_val=[value])
         for extent in shape:
             tensor.tensor_shape.dim.add(size=extent)
         metadata = self._protocol.SummaryMetadata()
@@ -135,10 +147,21 @@ class EventWriter:
 
     def _summary(self, step: int, **value: Any) -> None:
         summary = self._protocol.Summary(value=[self._protocol.Summary.Value(**value)])
-        self._write(self._protocol.Event(wall_time=time.time(), step=int(step), summary=summary))
+        self.summary(summary, step)
 
     def _write(self, event: Any) -> None:
         self._records.write(event.SerializeToString())
+
+
+def pixels_of(image: Any, who: str) -> np.ndarray:
+    """A picture as bytes of shape (height, width, channels); ShapeError where it is none."""
+    pixels = np.asarray(image)
+    pixels = pixels[..., None] if pixels.ndim == 2 else pixels
+    if pixels.ndim != 3 or pixels.shape[2] not in (1, 3, 4) or 0 in pixels.shape:
+        raise ShapeError(f"{who} expects shape (height, width) or (height, width, 1, 3 or 4); received shape {np.shape(image)}.")
+    if pixels.dtype != np.uint8:
+        pixels = np.rint(np.clip(np.nan_to_num(pixels.astype("float64")), 0, 1) * 255).astype("uint8")
+    return pixels
 
 
 def png(pixels: np.ndarray) -> bytes:
@@ -163,4 +186,4 @@ def png(pixels: np.ndarray) -> bytes:
     return (b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows.tobytes())) + chunk(b"IEND", b""))
 
 
-__all__ = ["EventWriter", "png", "tensorboard_protocol"]
+__all__ = ["EventWriter", "pixels_of", "png", "tensorboard_protocol"]
