@@ -16,6 +16,7 @@ from graphnet.backends.cpu.kernels.contraction import Sum, add_sum, runs
 from graphnet.backends.cpu.kernels.dots import few, sum_of_dots
 from graphnet.backends.cpu.kernels.epilogue import Finish, decode, part
 from graphnet.backends.cpu.kernels.packing import blocks_in_plan, computed_weights, constant_weights
+from graphnet.backends.cpu.kernels.winograd import Way, Window, add_winograd, shape_of, winograd
 from graphnet.backends.cpu.lowering import lowers
 from graphnet.backends.cpu.operand import Operand
 from graphnet.backends.cpu.plan import Builder
@@ -83,13 +84,16 @@ def lower_conv(op: Conv, inputs: list[Operand], outputs: list[Operand], builder:
         return True
     rank = len(op.strides)
     size, channels = kernel.shape[:rank], kernel.shape[-2]
+    finish = decode(epilogue.program, extras, y.shape) if epilogue is not None else Finish()
+    quick = _by_winograd(op, x.shape, size, y.shape)
+    if quick is not None and add_winograd(x, kernel, *quick, y, finish, builder):
+        return True
     wide = haloed(x, window_pads(op, x.shape[1:-1], size), builder)
     spatial = wide.strides[1:-1]
     axes = [[i * d * s for i in range(n)] for n, d, s in zip(size, op.dilation, spatial, strict=True)]
     offsets, run = runs(axes, channels)
     steps = (wide.strides[0], *[s * t for s, t in zip(op.strides, spatial, strict=True)])
     k, columns = run * len(offsets), kernel.shape[-1]
-    finish = decode(epilogue.program, extras, y.shape) if epilogue is not None else Finish()
     if op.groups == 1 and few(columns, k, run):
         return add_sum(sum_of_dots(wide, steps, kernel, offsets, run, builder), y, finish, builder)
     if kernel.fixed:
@@ -100,6 +104,16 @@ def lower_conv(op: Conv, inputs: list[Operand], outputs: list[Operand], builder:
         w, block, step = computed_weights(flat, op.groups, y.size // columns, builder)  # type: ignore[arg-type]
     s = Sum(wide, steps, w, (0,) * len(steps), block, step, offsets, run, op.groups, channels)
     return add_sum(s, y, finish, builder)
+
+
+def _by_winograd(op: Any, x_shape: Sequence[int], size: Sequence[int], y_shape: Sequence[int]) -> tuple[Window, Way] | None:
+    """How a convolution or a transposed one goes by Winograd; None where a direct sum is faster."""
+    if len(op.strides) != 2:
+        return None
+    shape = shape_of(x_shape, y_shape)
+    if isinstance(op, Conv):
+        return winograd(op, size, [before for before, _ in pads_of(op, x_shape[1:-1], size)], shape)
+    return winograd(op, size, [2 - before for before in transposed(op, size).before], shape, turned=True)
 
 
 def served(x: Operand, kernel: Operand, y: Operand) -> bool:
@@ -163,9 +177,12 @@ def lower_transpose(op: Any, inputs: list[Operand], outputs: list[Operand], buil
         return True
     size, out = kernel.shape[:rank], y.shape[1:-1]
     way = transposed(op, size)
+    finish = decode(epilogue.program, extras, y.shape) if epilogue is not None else Finish()
+    quick = _by_winograd(op, x.shape, size, y.shape)
+    if quick is not None and add_winograd(x, kernel, *quick, y, finish, builder):
+        return True
     pads = way.pads(x.shape[1:-1], size, out)
     wide = haloed(x, pads, builder)
-    finish = decode(epilogue.program, extras, y.shape) if epilogue is not None else Finish()
     for chosen in itertools.product(*[way.phases(axis, size[axis], out[axis]) for axis in range(rank)]):
         starts = (0, *[first for first, _ in chosen], 0)
 
@@ -228,6 +245,10 @@ def required_halo(op: Any, x_shape: tuple[int, ...], kernel_shape: tuple[int, ..
         >>> required_halo(Conv((1, 1), "same"), (2, 9, 9, 4), (3, 3, 4, 8))
         ((0, 0), (1, 1), (1, 1), (0, 0))
     """
+    if isinstance(op, Conv | ConvTranspose | ConvGradInput):
+        y_shape = op.infer(Spec(x_shape, "float32"), Spec(kernel_shape, "float32")).shape
+        if _by_winograd(op, x_shape, kernel_shape[:len(op.strides)], y_shape) is not None:  # type: ignore[arg-type]
+            return None
     if isinstance(op, Conv | DepthwiseConv):
         pads = window_pads(op, x_shape[1:-1], kernel_shape[:len(op.strides)])
     elif isinstance(op, ConvGradKernel | DepthwiseConvGradKernel):
