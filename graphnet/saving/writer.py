@@ -69,6 +69,14 @@ def save_weights(model: Any, filepath: Any, overwrite: bool = True, max_shard_si
     is not supported.
     Raises ValueError for another ending or a model that is not built; FileExistsError, OSError as `save_model` does.
     Source: https://keras.io/api/models/model_saving_apis/weights_saving_and_loading/
+
+    Example:
+
+        >>> import graphnet, os, tempfile
+        >>> model = graphnet.Sequential([graphnet.Input((4,)), graphnet.layers.Dense(3)])
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     graphnet.saving.save_weights(model, os.path.join(folder, "model.weights.h5"))
+        ...     graphnet.saving.load_weights(model, os.path.join(folder, "model.weights.h5"))
     """
     path = pathlib.Path(filepath).expanduser()
     if max_shard_size is not None:
