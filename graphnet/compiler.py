@@ -81,7 +81,7 @@ class Executable:
         for step in plan.steps_report():
             written = ", ".join(str(shape) for shape in step.writes)
             lines.append(f"{step.kernel:16}{step.label:32}{written:28}{step.work:14,.0f}{step.tasks:8}")
-        lines.append(f"arena {plan.arena_bytes:,} bytes; packed weights {plan.packed_bytes:,} bytes; "
+        lines.append(f"arena {plan.arena_bytes:,} bytes, of which {plan.least_bytes:,} live at once; packed weights {plan.packed_bytes:,} bytes; "
                      f"without a kernel, run by numpy: {', '.join(plan.python_steps) or 'nothing'}")
         return "\n".join(lines)
 

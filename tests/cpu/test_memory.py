@@ -1,8 +1,11 @@
 """The arena: no two live buffers overlap, whatever runs side by side."""
+import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graphnet.backends.cpu import memory
+import graphnet as gn
+from graphnet.backends.cpu import memory, plan
 from graphnet.backends.cpu.operand import Buffer, Operand, packed_strides
 from graphnet.backends.cpu.plan import Builder
 
@@ -92,7 +95,7 @@ def programs(draw):
 def test_what_may_run_side_by_side_shares_no_memory(steps):
     """Whenever a step may start, its result lies apart from all that steps which need not be done still read or write."""
     need = memory.needs(steps)
-    offsets, peak = memory.layout(steps, need)
+    offsets, peak, _ = memory.layout(steps, need)
 
     def place(x):
         return offsets[x.buffer], offsets[x.buffer] + x.buffer.nbytes
@@ -108,9 +111,36 @@ def test_what_may_run_side_by_side_shares_no_memory(steps):
 
 @given(programs())
 def test_halos_lie_on_nothing_but_equal_halos(steps):
-    offsets, _ = memory.layout(steps, memory.needs(steps))
+    offsets, *_ = memory.layout(steps, memory.needs(steps))
     placed = [(offsets[b], offsets[b] + b.nbytes, b) for b in offsets]
     for begin, end, buffer in placed:
         for low, high, other in placed:
             if buffer.halo is not None and buffer is not other and begin < high and low < end:
                 assert other.halo == buffer.halo and low == begin
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_halos_that_are_cleared_in_each_call_give_the_same(monkeypatch, batch):
+    """Memory of such buffers is shared with others: the zeros around them are written anew before each first writer."""
+    gn.utils.set_random_seed(0)
+    inputs = gn.Input((13, 11, 3))
+    x = gn.layers.Conv2D(16, 3, padding="same", activation="relu")(inputs)
+    x = gn.layers.add([x, gn.layers.DepthwiseConv2D(5, padding="same")(x)])
+    x = gn.layers.MaxPooling2D(2)(gn.layers.Conv2D(24, 3, padding="same", strides=2)(x))
+    x = gn.layers.Conv2DTranspose(8, 3, padding="same", strides=2)(gn.layers.Conv2D(32, 3, padding="same")(x))
+    model = gn.Model(inputs, gn.layers.Conv2D(4, 3, padding="same")(x))
+    values = np.random.default_rng(batch).normal(size=(batch, 13, 11, 3)).astype("float32")
+    monkeypatch.setattr(plan, "LARGE", 1 << 60)
+    kept = model(values)
+    model.drop_executables()
+    monkeypatch.setattr(plan, "LARGE", 1)
+    for _ in range(3):
+        np.testing.assert_array_equal(model(values), kept)
+    made = model.executable()[0].runner((values.shape,)).plan
+    assert made.arena_bytes <= 1.25 * made.least_bytes
+
+
+def test_the_least_memory_is_what_lives_at_once():
+    assert memory.least([]) == 0
+    assert memory.least([(0, 0, 64), (1, 1, 64), (2, 2, 640)]) == 640
+    assert memory.least([(0, 2, 1), (1, 3, 1), (3, 4, 1)]) == 128

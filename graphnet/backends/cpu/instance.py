@@ -82,7 +82,7 @@ class Plan:
         python = [step.function is not None for step in self.steps]
         self.stretches = stretches(python, builder.barriers)
         self.needs = memory.needs(accesses, [stretch.first for stretch in self.stretches])
-        self.offsets, self.arena_bytes = memory.layout(accesses, self.needs)
+        self.offsets, self.arena_bytes, self.least_bytes = memory.layout(accesses, self.needs)
         self._fill(builder)
 
     def _fill(self, builder: "Builder") -> None:

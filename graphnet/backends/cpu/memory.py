@@ -143,17 +143,38 @@ def assign(lives: Sequence[Life]) -> tuple[list[int], int]:
     return offsets, peak
 
 
-def layout(accesses: Sequence[Access], need: Sequence[int]) -> tuple[dict[Buffer, int], int]:
-    """The offset of each arena buffer, and the arena's size.
+def least(lives: Sequence[Life]) -> int:
+    """Bytes that live at once where most do: no arena can be smaller.
 
-    A halo has to stay zero: a buffer that has one shares its place with buffers of the same geometry alone, for all the plan.
+    Example:
+
+        >>> least([(0, 1, 256), (1, 2, 64), (2, 3, 200)])
+        320
+    """
+    changes: dict[int, int] = defaultdict(int)
+    for first, last, nbytes in lives:
+        size = -(-nbytes // ALIGNMENT) * ALIGNMENT
+        changes[first] += size
+        changes[last + 1] -= size
+    live = peak = 0
+    for step in sorted(changes):
+        live += changes[step]
+        peak = max(peak, live)
+    return peak
+
+
+def layout(accesses: Sequence[Access], need: Sequence[int]) -> tuple[dict[Buffer, int], int, int]:
+    """The offset of each arena buffer, the arena's size, and the least that it could be.
+
+    A halo has to stay zero: a buffer that has one shares its place with buffers of the same geometry alone, for all the plan,
+    unless the plan clears it in each call.
     """
     lives = lifetimes(accesses, need)
     groups: list[list[Buffer]] = []
     items: list[Life] = []
     free: dict[Any, list[tuple[int, int]]] = defaultdict(list)  # of each geometry: last step of a place, which
     for buffer, (first, last) in sorted(lives.items(), key=lambda item: item[1]):
-        if buffer.halo is None:
+        if buffer.halo is None or buffer.cleared:
             groups.append([buffer])
             items.append((first, last, buffer.nbytes))
             continue
@@ -167,4 +188,5 @@ def layout(accesses: Sequence[Access], need: Sequence[int]) -> tuple[dict[Buffer
             places[places.index(chosen)] = (last, chosen[1])
             groups[chosen[1]].append(buffer)
     offsets, peak = assign(items)
-    return {buffer: offset for group, offset in zip(groups, offsets, strict=True) for buffer in group}, peak
+    places = {buffer: offset for group, offset in zip(groups, offsets, strict=True) for buffer in group}
+    return places, peak, least([(first, last, buffer.nbytes) for buffer, (first, last) in lives.items()])

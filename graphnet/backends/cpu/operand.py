@@ -27,6 +27,7 @@ class Buffer:
         index: which input or output.
         source: of a weight, a constant or a variable what has ``.value`` and ``.version``.
         halo: of an arena buffer with a zero halo its geometry; the places of such buffers are shared among equals alone.
+        cleared: the plan zeroes that halo anew in each call, so that its place may be shared with any.
     """
 
     kind: Kind
@@ -34,6 +35,7 @@ class Buffer:
     index: int = 0
     source: Any = None
     halo: tuple[Any, ...] | None = None
+    cleared: bool = False
 
 
 def packed_strides(shape: Shape) -> Shape:

@@ -18,6 +18,7 @@ from graphnet.backends.cpu.operand import Buffer, Kind, Operand, Shape, itemsize
 __all__ = ["Buffer", "Builder", "Operand", "Plan", "Step", "Table"]
 
 GRAIN = 650_000  # multiply-adds a claim, some 5 microseconds
+LARGE = 1 << 19  # bytes of a buffer from which it is worth to clear its halo in each call
 SERIAL = 200_000  # multiply-adds below which a step is one task: sharing would cost more than it gains
 
 _bits = struct.Struct("q").unpack
@@ -192,6 +193,8 @@ class Builder:
         """
         if tasks <= 0:
             return
+        for x in writes:
+            self.clear_halo(x.buffer)
         row = self._append(words)
         chunk = least = tasks
         if work >= SERIAL:
@@ -207,7 +210,25 @@ class Builder:
     def python_step(self, function: Callable[..., Any], inputs: Sequence[Operand], outputs: Sequence[Operand],
                     label: str = "") -> None:
         """Adds ``function(*arrays)``, which gets read-only views and gives one array, or a list of them, for the outputs."""
+        for x in outputs:
+            self.clear_halo(x.buffer)
         self.steps.append(Step(None, label or self.label, 0, 1, 1, 0.0, tuple(inputs), tuple(outputs), function))
+
+    def clear_halo(self, buffer: Buffer) -> None:
+        """Lets the plan zero a large buffer's halo before its first writer: memory that others use meanwhile, for some small steps."""
+        if buffer.halo is None or buffer.cleared or buffer.nbytes < LARGE:
+            return
+        buffer.cleared = True
+        shape, halo, dtype = buffer.halo
+        wide = tuple([before + extent + after for extent, (before, after) in zip(shape, halo, strict=True)])
+        whole = Operand(buffer, 0, wide, packed_strides(wide), dtype)
+        zero = self.constant(np.zeros((1,) * len(wide), dtype))
+        for axis, (before, after) in enumerate(halo):
+            for first, last in ((0, before), (wide[axis] - after, wide[axis])):
+                if first < last:
+                    starts = tuple([first if i == axis else 0 for i in range(len(wide))])
+                    slab = whole.slice(starts, tuple([last if i == axis else extent for i, extent in enumerate(wide)]))
+                    self.copy(zero.broadcast(slab.shape), slab)
 
     def copy(self, source: Operand, to: Operand) -> None:
         """Adds a step that copies between operands of one shape and dtype, whatever their strides."""
