@@ -2,7 +2,7 @@
 
 python examples/cifar_resnet.py [--data DIR] [--out DIR] [--quick]
 
-Where matplotlib is installed (pip install 'graphnet[examples]'), the curves are drawn into cifar_resnet.png.
+Where matplotlib is installed, the curves are drawn into cifar_resnet.png.
 """
 import pathlib
 import time
@@ -67,7 +67,7 @@ def draw(history: dict[str, list[float]], file: pathlib.Path) -> None:
     try:
         from matplotlib.figure import Figure
     except ImportError:
-        print("no curve is drawn without matplotlib: pip install 'graphnet[examples]'")
+        print("no curve is drawn without matplotlib: pip install matplotlib")
         return
     figure = Figure(figsize=(6, 3.6), layout="constrained")
     axes = figure.subplots()
