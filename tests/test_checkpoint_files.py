@@ -234,6 +234,9 @@ def test_a_writer_that_is_killed_leaves_one_whole(tmp_path):
         random.seed(5)
         path, managed, kills = sys.argv[2] + "/a", sys.argv[2] + "/managed", int(sys.argv[3])
         tree(0).write(path)
+        begun = time.perf_counter()
+        tree(0).write(path)
+        unit, (heard, says) = time.perf_counter() - begun, os.pipe()
         for kill in range(kills):
             child = os.fork()
             if child == 0:
@@ -241,13 +244,15 @@ def test_a_writer_that_is_killed_leaves_one_whole(tmp_path):
                 manager = gn.train.CheckpointManager(root, managed, 2)
                 manager.restore_or_initialize()
                 value = held(root)
+                os.write(says, b"!")
                 while True:
                     value += 1
                     for v in root.v:
                         v.assign(v * 0 + value)
                     root.write(path, max_shard_size=random.choice([1, 1000]))
                     manager.save()
-            time.sleep(random.uniform(0.002, 0.15))
+            os.read(heard, 1)
+            time.sleep(random.uniform(0, 5 * unit))
             os.kill(child, signal.SIGKILL)
             os.waitpid(child, 0)
             last = stored(path)
@@ -260,8 +265,8 @@ def test_a_writer_that_is_killed_leaves_one_whole(tmp_path):
         manager.restore_or_initialize()
         manager.save()
         print(last, len(os.listdir(managed)), *(name for name in os.listdir(sys.argv[2]) if name.startswith(".")))
-        """, tmp_path, 30)
-    assert int(out[0]) > 5 and out[1:] == ["5"]  # two checkpoints and the file of states, and nothing that nobody needs
+        """, tmp_path, 20)
+    assert int(out[0]) > 3 and out[1:] == ["5"]  # two checkpoints and the file of states, and nothing that nobody needs
 
 
 @posix
@@ -273,10 +278,10 @@ def test_two_writers_at_once_and_a_reader(tmp_path):
         for value in (1, 2):
             children.append(os.fork())
             if children[-1] == 0:
-                for turn in range(25):
+                for turn in range(12):
                     tree(value).write(path, max_shard_size=1 if (turn + value) % 2 else 1000)
                 os._exit(0)
-        seen = {stored(path) for _ in range(60)}
+        seen = {stored(path) for _ in range(40)}
         assert all(os.waitpid(child, 0)[1] == 0 for child in children)
         print(stored(path), *(name for name in os.listdir(sys.argv[2]) if name.startswith(".")))
         assert seen <= {0, 1, 2}

@@ -1,4 +1,5 @@
 """Restoration: a checkpoint's values on their way to the objects that they are for, some of which are not made yet."""
+import copy
 import warnings
 import weakref
 from collections import Counter, deque
@@ -31,7 +32,7 @@ class Pending:
             owner.__dict__.pop("_untracked_pending", None)
 
     def __deepcopy__(self, memo: Any) -> "Pending":
-        return Pending(self.restoration, self.node, self.matched)
+        return Pending(copy.deepcopy(self.restoration, memo), self.node, self.matched)
 
     def __reduce__(self) -> Any:
         return type(None), ()  # what is pickled waits for nothing
@@ -58,6 +59,12 @@ class Restoration:
         self._shared = {number for number, count in references.items() if count > 1}  # may go to several objects
         self._bound: dict[int, tuple[weakref.ref[Any], int]] = {}
         self.flags = {"quiet": False}
+
+    def __deepcopy__(self, memo: Any) -> "Restoration":
+        """What copies of the objects wait for, which get their values whether the objects themselves do or not."""
+        twin = copy.copy(self)
+        twin.left, twin._values, twin._bound, twin.flags = dict(self.left), dict(self._values), {}, dict(self.flags)
+        return twin
 
     def watch(self) -> None:
         """Has it said, when nothing can be restored any more, what has not been."""
