@@ -448,3 +448,17 @@ def test_regularized_convolutions_train():
     for _ in range(5):
         last = model.train_on_batch(x, y)
     assert last < first
+
+
+def test_a_list_of_one_loss_is_that_of_the_one_output():
+    x, y = RNG.normal(size=(4, 3)).astype("float32"), np.ones((4, 2), "float32")
+    results = []
+    for loss in ("huber", [losses.Huber()]):
+        gn.utils.set_random_seed(0)
+        model = gn.Sequential([gn.Input((3,)), layers.Dense(2)])
+        model.compile("sgd", loss, loss_weights=None if isinstance(loss, str) else [1.0])
+        results.append(model.train_on_batch(x, y))
+    assert results[0] == results[1]
+    model.compile("sgd", ["mse", "mae"])
+    with pytest.raises(DataError, match="1 outputs.*received 2"):
+        model.train_on_batch(x, y)

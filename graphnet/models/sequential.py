@@ -187,11 +187,11 @@ class Sequential(Model):
 
     def _profiled(self, x: Any) -> Any:
         self._batch(x)
-        return self._graph_model._profiled(x)
+        return self._graph_model()._profiled(x)
 
     def cost(self) -> Any:
         """Multiply-adds, bytes and memory of each layer, as `Functional.cost` gives them."""
-        return self._graph_model.cost()
+        return self._graph_model().cost()
 
     def _prepare(self, x: Any) -> Any:
         return x if self._functional is None else self._functional._prepare(x)

@@ -51,7 +51,7 @@ def spread(given: Any, y_pred: Any, names: Sequence[str | None], what: str, spar
         return _by_name(given, y_pred, names, what)
     if not isinstance(given, (list, tuple)):
         return [given] * count
-    if _same_structure(given, y_pred):
+    if isinstance(y_pred, (list, tuple, Mapping)) and _same_structure(given, y_pred):
         return _entries(given, y_pred)
     if len(given) == count:
         return list(given)
