@@ -128,6 +128,26 @@ def test_a_module_in_a_layer_is_collected_and_frozen_with_it():
     assert len(holder.trainable_variables) == 3
 
 
+def test_variables_of_a_module_in_a_layer_are_weights_and_kept_in_files(tmp_path):
+    class Around(layers.Layer):
+        def __init__(self, **kwargs):
+            super().__init__(**kwargs)
+            self.inner = Leafy(2.0)
+            self.seed, self.mean, self.rule = graphnet.random.SeedGenerator(1), graphnet.metrics.Mean(), graphnet.optimizers.SGD()
+
+        def call(self, x):
+            return x * self.inner.v
+    layer = Around()
+    model = graphnet.Model(x := graphnet.Input((2,)), layer(x))
+    assert model.weights == [layer.inner.v] and model.count_params() == 1
+    for name in ("w.weights.h5", "w.h5"):
+        layer.inner.v.assign(2.0)
+        model.save_weights(tmp_path / name)
+        layer.inner.v.assign(9.0)
+        model.load_weights(tmp_path / name)
+        assert float(layer.inner.v) == 2.0
+
+
 # ---- variables
 
 def test_initial_values():

@@ -16,11 +16,13 @@ from graphnet.layers.input_spec import InputSpec, check_arguments, check_inputs
 from graphnet.layers.penalties import Penalized
 from graphnet.layers.signature import Signature, signature_of, snake_case
 from graphnet.masking import drops, get_mask, set_mask, warn_dropped, without_masks
+from graphnet.metrics import Metric
 from graphnet.module import members
 from graphnet.op import NAMES, outputs_of, symbolic_call
 from graphnet.ops.elementwise import cast
 from graphnet.ops.shape import shape as shape_of
 from graphnet.ops.shape import shown
+from graphnet.optimizers import Optimizer
 from graphnet.tracing import current, fresh_spec, has_tensor, placeholder, restore, tracing
 from graphnet.trackable import resume
 
@@ -152,12 +154,17 @@ class Layer(Penalized):
     @trainable.setter
     def trainable(self, value: bool) -> None:
         self._trainable = bool(value)
-        for variable in [*self._own_variables(), *(v for m in self._below(Layer) for v in m._own_variables())]:  # of plain modules inside too
+        for variable in self._held_variables():
             if getattr(variable, "starts_trainable", variable.trainable) or variable.trainable:
                 variable.starts_trainable = True  # type: ignore[attr-defined]
                 variable.trainable = self._trainable
         for layer in self._layers:
             layer.trainable = self._trainable
+
+    def _held_variables(self) -> list[Variable]:
+        """The variables of the layer itself and of plain modules inside it: not of layers, metrics, optimizers, which keep their own."""
+        found = [v for part in (self, *self._below((Layer, Metric, Optimizer))) for v in part._own_variables()]
+        return list({id(v): v for v in found if not getattr(v, "is_seed", False)}.values())
 
     @property
     def _layers(self) -> list["Layer"]:
@@ -166,7 +173,7 @@ class Layer(Penalized):
     @property
     def weights(self) -> list[Variable]:
         """All variables of this layer and of those inside it, trainable ones of each layer first."""
-        own = self._own_variables()
+        own = self._held_variables()
         ordered = [v for v in own if getattr(v, "starts_trainable", v.trainable)] + [v for v in own if not getattr(v, "starts_trainable", v.trainable)]
         for layer in self._layers:
             ordered += layer.weights

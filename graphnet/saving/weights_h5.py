@@ -34,8 +34,8 @@ def collect(root: h5py.Group, model: Any, found: Assignments) -> None:
 
 
 def own_weights(layer: Layer) -> list[Variable]:
-    """The variables that a layer itself keeps, trainable ones first."""
-    own = [v for v in layer._own_variables() if not getattr(v, "is_seed", False)]
+    """The variables that a layer itself keeps, trainable ones first; those of plain modules inside it are among them."""
+    own = layer._held_variables()
     return [v for v in own if getattr(v, "starts_trainable", v.trainable)] + [
         v for v in own if not getattr(v, "starts_trainable", v.trainable)
     ]
