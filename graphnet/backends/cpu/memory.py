@@ -188,5 +188,5 @@ def layout(accesses: Sequence[Access], need: Sequence[int]) -> tuple[dict[Buffer
             places[places.index(chosen)] = (last, chosen[1])
             groups[chosen[1]].append(buffer)
     offsets, peak = assign(items)
-    places = {buffer: offset for group, offset in zip(groups, offsets, strict=True) for buffer in group}
-    return places, peak, least([(first, last, buffer.nbytes) for buffer, (first, last) in lives.items()])
+    placed = {buffer: offset for group, offset in zip(groups, offsets, strict=True) for buffer in group}
+    return placed, peak, least([(first, last, buffer.nbytes) for buffer, (first, last) in lives.items()])
