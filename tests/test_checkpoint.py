@@ -252,6 +252,20 @@ def test_a_shape_that_does_not_fit_later_is_said_where_it_is_made(tmp_path):
     gn.train.Checkpoint(net=new).restore(path).expect_partial()
     with pytest.raises(FileFormatError, match=r"shape \(5, 4\).*shape \(3, 4\)"):
         new(np.zeros((2, 5), "float32"))
+    new.parts[0].units = 4  # it is said once
+
+
+def test_the_last_restore_counts(tmp_path):
+    line, more = Line(1.0), Line(2.0)
+    line.more = gn.Variable(1.0)
+    first = gn.train.Checkpoint(a=line).write(tmp_path / "1")
+    second = gn.train.Checkpoint(a=more).write(tmp_path / "2")
+    new = Line()
+    root = gn.train.Checkpoint(a=new)
+    root.restore(first).expect_partial()
+    root.restore(second).assert_consumed()
+    new.more = gn.Variable(5.0)
+    assert float(new.more) == 5.0 and new.w.value[0, 0] == 2.0
 
 
 def test_layers_and_models_are_filled_when_they_are_built(tmp_path):

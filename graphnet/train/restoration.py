@@ -82,6 +82,8 @@ class Restoration:
         Raises FileFormatError where shapes or dtypes do not fit; nothing is changed then.
         """
         found = self._match(owner, node, whole)
+        for pending, path in found.paths:  # also of what does not fit: it is said once
+            pending.matched.add(path)
         new = [(thing, number) for thing, number in found.bound.values() if is_leaf(thing) and number in self._values]
         self._check(new)
         _give([(thing, self._values[number], self.nodes[number]["state"]) for thing, number in new])
@@ -90,11 +92,13 @@ class Restoration:
             self.left.pop(number, None)
             if number not in self._shared:
                 self._values.pop(number, None)
-        for pending, path in found.paths:
-            pending.matched.add(path)
         for thing, pending in found.pendings.values():
             if self.left:
                 thing.__dict__["_untracked_pending"] = pending
+            else:
+                thing.__dict__.pop("_untracked_pending", None)  # an older restoration's: the last one counts
+        if not self.left:
+            self._values.clear()
         if found.conflicts:
             warnings.warn(f"Checkpoint {self.source} has values of its own for objects that are one object here; the first is "
                           f"taken. {' '.join(found.conflicts[:5])}", stacklevel=2)
