@@ -7,7 +7,7 @@ import pytest
 
 import graphnet as gn
 from graphnet import layers, losses, metrics, ops, optimizers
-from graphnet.errors import DataError, ShapeError, SymbolicTensorError
+from graphnet.errors import DataError, GraphError, ShapeError, SymbolicTensorError
 
 RNG = np.random.default_rng(0)
 X, Y = RNG.normal(size=(20, 5)).astype("float32"), RNG.normal(size=(20, 1)).astype("float32")
@@ -123,6 +123,32 @@ def test_the_rate_is_set_between_fits():
     model.optimizer.learning_rate.assign(0.1)
     model.fit(X, Y, verbose=0)
     assert not same_weights(before, model)
+
+
+def test_a_step_gets_as_much_as_there_is():
+    seen = []
+
+    class Looks(gn.Model):
+        def train_step(self, data):
+            seen.append(len(data) if isinstance(data, tuple) else data.shape)
+            return {"loss": ops.mean(self(X))}
+    inputs = gn.Input((5,))
+    model = Looks(inputs, layers.Dense(1)(inputs))
+    model.compile("sgd")
+    for data in ((X,), (X, Y), (X, Y, np.ones(20, "float32"))):
+        model.train_on_batch(*data)
+    assert seen == [(None, 5), 2, 3]
+
+
+def test_a_step_without_logs_is_named():
+    class Forgets(gn.Model):
+        def train_step(self, data):
+            self(data[0])
+    inputs = gn.Input((5,))
+    model = Forgets(inputs, layers.Dense(1)(inputs))
+    model.compile("sgd")
+    with pytest.raises(GraphError, match=r"train_step of model .*Forgets.*returned None. Is a `return` missing"):
+        model.fit(X, Y, verbose=0)
 
 
 def test_a_branch_on_a_tensor_is_named_with_its_line():

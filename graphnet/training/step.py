@@ -10,9 +10,11 @@ import numpy as np
 from graphnet import tree
 from graphnet.compiler import Executable, plain
 from graphnet.dims import Dim
+from graphnet.errors import GraphError
 from graphnet.graph import Graph, Spec
 from graphnet.layers.layer import edits
 from graphnet.tracing import placeholder, trace_function, tracing
+from graphnet.training.batch import pack_x_y_sample_weight
 
 Signature = Any  # of data: nested tuples of shapes without the batch axis, and dtypes
 
@@ -95,7 +97,11 @@ def _trace(model: Any, kind: str, data: Any, before: list[Spec] | None) -> tuple
     step = model.train_step if kind == "train" else model.test_step
 
     def body(*values: Any) -> Any:
-        return step(_pack(data, values))
+        logs = step(pack_x_y_sample_weight(*_pack(data, values)))
+        if not isinstance(logs, Mapping):
+            raise GraphError(f"{kind}_step of model {model.name!r} ({type(model).__name__}) expects to return a dict of logs; it returned "
+                             f"{logs!r}. " + ("Is a `return` missing?" if logs is None else "Give each value a name."))
+        return logs
 
     stand_ins = [placeholder(s, f"data_{i}") for i, s in enumerate(specs)]
     graph, structure = trace_function(body, stand_ins, None, f"{model.name}_{kind}", outer=1)

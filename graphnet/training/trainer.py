@@ -5,29 +5,14 @@ from typing import Any
 
 from graphnet import losses, metrics, ops, optimizers, tree
 from graphnet.autodiff import backward
-from graphnet.errors import DataError, GraphError
+from graphnet.errors import GraphError
 from graphnet.graph import Variable
 from graphnet.module import Module, members
 from graphnet.tracing import current
 from graphnet.training import loops
+from graphnet.training.batch import unpack_x_y_sample_weight
 from graphnet.training.compiled import CompiledLoss, CompiledMetrics
 from graphnet.training.state import TrainingState
-
-
-def unpack_x_y_sample_weight(data: Any) -> tuple[Any, Any, Any]:
-    """(x, y, sample_weight) of a batch, None where it has no such part. Source: https://keras.io/api/utils/model_plotting_utils/
-
-    Example:
-
-        >>> from graphnet.training.trainer import unpack_x_y_sample_weight
-        >>> unpack_x_y_sample_weight(("x", "y"))
-        ('x', 'y', None)
-    """
-    if not isinstance(data, tuple):
-        return data, None, None
-    if not 1 <= len(data) <= 3:
-        raise DataError(f"A batch is expected to be x, (x, y) or (x, y, sample_weight); received a tuple of {len(data)}.")
-    return (*data, None, None)[:3]  # type: ignore[return-value]
 
 
 def _of_state(name: str, doc: str) -> Any:
@@ -217,9 +202,10 @@ class Trainer(Module):
         self._training_state.loss_tracker.update_state(loss, sample_weight=ops.shape(tree.flatten(x)[0])[0])
 
     def train_step(self, data: Any) -> dict[str, Any]:
-        """One training step on (x, y, sample_weight): it is traced, so it speaks ops. Gives the logs. May be overridden.
+        """One training step on a batch: it is traced, so it speaks ops. Gives the logs. May be overridden.
 
-        In a train_step of your own, `graphnet.value_and_grad` gives gradients, and ``self.optimizer.apply`` takes them.
+        In a train_step of your own, data are x, (x, y) or (x, y, sample_weight), as far as there are such;
+        `graphnet.value_and_grad` gives gradients, and ``self.optimizer.apply`` takes them.
         """
         x, y, sample_weight = unpack_x_y_sample_weight(data)
         y_pred = self(x, training=True)  # type: ignore[operator]
@@ -230,7 +216,7 @@ class Trainer(Module):
         return self.compute_metrics(x, y, y_pred, sample_weight)
 
     def test_step(self, data: Any) -> dict[str, Any]:
-        """One step of `evaluate` on (x, y, sample_weight); gives the logs. May be overridden."""
+        """One step of `evaluate` on a batch; gives the logs. May be overridden."""
         x, y, sample_weight = unpack_x_y_sample_weight(data)
         y_pred = self(x, training=False)  # type: ignore[operator]
         self._track_loss(self._compute_loss(x, y, y_pred, sample_weight, False), x)

@@ -1,6 +1,5 @@
 """Helpers that users know from Keras."""
 import random
-from typing import Any
 
 import numpy as np
 
@@ -12,8 +11,9 @@ from graphnet.registry import get_custom_objects as get_custom_objects
 from graphnet.registry import get_registered_name as get_registered_name
 from graphnet.registry import get_registered_object as get_registered_object
 from graphnet.registry import register_keras_serializable as register_keras_serializable
+from graphnet.training.batch import pack_x_y_sample_weight as pack_x_y_sample_weight
+from graphnet.training.batch import unpack_x_y_sample_weight as unpack_x_y_sample_weight
 from graphnet.training.data import PyDataset as PyDataset
-from graphnet.training.trainer import unpack_x_y_sample_weight as unpack_x_y_sample_weight
 from graphnet.utils.directory import image_dataset_from_directory as image_dataset_from_directory
 from graphnet.utils.directory import text_dataset_from_directory as text_dataset_from_directory
 from graphnet.utils.files import get_file as get_file
@@ -55,22 +55,6 @@ def set_random_seed(seed: int) -> None:
     set_global_seed(seed)
     random.seed(seed)
     np.random.seed(seed)
-
-
-def pack_x_y_sample_weight(x: Any, y: Any = None, sample_weight: Any = None) -> Any:
-    """A batch as generators give it: x, (x, y) or (x, y, sample_weight). `unpack_x_y_sample_weight` undoes it.
-
-    Source: https://keras.io/api/utils/
-
-    Example:
-
-        >>> import graphnet
-        >>> graphnet.utils.pack_x_y_sample_weight(1), graphnet.utils.pack_x_y_sample_weight(1, 2)
-        (1, (1, 2))
-    """
-    if y is None:
-        return (x,) if isinstance(x, (list, tuple)) else x
-    return (x, y) if sample_weight is None else (x, y, sample_weight)
 
 
 def clear_session() -> None:
