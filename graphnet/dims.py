@@ -133,7 +133,8 @@ class Dim:
     def _refuse(self, *_: Any) -> Any:
         raise TypeError(
             f"The extent {self} is not known before the model runs, so it has no value and no order yet. "
-            "Give it in Input(shape=...), or compute with it by + - * // and graphnet.ops.shape.")
+            "Give it in Input(shape=...), compute with it by + - * // and graphnet.ops.shape, or repeat something so often by "
+            "graphnet.ops.fori_loop or ops.scan.")
 
     __bool__ = __int__ = __index__ = __float__ = _refuse
     __lt__ = __le__ = __gt__ = __ge__ = _refuse

@@ -147,7 +147,8 @@ COMPUTE = ("Compute with graphnet.ops instead: ops.where and ops.cond for what d
 class Variable:
     """Numbers that a model keeps: weights, statistics, counters. The array behind it stays in place while its values change.
 
-    Arguments: ``initializer`` an array, a number, or a callable: ``(shape, dtype) -> array``, or without a shape ``() -> array``;
+    Arguments: ``initializer`` an array, a number, an initializer's name, or a callable: ``(shape, dtype) -> array``, or without a
+    shape ``() -> array``;
     ``shape``, ``dtype``, ``trainable``, ``name``; ``path``, by default the name behind the names of the modules around.
     Within a trace (`graphnet.function`, the call of a layer) `assign` becomes a part of the graph, and its value cannot be read.
     Raises ShapeError where a value has another shape, DTypeError where it is of another kind of number.
@@ -163,6 +164,8 @@ class Variable:
     def __init__(self, initializer: Any, shape: Sequence[int] | None = None, dtype: Any = None, trainable: bool = True,
                  name: str | None = None, path: str | None = None) -> None:
         dtype = None if dtype is None else dtypes.standardize_dtype(dtype)
+        if isinstance(initializer, str):
+            initializer = Variable._initializer_named(initializer)  # type: ignore[attr-defined]  # set in initializers, above this room
         if callable(initializer):
             value = _called(initializer, shape, dtype, name)
             dtype = dtype or (value.dtype.name if shape is None else dtypes.floatx())

@@ -283,6 +283,13 @@ def test_what_cannot_be_traced_names_the_line_and_the_op(body, op):
         graphnet.function(body)(ONES)
 
 
+def test_an_extent_left_open_is_no_number_of_pythons():
+    with pytest.raises(TypeError, match="ops.fori_loop"):
+        graphnet.function(lambda x: [i for i in range(ops.shape(x)[0])], input_signature=[TensorSpec((None,))])(ONES)
+    repeated = graphnet.function(lambda x: ops.fori_loop(0, ops.shape(x)[0], lambda i, y: y + 2.0, 0.0), input_signature=[TensorSpec((None,))])
+    assert repeated(ONES) == 6 and repeated(np.ones(30, "float32")) == 60
+
+
 def test_what_cannot_be_returned():
     with pytest.raises(TypeError, match="function 'f' expects to return tensors.*'text'"):
         graphnet.function(lambda x: (x, "text"), name="f")(ONES)

@@ -165,7 +165,10 @@ def test_initial_values():
     with pytest.raises(ShapeError, match=r"\(3,\).*\(2,\)"):
         graphnet.Variable([1.0, 2.0], shape=(3,))
     with pytest.raises(DTypeError, match="a_name"):
-        graphnet.Variable("text", name="a_name")
+        graphnet.Variable(b"text", name="a_name")
+    assert graphnet.Variable("ones", (2,)).numpy().tolist() == [1.0, 1.0]
+    with pytest.raises(ValueError, match="initializers.*'onse'.*ones"):
+        graphnet.Variable("onse", (2,))
 
 
 def test_assignment_is_checked_and_leaves_the_value_where_it_fails():

@@ -2,6 +2,7 @@
 from typing import Any
 
 from graphnet import identifiers
+from graphnet.graph import Variable
 from graphnet.initializers.initializer import Constant, Identity, Initializer, Ones, Zeros
 from graphnet.initializers.random import (
     GlorotNormal,
@@ -40,6 +41,9 @@ def get(identifier: Any) -> Any:
     if isinstance(identifier, (int, float)) or hasattr(identifier, "__array__"):
         return Constant(identifier)
     return identifiers.get(_KIND, identifier)
+
+
+Variable._initializer_named = staticmethod(get)  # type: ignore[attr-defined]  # variables stand below this room, and take names as well
 
 
 def serialize(initializer: Any) -> Any:

@@ -152,7 +152,8 @@ class Driver:
             return
         inputs = [self.values[t.key] for t in node.inputs]
         if self._known(node, inputs):
-            self.values[node, 0] = builder.constant(op.reference(*[x.constant for x in inputs]))
+            result = op.reference(*[x.constant for x in inputs])
+            self.values[node, 0] = builder.constant(result[0] if isinstance(result, tuple) else result)
             return
         if isinstance(op, View):
             self.values[node, 0] = self._view(op, inputs[0], self.specs[node, 0].shape)
