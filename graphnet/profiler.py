@@ -1,14 +1,15 @@
 """graphnet.profiler: the times of all plans that run meanwhile, step by step, in files that TensorBoard and Chrome show.
 
-While the profiler is on, plans run one step after the other, each in as many threads as it would else have, and each step is timed: so a
-run as a whole takes longer than it does unobserved, where steps overlap. Recorded are models, traced functions, training steps, and
-the bodies of loops and branches, in all threads; not what Python does between them, and not ops that are called on arrays.
+While the profiler is on, plans run one step after the other, each in as many threads as it would else have, and each step is
+timed: so a run as a whole takes longer than it does unobserved, where steps overlap. Recorded are models, traced functions,
+training steps, and the bodies of loops and branches, in all threads; not what Python does between them, and not ops that are
+called on arrays.
 
 ``stop`` writes a folder ``LOGDIR/plugins/profile/TIME/`` with
 
 - ``HOST.trace.json.gz``: Chrome's trace format, for https://ui.perfetto.dev and, unzipped, chrome://tracing;
-- ``HOST.xplane.pb``: for the trace viewer of TensorBoard's profile plugin (``pip install tensorboard-plugin-profile``), whose other
-  pages are about TensorFlow's and XLA's devices, and stay empty;
+- ``HOST.xplane.pb``: for the trace viewer of TensorBoard's profile plugin (``pip install
+  tensorboard-plugin-profile``), whose other pages are about the devices of TensorFlow and XLA, and stay empty;
 - ``HOST.summary.txt``: a table of layers for each plan, mean times of a run, beside what the machine could do,
 
 and that table as text into ``LOGDIR`` itself, for TensorBoard's page of texts, where the package tensorboard is installed.
@@ -94,8 +95,8 @@ class _Session:
             name, steps = about[id(plan)]
             first, (last, taken) = marks[0][0], marks[-1]
             slices.append(Slice(name, thread, first - self.began, last + taken - first, {"steps": len(steps)}))
-            slices += [Slice(f"{step.label or '-'}: {step.kernel}", thread, start - self.began, seconds, _figures(step, seconds))
-                       for step, (start, seconds) in zip(steps, marks, strict=True)]
+            slices += [Slice(f"{step.label or '-'}: {step.kernel}", thread, start - self.began, seconds,
+                             _figures(step, seconds)) for step, (start, seconds) in zip(steps, marks, strict=True)]
         return sorted(slices, key=lambda s: (s.start, -s.seconds))
 
     def summary(self) -> str:
@@ -105,7 +106,8 @@ class _Session:
         for name, plan, runs in self.plans():
             means = np.mean([[seconds for _, seconds in marks] for marks in runs], axis=0)
             whole = float(np.mean([marks[-1][0] + marks[-1][1] - marks[0][0] if marks else 0.0 for marks in runs]))
-            steps = [StepTime(s.kernel, s.label, float(t), s.work, s.nbytes) for s, t in zip(plan.steps_report(), means, strict=True)]
+            steps = [StepTime(s.kernel, s.label, float(t), s.work, s.nbytes)
+                     for s, t in zip(plan.steps_report(), means, strict=True)]
             texts.append(f"{len(runs)} runs, step by step, of\n{Table(name, steps, able, whole)}")
         if self.dropped:
             texts.append(f"{self.dropped:,} steps more than the {LIMIT:,} that are kept are not in here")
@@ -129,9 +131,9 @@ class _Session:
 
 def _figures(step: Any, seconds: float) -> dict[str, Any]:
     seconds = max(seconds, 1e-9)
-    return {"kernel": step.kernel, "layer": step.label, "reads": str(step.reads), "writes": str(step.writes), "bytes": int(step.nbytes),
-            "multiply-adds": int(step.work), "tasks": step.tasks, "GB/s": round(1e-9 * step.nbytes / seconds, 2),
-            "GFLOP/s": round(2e-9 * step.work / seconds, 2)}
+    return {"kernel": step.kernel, "layer": step.label, "reads": str(step.reads), "writes": str(step.writes),
+            "bytes": int(step.nbytes), "multiply-adds": int(step.work), "tasks": step.tasks,
+            "GB/s": round(1e-9 * step.nbytes / seconds, 2), "GFLOP/s": round(2e-9 * step.work / seconds, 2)}
 
 
 def _shapes(operands: Sequence[Any]) -> str:

@@ -1,4 +1,4 @@
-"""What TensorBoard shows, written as TensorFlow 2 users know it: scalars, histograms, images, text, graphs, traces of functions.
+"""What TensorBoard shows, as TensorFlow 2 users write it: scalars, histograms, images, text, graphs, traces of functions.
 
 A writer is made for a folder, and is the default in a context; without a default writer nothing is recorded. The event files
 need the package tensorboard (``pip install graphnet[tensorboard]``), and no TensorFlow. ``%load_ext tensorboard`` and

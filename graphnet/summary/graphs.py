@@ -15,9 +15,9 @@ from graphnet.visualization.events import EventWriter
 def graph(graph_data: Any) -> bool:
     """Records a graph, as the one of the writer's run; it has no step.
 
-    Arguments: ``graph_data`` a model, a `ConcreteFunction`, the networkx graph of either (``model.graph``, ``concrete.graph``), or a
-    GraphDef. Gives True, or False where nothing is recorded. Raises TypeError for anything else, GraphError for a model that has
-    no graph. Source: https://www.tensorflow.org/api_docs/python/tf/summary/graph
+    Arguments: ``graph_data`` a model, a `ConcreteFunction`, the networkx graph of either (``model.graph``,
+    ``concrete.graph``), or a GraphDef. Gives True, or False where nothing is recorded. Raises TypeError for anything else,
+    GraphError for a model that has no graph. Source: https://www.tensorflow.org/api_docs/python/tf/summary/graph
 
     Example:
 
@@ -42,10 +42,10 @@ def _definition(data: Any) -> Any:
     """A GraphDef of what has a graph."""
     if hasattr(data, "SerializeToString") and hasattr(data, "node"):
         return data
-    found = data if hasattr(data, "nodes") else getattr(data, "graph", None)
+    found: Any = data if hasattr(data, "nodes") else getattr(data, "graph", None)
     if not hasattr(found, "nodes") or not hasattr(found, "graph"):
-        raise TypeError("graphnet.summary.graph expects a model, a concrete function (function.get_concrete_function(...)), the networkx graph of "
-                        f"one, or a GraphDef; received {data!r}.")
+        raise TypeError("graphnet.summary.graph expects a model, a concrete function (function.get_concrete_function(...)), "
+                        f"the networkx graph of one, or a GraphDef; received {data!r}.")
     if "updates" in found.graph:
         return primitive_graph_def({found.graph.get("name", "graph"): found})
     return graph_def(found)
@@ -91,9 +91,10 @@ _current: list[_Recording] = []  # one at most
 def trace_on(graph: bool = True, profiler: bool = False, profiler_outdir: Any = None) -> None:
     """Begins to note the graphs of the `graphnet.function`s that run, in all threads, until `trace_export` or `trace_off`.
 
-    Arguments: ``graph`` whether graphs are noted; ``profiler`` whether `graphnet.profiler` runs meanwhile, which makes runs slower;
-    ``profiler_outdir`` where its files go, unless trace_export says. A trace that is on stays as it is, with a warning.
-    Models that are called outside of functions are not noted: `graph` records theirs. Raises RuntimeError where a profiler runs already.
+    Arguments: ``graph`` whether graphs are noted; ``profiler`` whether `graphnet.profiler` runs meanwhile, which makes runs
+    slower; ``profiler_outdir`` where its files go, unless trace_export says. A trace that is on stays as it is, with a
+    warning. Models that are called outside of functions are not noted: `graph` records theirs. Raises RuntimeError where a
+    profiler runs already.
     Source: https://www.tensorflow.org/api_docs/python/tf/summary/trace_on
 
     Example:
@@ -105,7 +106,8 @@ def trace_on(graph: bool = True, profiler: bool = False, profiler_outdir: Any = 
     """
     with _lock:
         if _current:
-            warnings.warn("A trace is on already; it goes on. End it by graphnet.summary.trace_export or trace_off.", stacklevel=2)
+            warnings.warn("A trace is on already; it goes on. End it by graphnet.summary.trace_export or trace_off.",
+                          stacklevel=2)
             return
         _current.append(_Recording(graph, profiler, profiler_outdir))
 
@@ -132,14 +134,16 @@ def _end(save: bool) -> _Recording | None:
 def trace_export(name: str, step: Any = None, profiler_outdir: Any = None) -> None:
     """Ends the trace and records it: the graphs under a tag, and as the graph of the writer's run where it has none yet.
 
-    Arguments: ``name`` the tag; ``step``, by default the one that was set; ``profiler_outdir`` the folder for the profile's files.
-    Without a default writer no graph is recorded. Raises ValueError where no trace is on, where there is no step, and where a profile
-    has no folder to go to; in these cases the trace goes on. Source: https://www.tensorflow.org/api_docs/python/tf/summary/trace_export
+    Arguments: ``name`` the tag; ``step``, by default the one that was set; ``profiler_outdir`` the folder for the profile's
+    files. Without a default writer no graph is recorded. Raises ValueError where no trace is on, where there is no step, and
+    where a profile has no folder to go to; in these cases the trace goes on. Source:
+    https://www.tensorflow.org/api_docs/python/tf/summary/trace_export
 
     Example: see `trace_on`.
     """
     if not _current:
-        raise ValueError("graphnet.summary.trace_export: no trace is on. Call graphnet.summary.trace_on() before the functions run.")
+        raise ValueError("graphnet.summary.trace_export: no trace is on. Call graphnet.summary.trace_on() before the functions "
+                         "run.")
     recording = _current[0]
     recorded = recording.graph and should_record_summaries()
     at = step_or_default(step, "trace_export") if recorded else 0
@@ -153,8 +157,8 @@ def trace_export(name: str, step: Any = None, profiler_outdir: Any = None) -> No
         return
     graphs = recording.definitions()
     if not graphs:
-        warnings.warn("No graphnet.function ran while the trace was on, so no graph is recorded. Models that are called outside of functions "
-                      "are recorded by graphnet.summary.graph(model).", stacklevel=2)
+        warnings.warn("No graphnet.function ran while the trace was on, so no graph is recorded. Models that are called "
+                      "outside of functions are recorded by graphnet.summary.graph(model).", stacklevel=2)
         return
     writer = default_writer.get()
     assert writer is not None

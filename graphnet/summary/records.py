@@ -11,10 +11,11 @@ from graphnet.visualization.events import EventWriter, pixels_of, png, tensorboa
 def scalar(name: str, data: Any, step: Any = None, description: str | None = None) -> bool:
     """Records a number.
 
-    Arguments: ``name``, which becomes the tag, behind the names of the name scopes around; ``data`` a real number; ``step``, by default the one
-    that was set; ``description``, which TensorBoard shows as Markdown. Gives True, or False where nothing is recorded: there is no
-    default writer, or `record_if` says no. Raises ShapeError for more than one number, DTypeError for what is no real number,
-    ValueError where there is no step. Source: https://www.tensorflow.org/api_docs/python/tf/summary/scalar
+    Arguments: ``name``, which becomes the tag, behind the names of the name scopes around; ``data`` a real number; ``step``,
+    by default the one that was set; ``description``, which TensorBoard shows as Markdown. Gives True, or False where nothing
+    is recorded: there is no default writer, or `record_if` says no. Raises ShapeError for more than one number, DTypeError
+    for what is no real number, ValueError where there is no step. Source:
+    https://www.tensorflow.org/api_docs/python/tf/summary/scalar
 
     Example:
 
@@ -26,8 +27,8 @@ def scalar(name: str, data: Any, step: Any = None, description: str | None = Non
         from tensorboard.plugins.scalar.summary_v2 import scalar_pb
         value = numbers(data, "scalar", name)
         if value.shape != ():
-            raise ShapeError(f"graphnet.summary.scalar expects one number for {name!r}; received shape {value.shape}. Record its mean, or "
-                             "graphnet.summary.histogram.")
+            raise ShapeError(f"graphnet.summary.scalar expects one number for {name!r}; received shape {value.shape}. "
+                             "Record its mean, or graphnet.summary.histogram.")
         events.summary(scalar_pb(tag_of(name), value, description), at)
     return record("scalar", step, write)
 
@@ -35,8 +36,8 @@ def scalar(name: str, data: Any, step: Any = None, description: str | None = Non
 def histogram(name: str, data: Any, step: Any = None, buckets: int | None = None, description: str | None = None) -> bool:
     """Records how an array's numbers are distributed; NaN and inf are left out.
 
-    Arguments: ``data`` numbers of any shape; ``buckets`` how many, of equal width, 30 by default; else, and what it gives and raises, as
-    in `scalar`. Source: https://www.tensorflow.org/api_docs/python/tf/summary/histogram
+    Arguments: ``data`` numbers of any shape; ``buckets`` how many, of equal width, 30 by default; else, and what it gives and
+    raises, as in `scalar`. Source: https://www.tensorflow.org/api_docs/python/tf/summary/histogram
 
     Example:
 
@@ -54,9 +55,9 @@ def histogram(name: str, data: Any, step: Any = None, buckets: int | None = None
 def image(name: str, data: Any, step: Any = None, max_outputs: int = 3, description: str | None = None) -> bool:
     """Records pictures.
 
-    Arguments: ``data`` of shape (pictures, height, width, channels) with 1 (grey), 3 (colours) or 4 channels (and opacity), bytes, or floats
-    from 0 to 1; ``max_outputs`` of them are kept; else, and what it gives, as in `scalar`. Raises ShapeError for other shapes, ValueError
-    where there is no step. Source: https://www.tensorflow.org/api_docs/python/tf/summary/image
+    Arguments: ``data`` of shape (pictures, height, width, channels) with 1 (grey), 3 (colours) or 4 channels (and opacity),
+    bytes, or floats from 0 to 1; ``max_outputs`` of them are kept; else, and what it gives, as in `scalar`. Raises ShapeError
+    for other shapes, ValueError where there is no step. Source: https://www.tensorflow.org/api_docs/python/tf/summary/image
 
     Example:
 
@@ -68,8 +69,8 @@ def image(name: str, data: Any, step: Any = None, max_outputs: int = 3, descript
         from tensorboard.plugins.image.metadata import create_summary_metadata
         pictures = numbers(data, "image", name)
         if pictures.ndim != 4:
-            raise ShapeError(f"graphnet.summary.image expects shape (pictures, height, width, channels) for {name!r}; received shape "
-                             f"{pictures.shape}. Add an axis for one picture: data[None].")
+            raise ShapeError(f"graphnet.summary.image expects shape (pictures, height, width, channels) for {name!r}; received "
+                             f"shape {pictures.shape}. Add an axis for one picture: data[None].")
         protocol = tensorboard_protocol()
         height, width = pictures.shape[1:3]
         kept = [png(pixels_of(picture, f"graphnet.summary.image {name!r}")) for picture in pictures[:max_outputs]]
@@ -105,7 +106,8 @@ def numbers(data: Any, who: str, name: str) -> np.ndarray:
     """The data as an array of real numbers; DTypeError where it is none."""
     array = np.asarray(data)
     if array.dtype.kind not in "biuf":
-        raise DTypeError(f"graphnet.summary.{who} expects real numbers for {name!r}; received {type(data).__name__} of dtype {array.dtype}.")
+        raise DTypeError(f"graphnet.summary.{who} expects real numbers for {name!r}; received {type(data).__name__} of "
+                         f"dtype {array.dtype}.")
     return array
 
 

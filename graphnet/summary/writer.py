@@ -27,8 +27,8 @@ class SummaryWriter:
     `close`, and when many of them or old ones wait.
     """
 
-    def __init__(self, logdir: Any, max_queue: int | None = None, flush_millis: int | None = None, filename_suffix: str | None = None,
-                 name: str | None = None) -> None:
+    def __init__(self, logdir: Any, max_queue: int | None = None, flush_millis: int | None = None,
+                 filename_suffix: str | None = None, name: str | None = None) -> None:
         self.logdir, self.name = os.fspath(logdir), name or "writer"
         self.max_queue = MAX_QUEUE if max_queue is None else max_queue
         self.flush_millis = FLUSH_MILLIS if flush_millis is None else flush_millis
@@ -60,7 +60,10 @@ class SummaryWriter:
             self.flush()
 
     def set_as_default(self, step: Any = None) -> None:
-        """Makes this the writer of this thread from now on, and step, if given, its default step; RuntimeError where it is closed."""
+        """Makes this the writer of this thread from now on, and step, if given, its default step.
+
+        Raises RuntimeError where it is closed.
+        """
         self._check_open()
         default_writer.set(self)
         if step is not None:
@@ -90,14 +93,15 @@ class SummaryWriter:
 
     def _check_open(self) -> None:
         if self._closed:
-            raise RuntimeError(f"The summary writer of {self.logdir!r} is closed. Make another: graphnet.summary.create_file_writer(...).")
+            raise RuntimeError(f"The summary writer of {self.logdir!r} is closed. Make another: "
+                               "graphnet.summary.create_file_writer(...).")
 
     def __repr__(self) -> str:
         return f"<SummaryWriter {self.name} of {self.logdir!r}{', closed' if self._closed else ''}>"
 
 
-def create_file_writer(logdir: Any, max_queue: int | None = None, flush_millis: int | None = None, filename_suffix: str | None = None,
-                       name: str | None = None) -> SummaryWriter:
+def create_file_writer(logdir: Any, max_queue: int | None = None, flush_millis: int | None = None,
+                       filename_suffix: str | None = None, name: str | None = None) -> SummaryWriter:
     """A writer of a new event file in a folder, which TensorBoard shows as one run.
 
     Arguments:
@@ -148,7 +152,7 @@ def should_record_summaries() -> bool:
 
 @contextmanager
 def record_if(condition: Any) -> Iterator[None]:
-    """A context in which summaries are recorded where the condition holds: a boolean, or a function of no arguments, asked each time.
+    """A context in which summaries are recorded where a condition holds: a boolean, or a function without arguments.
 
     Example:
 
@@ -183,8 +187,8 @@ def record(who: str, step: Any, write: Callable[[EventWriter, int], None]) -> bo
     if not should_record_summaries():
         return False
     if current_trace.get() is not None:
-        raise UnsupportedError(f"graphnet.summary.{who} was called while a graph is traced, in which no numbers are known yet. Return the "
-                               f"tensor from the function, and record the result of its call.{at_line()}")
+        raise UnsupportedError(f"graphnet.summary.{who} was called while a graph is traced, in which no numbers are known yet. "
+                               f"Return the tensor from the function, and record the result of its call.{at_line()}")
     number, writer = step_or_default(step, who), default_writer.get()
     assert writer is not None
     writer.write(lambda events: write(events, number))

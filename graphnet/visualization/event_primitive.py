@@ -1,4 +1,4 @@
-"""A graph of primitive ops, as networkx, as the GraphDef that TensorBoard draws: TensorFlow's names of ops, scopes of layers."""
+"""A networkx graph of primitive ops as the GraphDef that TensorBoard draws: TensorFlow's names of ops, scopes of layers."""
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -10,24 +10,29 @@ if TYPE_CHECKING:
 
 # primitive -> TensorFlow's op; what is not here has no such op, and is called by its own name: log_softmax LogSoftmax
 _OPS = {
-    "absolute": "Abs", "add": "AddV2", "all_": "All", "any_": "Any", "arange": "Range", "arccos": "Acos", "arccosh": "Acosh", "arcsin": "Asin",
-    "arcsinh": "Asinh", "arctan": "Atan", "arctan2": "Atan2", "arctanh": "Atanh", "argmax": "ArgMax", "argmin": "ArgMin", "average_pool": "AvgPool",
-    "average_pool_grad": "AvgPoolGrad", "bessel_i0": "BesselI0", "bessel_i1": "BesselI1", "bitwise_not": "Invert", "branch": "Case",
-    "clip": "ClipByValue", "concatenate": "ConcatV2", "constant": "Const", "conv": "Conv2D", "conv_grad_input": "Conv2DBackpropInput",
-    "conv_grad_kernel": "Conv2DBackpropFilter", "conv_transpose": "Conv2DBackpropInput", "depthwise_conv": "DepthwiseConv2dNative",
-    "depthwise_conv_grad_input": "DepthwiseConv2dNativeBackpropInput", "depthwise_conv_grad_kernel": "DepthwiseConv2dNativeBackpropFilter",
-    "det": "MatrixDeterminant", "divide": "RealDiv", "dynamic_slice": "Slice", "eigh": "SelfAdjointEigV2", "extent": "Shape",
-    "floor_divide": "FloorDiv", "fmod": "Mod", "input": "Placeholder", "inv": "MatrixInverse", "isfinite": "IsFinite", "isinf": "IsInf",
-    "isnan": "IsNan", "mod": "FloorMod", "multiply": "Mul", "negative": "Neg", "nextafter": "NextAfter", "power": "Pow",
-    "random_binomial": "StatelessRandomBinomial", "random_gamma": "StatelessRandomGammaV2", "random_normal": "StatelessRandomNormalV2",
-    "random_uniform": "StatelessRandomUniformV2", "round": "Rint", "scatter_update": "TensorScatterUpdate", "slice": "StridedSlice",
-    "slice_update": "TensorStridedSliceUpdate", "slogdet": "LogMatrixDeterminant", "softmax_crossentropy": "SoftmaxCrossEntropyWithLogits",
-    "solve": "MatrixSolve", "standardize": "FusedBatchNormV3", "subtract": "Sub", "sum_to": "Sum", "take": "GatherV2", "top_k": "TopKV2",
-    "where": "SelectV2", "while_loop": "While",
+    "absolute": "Abs", "add": "AddV2", "all_": "All", "any_": "Any", "arange": "Range", "arccos": "Acos",
+    "arccosh": "Acosh", "arcsin": "Asin", "arcsinh": "Asinh", "arctan": "Atan", "arctan2": "Atan2", "arctanh": "Atanh",
+    "argmax": "ArgMax", "argmin": "ArgMin", "average_pool": "AvgPool", "average_pool_grad": "AvgPoolGrad",
+    "bessel_i0": "BesselI0", "bessel_i1": "BesselI1", "bitwise_not": "Invert", "branch": "Case", "clip": "ClipByValue",
+    "concatenate": "ConcatV2", "constant": "Const", "conv": "Conv2D", "conv_grad_input": "Conv2DBackpropInput",
+    "conv_grad_kernel": "Conv2DBackpropFilter", "conv_transpose": "Conv2DBackpropInput",
+    "depthwise_conv": "DepthwiseConv2dNative", "depthwise_conv_grad_input": "DepthwiseConv2dNativeBackpropInput",
+    "depthwise_conv_grad_kernel": "DepthwiseConv2dNativeBackpropFilter", "det": "MatrixDeterminant",
+    "divide": "RealDiv", "dynamic_slice": "Slice", "eigh": "SelfAdjointEigV2", "extent": "Shape",
+    "floor_divide": "FloorDiv", "fmod": "Mod", "input": "Placeholder", "inv": "MatrixInverse", "isfinite": "IsFinite",
+    "isinf": "IsInf", "isnan": "IsNan", "mod": "FloorMod", "multiply": "Mul", "negative": "Neg",
+    "nextafter": "NextAfter", "power": "Pow", "random_binomial": "StatelessRandomBinomial",
+    "random_gamma": "StatelessRandomGammaV2", "random_normal": "StatelessRandomNormalV2",
+    "random_uniform": "StatelessRandomUniformV2", "round": "Rint", "scatter_update": "TensorScatterUpdate",
+    "slice": "StridedSlice", "slice_update": "TensorStridedSliceUpdate", "slogdet": "LogMatrixDeterminant",
+    "softmax_crossentropy": "SoftmaxCrossEntropyWithLogits", "solve": "MatrixSolve", "standardize": "FusedBatchNormV3",
+    "subtract": "Sub", "sum_to": "Sum", "take": "GatherV2", "top_k": "TopKV2", "where": "SelectV2",
+    "while_loop": "While",
 }
 _IN_SPACE = {  # of five axes
-    "AvgPool": "AvgPool3D", "AvgPoolGrad": "AvgPool3DGrad", "Conv2D": "Conv3D", "Conv2DBackpropFilter": "Conv3DBackpropFilterV2",
-    "Conv2DBackpropInput": "Conv3DBackpropInputV2", "MaxPool": "MaxPool3D", "MaxPoolGrad": "MaxPool3DGrad"}
+    "AvgPool": "AvgPool3D", "AvgPoolGrad": "AvgPool3DGrad", "Conv2D": "Conv3D",
+    "Conv2DBackpropFilter": "Conv3DBackpropFilterV2", "Conv2DBackpropInput": "Conv3DBackpropInputV2",
+    "MaxPool": "MaxPool3D", "MaxPoolGrad": "MaxPool3DGrad"}
 _BIASED = ("conv", "conv_transpose", "depthwise_conv", "mat_mul")  # an addition of a vector to these is TensorFlow's BiasAdd
 _CLIPPED = {(0.0, float("inf")): "Relu", (0.0, 6.0): "Relu6"}
 
@@ -88,7 +93,7 @@ class _Placing:
         outputs = []
         for place in self.graph.graph["outputs"]:
             node, index = self.graph.nodes[place[0]], place[1]
-            outputs.append(self.add(self.prefix + "Identity", "Identity", [self.tensors[place], *[f"^{name}" for name in assigned]],
+            outputs.append(self.add(self.prefix + "Identity", "Identity", [self.tensors[place], *[f"^{n}" for n in assigned]],
                                     node["shapes"][index:index + 1], node["dtypes"][index:index + 1]))
         return outputs
 
@@ -100,7 +105,8 @@ class _Placing:
         folder, _, own = node["path"].rpartition("/")
         readers = [self.graph.nodes[reader]["scope"] for reader in self.graph.successors(name)]
         scope = next((s for s in readers if folder and (s == folder or s.endswith(f"/{folder}"))), folder)
-        handle = self.add(self.prefix + (f"{scope}/{own}" if scope else own), "VarHandleOp", [], node["shapes"], node["dtypes"], "dtype")
+        wanted = self.prefix + (f"{scope}/{own}" if scope else own)
+        handle = self.add(wanted, "VarHandleOp", [], node["shapes"], node["dtypes"], "dtype")
         self.handles.setdefault((node["path"], node["shapes"][0]), []).append(handle)
         read = self.add(f"{handle}/Read/ReadVariableOp", "ReadVariableOp", [handle], node["shapes"], node["dtypes"], "dtype")
         self.results(name, node, read)
@@ -116,7 +122,8 @@ class _Placing:
         edges = sorted(self.graph.in_edges(name, keys=True, data=True), key=lambda edge: edge[2])
         inputs = [self.tensors[source, data["output"]] for source, _, _, data in edges]
         scope = f"{node['scope']}/" if node["scope"] else ""
-        placed = self.add(self.prefix + scope + op, op, inputs, node["shapes"], node["dtypes"], "dtype" if op == "Const" else "T")
+        key = "dtype" if op == "Const" else "T"
+        placed = self.add(self.prefix + scope + op, op, inputs, node["shapes"], node["dtypes"], key)
         for field, value in node["attributes"].items():
             self.attribute(placed, field, value)
         self.results(name, node, placed)

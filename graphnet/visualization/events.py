@@ -31,9 +31,10 @@ def tensorboard_protocol() -> SimpleNamespace:
         return int(getattr(types_pb2, f"DT_{word}", types_pb2.DT_INVALID))
 
     return SimpleNamespace(
-        Event=event_pb2.Event, Function=function_pb2.FunctionDef, GraphDef=graph_pb2.GraphDef, Histogram=summary_pb2.HistogramProto,
-        RecordWriter=RecordWriter, RunMetadata=config_pb2.RunMetadata, Summary=summary_pb2.Summary,
-        SummaryMetadata=summary_pb2.SummaryMetadata, Tensor=tensor_pb2.TensorProto, dtype=dtype, types=types_pb2,
+        Event=event_pb2.Event, Function=function_pb2.FunctionDef, GraphDef=graph_pb2.GraphDef,
+        Histogram=summary_pb2.HistogramProto, RecordWriter=RecordWriter, RunMetadata=config_pb2.RunMetadata,
+        Summary=summary_pb2.Summary, SummaryMetadata=summary_pb2.SummaryMetadata, Tensor=tensor_pb2.TensorProto,
+        dtype=dtype, types=types_pb2,
     )
 
 
@@ -158,7 +159,8 @@ def pixels_of(image: Any, who: str) -> np.ndarray:
     pixels = np.asarray(image)
     pixels = pixels[..., None] if pixels.ndim == 2 else pixels
     if pixels.ndim != 3 or pixels.shape[2] not in (1, 3, 4) or 0 in pixels.shape:
-        raise ShapeError(f"{who} expects shape (height, width) or (height, width, 1, 3 or 4); received shape {np.shape(image)}.")
+        raise ShapeError(f"{who} expects shape (height, width) or (height, width, 1, 3 or 4); received shape "
+                         f"{np.shape(image)}.")
     if pixels.dtype != np.uint8:
         pixels = np.rint(np.clip(np.nan_to_num(pixels.astype("float64")), 0, 1) * 255).astype("uint8")
     return pixels

@@ -1,4 +1,4 @@
-"""What ran when, as files: Chrome's trace format, for chrome://tracing and Perfetto, and XSpace, for TensorBoard's profile plugin."""
+"""What ran when, as files: Chrome's trace format, for Perfetto too, and XSpace, for TensorBoard's profile plugin."""
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -8,7 +8,10 @@ _PLANE = "/host:CPU"
 
 @dataclass(frozen=True)
 class Slice:
-    """Something that took its time in a thread; seconds since the recording began. What lies within another of that thread is a part of it."""
+    """Something that took its time in a thread; seconds since the recording began.
+
+    What lies within another of that thread is a part of it.
+    """
 
     name: str
     thread: int
@@ -28,7 +31,8 @@ def chrome_trace(slices: Sequence[Slice], threads: dict[int, str]) -> dict[str, 
         500000.0
     """
     named: list[dict[str, Any]] = [{"ph": "M", "pid": 1, "name": "process_name", "args": {"name": _PLANE}}]
-    named += [{"ph": "M", "pid": 1, "tid": number, "name": "thread_name", "args": {"name": name}} for number, name in threads.items()]
+    named += [{"ph": "M", "pid": 1, "tid": number, "name": "thread_name", "args": {"name": name}}
+              for number, name in threads.items()]
     return {"displayTimeUnit": "ms", "traceEvents": named + [
         {"ph": "X", "pid": 1, "tid": s.thread, "name": s.name, "ts": 1e6 * s.start, "dur": 1e6 * s.seconds, "args": s.figures}
         for s in slices]}
@@ -44,7 +48,8 @@ def xspace(slices: Sequence[Slice], threads: dict[int, str], began: float, host:
     stats = {name: number for number, name in enumerate(dict.fromkeys(key for s in slices for key in s.figures), 1)}
     plane = [_field(1, 1), _field(2, _PLANE)]
     for thread, name in threads.items():
-        events = [_field(4, _event(s, names, stats)) for s in sorted(slices, key=lambda s: (s.start, -s.seconds)) if s.thread == thread]
+        own = sorted([s for s in slices if s.thread == thread], key=lambda s: (s.start, -s.seconds))
+        events = [_field(4, _event(s, names, stats)) for s in own]
         plane.append(_field(3, b"".join([_field(1, thread), _field(2, name), _field(3, int(1e9 * began)), *events])))
     for number, table in ((4, names), (5, stats)):  # maps, whose entries have the key as field 1 and the value as 2
         plane += [_field(number, _field(1, key) + _field(2, _field(1, key) + _field(2, name))) for name, key in table.items()]

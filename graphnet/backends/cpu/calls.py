@@ -14,7 +14,7 @@ from graphnet.settings import overridden
 PLAIN = 0x101  # numpy's flags C_CONTIGUOUS and ALIGNED
 KEPT = max(4, 2 * executor.processors())  # instances that a pool keeps; more concurrent calls than that make their own
 
-recorders: list[Callable[[Plan, list[tuple[float, float]]], None]] = []  # while there are any, plans run step by step, and they are told the times
+recorders: list[Callable[[Plan, list[tuple[float, float]]], None]] = []  # told the times of plans, which run step by step
 
 
 class Runner:
