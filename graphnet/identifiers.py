@@ -28,6 +28,12 @@ def did_you_mean(name: str, known: Any) -> str:
     return f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
 
 
+def listed(kind: str) -> list[str]:
+    """The names of a kind for messages: each thing once, a class that has a function beside it under the function's name."""
+    names = registry.names_of(kind)
+    return [name for name in names if name.islower() or snake_case(name) not in names]
+
+
 def get(kind: str, identifier: Any) -> Any:
     """The object that an identifier means; a class or its name means an instance without arguments; None stays None.
 
@@ -41,8 +47,8 @@ def get(kind: str, identifier: Any) -> Any:
     if isinstance(found, type):
         found = found()
     if not callable(found):
-        names = registry.names_of(kind)
-        near = did_you_mean(identifier, names) if isinstance(identifier, str) else ""
+        names = listed(kind)
+        near = did_you_mean(identifier, registry.spellings_of(kind)) if isinstance(identifier, str) else ""
         raise ValueError(f"Expected the name of one of the {kind}, its config or a callable; received {identifier!r}.{near} "
                          f"Names: {', '.join(names)}.")
     return found
@@ -65,7 +71,7 @@ def deserialize(kind: str, config: Any, custom_objects: Any = None) -> Any:
         found = registry.get_registered_object(registered, custom_objects)
     found = found or named(kind, name, custom_objects) or _elsewhere(config, name)
     if found is None:
-        raise ValueError(f"No {name!r} among the {kind} ({', '.join(registry.names_of(kind))}), nor was one registered. "
+        raise ValueError(f"No {name!r} among the {kind} ({', '.join(listed(kind))}), nor was one registered. "
                          "Pass custom_objects, or use graphnet.saving.register_keras_serializable.")
     if not isinstance(found, type):
         return found

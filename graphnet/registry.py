@@ -24,9 +24,18 @@ def find_builtin(kind: str, name: str) -> Any:
     return _builtin.get((kind, name))
 
 
-def names_of(kind: str) -> list[str]:
+def spellings_of(kind: str) -> list[str]:
     """All names registered for a kind, sorted."""
     return sorted(name for k, name in _builtin if k == kind)
+
+
+def names_of(kind: str) -> list[str]:
+    """The names registered for a kind, sorted; of what has several the one in lower case, the longest of these."""
+    spellings: dict[int, list[str]] = {}
+    for (k, name), thing in _builtin.items():
+        if k == kind:
+            spellings.setdefault(id(thing), []).append(name)
+    return sorted(max(names, key=lambda name: (name.islower(), len(name))) for names in spellings.values())
 
 
 def register_keras_serializable(package: str = "Custom", name: str | None = None) -> Callable[[Any], Any]:
