@@ -10,7 +10,7 @@ from graphnet.trackable import Trackable
 
 
 def members(value: Any, kind: Any) -> Iterator[Any]:
-    """What of `kind` lies in a value: itself, or inside of its lists, tuples and dicts (their values), which may hold themselves."""
+    """What of `kind` lies in a value: itself, or inside of its lists, tuples and dicts' values, which may hold themselves."""
     return _members(value, kind, ())
 
 
@@ -172,5 +172,5 @@ def _unique(items: Any) -> list[Any]:
 
 
 def _some(variables: Any, trainable: bool) -> Any:
-    """Those that are trainable, or those that are not, in a sequence of the same kind: layers, metrics and optimizers give lists."""
+    """Those that are trainable, or are not, in a sequence of the same kind: layers, metrics and optimizers give lists."""
     return type(variables)([v for v in variables if v.trainable is trainable])

@@ -1,12 +1,6 @@
 """graphnet.function: one graph for each signature, what a trace may do, and what it says where it may not."""
-import ast
-import copy
-import gc
-import threading
-import warnings
-import weakref
 
-import networkx as nx
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -14,8 +8,7 @@ from hypothesis import strategies as st
 
 import graphnet
 from graphnet import layers, ops
-from graphnet.backends.numpy.interpreter import evaluate
-from graphnet.errors import DTypeError, GraphError, RetracingWarning, ShapeError, SymbolicTensorError, UnsupportedError
+from graphnet.errors import DTypeError, ShapeError, SymbolicTensorError, UnsupportedError
 from graphnet.functions.signature import as_specs
 from graphnet.graph import Variable
 
@@ -32,6 +25,7 @@ class Counted:
         def body(*args, **kwargs):
             self.traces.append((args, kwargs))
             return function(*args, **kwargs)
+
         self.function = graphnet.function(body, **options)
 
     def __call__(self, *args, **kwargs):
@@ -41,8 +35,13 @@ class Counted:
 # ---- signatures
 
 LEAVES = st.sampled_from([None, True, 3, 2.5, "text", ONES, np.arange(4), np.float32(2.0), np.zeros((2, 2), bool)])
-NESTS = st.recursive(LEAVES, lambda inner: st.one_of(
-    st.lists(inner, max_size=3), st.tuples(inner, inner), st.dictionaries(st.text("abc", min_size=1), inner, max_size=3)), max_leaves=8)
+NESTS = st.recursive(
+    LEAVES,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3), st.tuples(inner, inner), st.dictionaries(st.text("abc", min_size=1), inner, max_size=3)
+    ),
+    max_leaves=8,
+)
 
 
 def alike(a, b):
@@ -58,6 +57,7 @@ def alike(a, b):
 def test_structures_go_in_and_come_out(nest):
     def kept(value):
         return graphnet.tree.map_structure(lambda leaf: None if isinstance(leaf, str) else leaf, value)
+
     function = Counted(lambda value: (kept(value), 1))
     expected = kept(nest), 1
     assert alike(function(nest), expected) and alike(function(nest), expected)
@@ -73,6 +73,7 @@ def test_a_trace_is_shared_by_equal_signatures_alone(first, second):
         if isinstance(value, (list, tuple)):
             return type(value).__name__, [described(v) for v in value]
         return repr((value.shape, value.dtype) if isinstance(value, (np.ndarray, np.generic)) else value)
+
     function = Counted(lambda value: 0)
     function(first), function(second)
     assert (len(function.traces) == 1) == (repr(described(first)) == repr(described(second)))
@@ -98,6 +99,7 @@ def test_one_signature_however_arguments_are_passed():
     @graphnet.function
     def f(x, y=2.0, *rest, flag=False, **more):
         return x * y + sum(rest) + (10 if flag else 0) + more.get("z", 0)
+
     for _ in range(2):
         assert f(ONES)[0] == f(ONES, 2.0)[0] == f(x=ONES)[0] == f(ONES, y=2.0, flag=False)[0] == 2
     assert len(f.concrete_functions) == 1
@@ -126,6 +128,7 @@ def test_ambient_choices_are_a_part_of_the_signature():
 
         def call(self, x):
             return self.inner(x)
+
     wrapper, x = Wrapper(), np.ones((40,), "float32")
     np.testing.assert_array_equal(wrapper(x), x)
     dropped = wrapper(x, training=True)
@@ -134,6 +137,7 @@ def test_ambient_choices_are_a_part_of_the_signature():
 
 
 # ---- an input_signature
+
 
 def test_an_input_signature_is_one_graph():
     function = Counted(lambda x: ops.sum(x, axis=0), input_signature=[((None, 3), "float32")])
@@ -147,15 +151,24 @@ def test_an_input_signature_is_one_graph():
     assert len(total.concrete_functions) == 1 and total.get_concrete_function() is total.concrete_functions[0]
 
 
-@pytest.mark.parametrize("bad, error, text", [
-    (np.ones((2, 4), "float32"), ShapeError, r"'total': argument x expects shape \(None, 3\).*received shape \(2, 4\)"),
-    (np.ones(3, "float32"), ShapeError, r"received shape \(3,\)"), (np.ones((2, 3)), DTypeError, "expects float32.*received float64"),
-    ("text", TypeError, "expects an array.*received 'text'"), (None, TypeError, "None"), ([[1, 2], [3]], TypeError, "received"),
-    ([[1, 2, 3j]], TypeError, "received"), ({"a": 1}, TypeError, "dict")])
+@pytest.mark.parametrize(
+    "bad, error, text",
+    [
+        (np.ones((2, 4), "float32"), ShapeError, r"'total': argument x expects shape \(None, 3\).*received shape \(2, 4\)"),
+        (np.ones(3, "float32"), ShapeError, r"received shape \(3,\)"),
+        (np.ones((2, 3)), DTypeError, "expects float32.*received float64"),
+        ("text", TypeError, "expects an array.*received 'text'"),
+        (None, TypeError, "None"),
+        ([[1, 2], [3]], TypeError, "received"),
+        ([[1, 2, 3j]], TypeError, "received"),
+        ({"a": 1}, TypeError, "dict"),
+    ],
+)
 def test_what_does_not_fit_the_input_signature_is_refused(bad, error, text):
     @graphnet.function(input_signature=[TensorSpec((None, 3))])
     def total(x):
         return ops.sum(x)
+
     with pytest.raises(error, match=text):
         total(bad)
 
@@ -166,10 +179,14 @@ def test_structures_in_an_input_signature():
     @graphnet.function(input_signature=spec)
     def f(batch, scale=2.0):
         return {"out": batch["a"] * scale, "n": batch["b"][0] + 1}
+
     good = {"a": ONES, "b": [np.zeros(2, "int32"), 1.0]}
     assert f(good)["out"].tolist() == [2, 2, 2] and f(good)["n"].tolist() == [1, 1]
-    for bad, text in (({"a": ONES}, r"argument batch expects a dict with the keys \['a', 'b'\]"), ({**good, "b": [ONES]}, r"batch\['b'\] expects a list of 2"),
-                      ({**good, "b": [np.zeros(2, "int32"), [1.0]]}, r"batch\['b'\]\[1\].*\(1,\)")):
+    for bad, text in (
+        ({"a": ONES}, r"argument batch expects a dict with the keys \['a', 'b'\]"),
+        ({**good, "b": [ONES]}, r"batch\['b'\] expects a list of 2"),
+        ({**good, "b": [np.zeros(2, "int32"), [1.0]]}, r"batch\['b'\]\[1\].*\(1,\)"),
+    ):
         with pytest.raises((TypeError, ValueError), match=text):
             f(bad)
     with pytest.raises(TypeError, match="scale has no place in the input_signature"):
@@ -184,7 +201,11 @@ def test_structures_in_an_input_signature():
 
 def test_tensor_specs():
     spec = TensorSpec([None, np.int64(3)], np.int32, name="ids")
-    assert spec.shape == (None, 3) and spec.dtype == "int32" and repr(spec) == "TensorSpec(shape=(None, 3), dtype='int32', name='ids')"
+    assert (
+        spec.shape == (None, 3)
+        and spec.dtype == "int32"
+        and repr(spec) == "TensorSpec(shape=(None, 3), dtype='int32', name='ids')"
+    )
     assert spec.is_compatible_with(np.zeros((7, 3), "int32")) and not spec.is_compatible_with(np.zeros((7, 3), "int64"))
     assert TensorSpec.from_tensor(np.zeros((2, 3))) == TensorSpec((2, 3), "float64")
     for bad in (("a",), (-1,)):
@@ -205,10 +226,13 @@ def test_open_extents_serve_what_comes_after():
         assert relaxed(np.ones((n, 3), "float32"), 2).shape == (n, 3)
     assert len(relaxed.traces) == 2 and relaxed.function.concrete_functions[-1].specs == [TensorSpec((None, 3))]
     with pytest.raises(ShapeError):  # what is put together at the trace is checked for each call's extents
-        graphnet.function(lambda x, y: x + y, input_signature=[TensorSpec((None,)), TensorSpec((None,))])(np.ones(2, "float32"), np.ones(3, "float32"))
+        graphnet.function(lambda x, y: x + y, input_signature=[TensorSpec((None,)), TensorSpec((None,))])(
+            np.ones(2, "float32"), np.ones(3, "float32")
+        )
 
 
 # ---- tracing
+
 
 def test_python_code_runs_while_tracing_only():
     function = Counted(lambda x: x + 1)
@@ -228,6 +252,7 @@ def test_functions_inside_of_functions_models_and_layers_are_a_part_of_their_gra
         @graphnet.function
         def call(self, x, training=False):
             return inner(x) + (10.0 if training else 0.0)
+
     layer = Doubled()
     assert layer(ONES).tolist() == [2, 2, 2] and layer(ONES, training=True).tolist() == [12, 12, 12]
     x = graphnet.Input((3,))
@@ -264,7 +289,10 @@ def test_models_and_modules_as_arguments_and_closures():
 def test_control_flow_by_ops():
     @graphnet.function
     def collatz(n):
-        return ops.while_loop(lambda n, steps: n > 1, lambda n, steps: (ops.where(n % 2 == 0, n // 2, 3 * n + 1), steps + 1), (n, 0))[1]
+        return ops.while_loop(
+            lambda n, steps: n > 1, lambda n, steps: (ops.where(n % 2 == 0, n // 2, 3 * n + 1), steps + 1), (n, 0)
+        )[1]
+
     assert int(collatz(np.int32(27))) == 111 and int(collatz(np.int32(6))) == 8 and len(collatz.concrete_functions) == 1
     choose = graphnet.function(lambda x: ops.cond(ops.sum(x) > 0, lambda: x * 2, lambda: -x))
     assert choose(ONES)[0] == 2 and choose(-ONES)[0] == 1
@@ -274,10 +302,19 @@ def test_control_flow_by_ops():
     assert power(ONES, np.int32(5))[0] == 32
 
 
-@pytest.mark.parametrize("body, op", [
-    (lambda x: x if ops.sum(x) > 0 else -x, "ops.cond"), (lambda x: [v for v in range(x[0])], "ops.scan"), (lambda x: x * float(x[0]), "ops.where"),
-    (lambda x: x * x[0].item(), "ops.where"), (lambda x: np.exp(x), "ops.exp"), (lambda x: np.asarray(x), "graphnet.ops"),
-    (lambda x: max(x[0], x[1]), "ops.where"), (lambda x: np.sum(x), "ops.sum")])
+@pytest.mark.parametrize(
+    "body, op",
+    [
+        (lambda x: x if ops.sum(x) > 0 else -x, "ops.cond"),
+        (lambda x: [v for v in range(x[0])], "ops.scan"),
+        (lambda x: x * float(x[0]), "ops.where"),
+        (lambda x: x * x[0].item(), "ops.where"),
+        (lambda x: np.exp(x), "ops.exp"),
+        (lambda x: np.asarray(x), "graphnet.ops"),
+        (lambda x: max(x[0], x[1]), "ops.where"),
+        (lambda x: np.sum(x), "ops.sum"),
+    ],
+)
 def test_what_cannot_be_traced_names_the_line_and_the_op(body, op):
     with pytest.raises((SymbolicTensorError, AttributeError), match=rf"{op}(?s:.*)test_function.py:\d+"):
         graphnet.function(body)(ONES)
@@ -286,298 +323,12 @@ def test_what_cannot_be_traced_names_the_line_and_the_op(body, op):
 def test_an_extent_left_open_is_no_number_of_pythons():
     with pytest.raises(TypeError, match="ops.fori_loop"):
         graphnet.function(lambda x: [i for i in range(ops.shape(x)[0])], input_signature=[TensorSpec((None,))])(ONES)
-    repeated = graphnet.function(lambda x: ops.fori_loop(0, ops.shape(x)[0], lambda i, y: y + 2.0, 0.0), input_signature=[TensorSpec((None,))])
+    repeated = graphnet.function(
+        lambda x: ops.fori_loop(0, ops.shape(x)[0], lambda i, y: y + 2.0, 0.0), input_signature=[TensorSpec((None,))]
+    )
     assert repeated(ONES) == 6 and repeated(np.ones(30, "float32")) == 60
 
 
 def test_what_cannot_be_returned():
     with pytest.raises(TypeError, match="function 'f' expects to return tensors.*'text'"):
         graphnet.function(lambda x: (x, "text"), name="f")(ONES)
-
-
-# ---- variables
-
-def test_variables_are_assigned_by_runs_and_in_order():
-    v = Variable(1.0, name="v")
-
-    @graphnet.function
-    def step(x):
-        before = v + 0.0
-        v.assign_add(x)
-        v.assign(v * 2)
-        return before, v
-    assert [float(a) for a in step(np.float32(1))] == [1, 4] and float(v) == 4
-    assert [float(a) for a in step(np.float32(1))] == [4, 10] and float(v) == 10
-    concrete, = step.concrete_functions
-    assert list(concrete.primitive.updates) == [v] == list(concrete.variables)
-
-
-def test_updates_happen_whole_or_not_at_all():
-    count, table = Variable(0, name="count"), Variable(np.arange(3.0), dtype="float32")
-
-    @graphnet.function
-    def look(i):
-        count.assign_add(1)
-        table.assign(table + 1)
-        return layers.Embedding.call(embedding, i)
-    embedding = layers.Embedding(3, 2)
-    embedding.build((None,))
-    look(np.array([0, 2], "int32"))
-    with pytest.raises(IndexError):
-        look(np.array([0, 7], "int32"))
-    assert int(count) == 1 and table.numpy().tolist() == [1, 2, 3]
-
-
-def test_variables_are_made_at_the_first_call_alone():
-    class Lazy(graphnet.Module):
-        w = late = None
-
-        @graphnet.function
-        def __call__(self, x, more=False):
-            if self.w is None:
-                self.w = Variable(graphnet.random.normal((3,)), name="w")
-            if more and self.late is None:
-                self.late = Variable(1.0, name="late")
-            return x * self.w
-    a, b = Lazy(), Lazy()
-    np.testing.assert_array_equal(a(ONES), a.w.numpy())
-    np.testing.assert_array_equal(b(ONES), b.w.numpy())
-    assert (a.w.numpy() != b.w.numpy()).any() and not a.__call__.concrete_functions[0].primitive.updates
-    with pytest.raises(GraphError, match=r"'__call__' makes the variable 'late' at a trace that is not its first(?s:.*)test_function.py:\d+"):
-        a(ONES, more=True)
-    with pytest.raises(GraphError, match="makes the variable 'anew'"):
-        graphnet.function(lambda x: x * Variable(1.0, name="anew"))(ONES)
-    failing = [True]
-
-    @graphnet.function
-    def fails_first(x):
-        if failing:
-            Variable(1.0)
-            raise KeyError(failing.pop())
-        return x
-    with pytest.raises(KeyError):
-        fails_first(ONES)
-    assert fails_first(ONES)[0] == 1
-
-
-def test_a_training_step_of_ones_own_does_what_fit_does():
-    rng = np.random.default_rng(0)
-    x = rng.normal(size=(64, 4)).astype("float32")
-    y = x.sum(1, keepdims=True)
-
-    def make():
-        graphnet.utils.set_random_seed(3)
-        return graphnet.Sequential([layers.Dense(8, activation="tanh"), layers.BatchNormalization(), layers.Dense(1)])
-    ours, theirs = make(), make()
-    optimizer, loss, mean = graphnet.optimizers.Adam(0.01), graphnet.losses.MeanSquaredError(), graphnet.metrics.Mean()
-
-    @graphnet.function
-    def step(x, y):
-        if not ours.built:
-            ours(x)
-        value, gradients = graphnet.value_and_grad(lambda model: loss(y, model(x, training=True)))(ours)
-        optimizer.apply(gradients, ours.trainable_variables)
-        mean.update_state(value)
-        return value
-    theirs(x)
-    theirs.compile(graphnet.optimizers.Adam(0.01), "mse")
-    values = [float(step(x, y)) for _ in range(6)]
-    for _ in range(6):
-        theirs.train_on_batch(x, y)
-    assert len(step.concrete_functions) == 1 and int(optimizer.iterations) == 6 and values[-1] < values[0]
-    np.testing.assert_allclose(float(mean.result()), np.mean(values), rtol=1e-5)
-    for a, b in zip(ours.variables, theirs.variables, strict=True):
-        np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-5, atol=1e-6)
-
-
-def test_gradients_inside_and_outside():
-    cube = graphnet.function(lambda x: ops.sum(x ** 3))
-    x = np.array([1.0, 2.0], "float32")
-    np.testing.assert_allclose(graphnet.grad(cube)(x), 3 * x ** 2, rtol=1e-6)
-    np.testing.assert_allclose(graphnet.function(graphnet.grad(cube))(x), 3 * x ** 2, rtol=1e-6)
-    second = graphnet.function(lambda x: graphnet.grad(lambda x: ops.sum(graphnet.grad(cube)(x)))(x))
-    np.testing.assert_allclose(second(x), 6 * x, rtol=1e-6)
-
-
-# ---- methods, copies, lifetimes
-
-def test_each_object_has_graphs_of_its_own_which_go_with_it():
-    class Scale:
-        def __init__(self, by):
-            self.by = Variable(by)
-
-        @graphnet.function
-        def run(self, x):
-            return x * self.by
-
-        @staticmethod
-        @graphnet.function
-        def static(x):
-            return x + 1
-    a, b = Scale(2.0), Scale(3.0)
-    assert a.run(ONES)[0] == 2 and b.run(ONES)[0] == 3 and Scale.static(ONES)[0] == a.static(ONES)[0] == 2
-    assert len(a.run.concrete_functions) == 1 and a.run.concrete_functions[0].variables == (a.by,)
-    assert Scale.run(a, ONES)[0] == 2  # unbound, the object is an argument like others
-    method = Scale(5.0).run  # keeps its object alive
-    assert method(ONES)[0] == 5
-    ref, variable = weakref.ref(a), weakref.ref(a.by)
-    other = copy.deepcopy(b)
-    other.by.assign(7.0)
-    assert other.run(ONES)[0] == 7 and b.run(ONES)[0] == 3
-    Scale.run._own = None  # the call that was given `a` as an argument
-    del a
-    gc.collect()
-    gc.collect()  # the object went with the function's own graphs, and its graphs with it
-    assert ref() is None and variable() is None
-
-    class Slotted:
-        __slots__ = ()
-        run = graphnet.function(lambda self, x: x)
-    with pytest.raises(TypeError, match="__weakref__"):
-        Slotted().run(ONES)
-
-
-def test_graphs_traced_for_a_module_go_with_it():
-    class Part(graphnet.Module):
-        def __init__(self):
-            self.v = Variable(1.0)
-    apply, part = graphnet.function(lambda part, x: part.v * x), Part()
-    apply(part, ONES)
-    ref = weakref.ref(part.v)
-    del part
-    gc.collect()
-    assert ref() is None and not apply.concrete_functions
-
-
-def test_a_function_of_a_copied_module_is_traced_anew():
-    class Holder(graphnet.Module):
-        def __init__(self):
-            super().__init__()
-            self.v = Variable(1.0)
-            self.run = graphnet.function(self.plain)
-
-        def plain(self, x):
-            return x * self.v
-    holder = Holder()
-    holder.run(ONES)
-    other = copy.deepcopy(holder)
-    other.v.assign(4.0)
-    assert other.run(ONES)[0] == 4 and holder.run(ONES)[0] == 1
-
-
-def test_what_is_no_function_is_refused():
-    for bad in (3, "f", None and 0, classmethod(len)):
-        with pytest.raises(TypeError, match="expects a function"):
-            graphnet.functions.Function(bad)
-
-
-# ---- what a graph shows
-
-def test_concrete_functions_show_what_they_are():
-    dense = layers.Dense(2, activation="relu", name="dense_shown")
-    v = Variable(0.0, name="count")
-
-    @graphnet.function
-    def f(batch, n=2):
-        v.assign_add(1.0)
-        return {"y": dense(batch["x"]) * n, "none": None, "v": v}
-    f({"x": np.ones((1, 3), "float32")})
-    concrete = f.get_concrete_function({"x": TensorSpec((None, 3), name="rows")})
-    assert str(concrete) == "f(batch: {'x': float32[None, 3]}, n: 2) -> {'y': float32[None, 2], 'none': None, 'v': float32[]}"
-    assert f.pretty_printed_concrete_signatures().splitlines()[1] == str(concrete) and repr(concrete) == f"<ConcreteFunction {concrete}>"
-    assert concrete.structured_input_signature == (({"x": TensorSpec((None, 3), name="rows")}, 2), {})
-    assert concrete.structured_outputs == {"y": TensorSpec((None, 2)), "none": None, "v": TensorSpec(())}
-    assert {x.name for x in concrete.variables} == {"kernel", "bias", "count"} and len(concrete.trainable_variables) == 3
-    x = np.random.default_rng(0).normal(size=(4, 3)).astype("float32")
-    outputs, updates = evaluate(concrete.primitive, [x])  # the primitive graph, by the reference interpreter
-    at = float(v)
-    np.testing.assert_allclose(concrete({"x": x})["y"], outputs[1], rtol=1e-5)  # outputs in the order of `tree.flatten`
-    assert float(v) == at + 1 == float(updates[v])
-    for bad, error, text in ((({"x": x}, 3), TypeError, "n expects 2, for which it was traced; received 3"), (({"x": x[:, :2]},), ShapeError, r"\(4, 2\)"),
-                             ((x,), TypeError, "keys"), ((), TypeError, "missing a required argument")):
-        with pytest.raises(error, match=text):
-            concrete(*bad)
-
-
-def test_the_graph_as_networkx():
-    v = Variable(2.0, name="v", path="a/v")
-
-    @graphnet.function
-    def f(x):
-        with graphnet.name_scope("inner"):
-            y = x * v
-        v.assign(v + 1.0)
-        return ops.sum(y, axis=1), y
-    graph = f.get_concrete_function(TensorSpec((None, 3))).graph
-    assert nx.is_directed_acyclic_graph(graph) and nx.is_frozen(graph)
-    kinds = {name: data["kind"] for name, data in graph.nodes(data=True)}
-    assert kinds["x"] == "input" and kinds["a_v"] == "variable" and graph.nodes["a_v"]["path"] == "a/v"
-    product, = [name for name, data in graph.nodes(data=True) if data["op"] == "multiply"]
-    assert graph.nodes[product]["scope"] == "inner" and graph.nodes[product]["shapes"] == ((None, 3),) and list(graph.predecessors(product)) == ["x", "a_v"]
-    assert graph.graph["inputs"] == (("x", 0),) and graph.graph["outputs"][1] == (product, 0) and graph.graph["updates"][0][0] == "a/v"
-    assert graph.edges["x", product, 0]["output"] == 0
-
-
-def test_the_source_is_a_python_function():
-    model = graphnet.Sequential([graphnet.Input((8, 8, 1)), layers.Conv2D(2, 3, activation="relu"), layers.Flatten(), layers.Dense(3, activation="softmax")])
-    concrete = graphnet.function(lambda x, y: (model(x), ops.split(y, 2), float("inf")), name="in").get_concrete_function(
-        TensorSpec((None, 8, 8, 1)), TensorSpec((4,)))
-    tree = ast.parse(concrete.source)
-    function, = tree.body
-    assert function.name == "_in" and [a.arg for a in function.args.args] == ["x", "y"] and isinstance(function.body[-1], ast.Return)
-    known = {"x", "y"}
-    for line in function.body[:-1]:  # each name is set once, and before it is read
-        used = {n.id for n in ast.walk(line.value) if isinstance(n, ast.Name)} - {c.func.id for c in ast.walk(line.value) if isinstance(c, ast.Call)}
-        assert used <= known | {"float"} and line.targets[0].id not in known
-        known.add(line.targets[0].id)
-
-
-# ---- retracing, threads
-
-def test_frequent_retracing_is_reported_once_with_what_differed():
-    function = graphnet.function(lambda x, n: x * n, name="often")
-    with pytest.warns(RetracingWarning, match=r"'often' was traced 5 times.*n: int 3, then int 4.*np.asarray") as caught:
-        for n in range(12):
-            function(ONES, n)
-    assert len(caught) == 1 and caught[0].filename == __file__
-    with pytest.warns(RetracingWarning, match=r"x: shape \(4,\), then \(5,\).*TensorSpec"):
-        other = graphnet.function(lambda x: x + 1)
-        for n in range(1, 6):
-            other(np.ones(n, "float32"))
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        seldom = graphnet.function(lambda x: x + 1)
-        for n in range(1, 8):
-            for _ in range(9):
-                seldom(np.ones(n, "float32"))
-
-
-def test_threads_share_one_trace_and_lose_no_update():
-    count = Variable(0.0)
-    function = Counted(lambda x: (count.assign_add(ops.sum(x)), x * 2.0)[1])
-    barrier, wrong = threading.Barrier(8), []
-
-    def work(i):
-        x = np.full(3, i, "float32")
-        barrier.wait()
-        for _ in range(50):
-            if function(x).tolist() != [2 * i] * 3:
-                wrong.append(i)
-    threads = [threading.Thread(target=work, args=(i,)) for i in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not wrong and len(function.traces) == 1 and float(count) == 50 * 3 * sum(range(8))
-
-
-def test_a_listener_is_told_of_what_runs():
-    from graphnet.functions.function import listeners
-    seen = []
-    listeners.append(seen.append)
-    try:
-        function = graphnet.function(lambda x: x + 1)
-        function(ONES), function(ONES)
-    finally:
-        listeners.remove(seen.append)
-    assert seen == function.concrete_functions * 2

@@ -1,4 +1,5 @@
 """Modules find what they hold; variables behave as numbers, and in a trace as a part of the graph."""
+
 import copy
 import gc
 import operator
@@ -22,8 +23,13 @@ class Leafy(graphnet.Module):
         self.v = graphnet.Variable(value, name="v")
 
 
-NESTS = st.recursive(st.sampled_from(["variable", "frozen", "module", "number"]), lambda inner: st.one_of(
-    st.lists(inner, max_size=3), st.tuples(inner, inner), st.dictionaries(st.text("abc", min_size=1), inner, max_size=3)), max_leaves=12)
+NESTS = st.recursive(
+    st.sampled_from(["variable", "frozen", "module", "number"]),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3), st.tuples(inner, inner), st.dictionaries(st.text("abc", min_size=1), inner, max_size=3)
+    ),
+    max_leaves=12,
+)
 
 
 @given(NESTS)
@@ -42,12 +48,15 @@ def test_what_nested_attributes_hold_is_found_in_order_and_once(nest):
         if isinstance(part, dict):
             return {key: make(item) for key, item in part.items()}
         return type(part)([make(item) for item in part])
+
     module = graphnet.Module()
     module.held = make(nest)
     module.again = module.held  # the same things under another name
     assert [id(m) for m in module.submodules] == [id(m) for m in modules]
     assert [id(v) for v in module.variables] == [id(v) for v in [*variables, *(m.v for m in modules)]]
-    assert {id(v) for v in module.trainable_variables} | {id(v) for v in module.non_trainable_variables} == {id(v) for v in module.variables}
+    assert {id(v) for v in module.trainable_variables} | {id(v) for v in module.non_trainable_variables} == {
+        id(v) for v in module.variables
+    }
     assert all(v.trainable for v in module.trainable_variables) and not any(v.trainable for v in module.non_trainable_variables)
 
 
@@ -72,6 +81,7 @@ def test_names():
     class WithoutInit(graphnet.Module):
         def __init__(self):
             self.v = graphnet.Variable(1.0)
+
     assert OfTwoWords().name == "of_two_words" and OfTwoWords("mine").name == "mine" and WithoutInit().name == "without_init"
     for bad in ("a/b", "", "1a", 3):
         with pytest.raises(ValueError, match="identifier"):
@@ -96,6 +106,7 @@ def test_name_scopes():
         def __call__(self, x):
             """Doc."""
             return self.inner(x) + 1.0
+
     outer = Outer()
     graph, _ = trace_function(outer, [placeholder(Spec((2,)))])
     assert outer.early.path == "outer/early" and outer.inner.w.path == "outer/inner/w" and outer.inner.w.name == "w"
@@ -118,10 +129,15 @@ def test_a_module_in_a_layer_is_collected_and_frozen_with_it():
 
         def call(self, x):
             return self.dense(x) + self.inner.v
+
     holder = Holder()
     holder(np.ones((1, 3), "float32"))
     assert {id(v) for v in holder.variables} == {id(v) for v in (holder.inner.v, holder.dense.kernel, holder.dense.bias)}
-    assert isinstance(holder, graphnet.Module) and isinstance(holder.variables, list) and holder.submodules == (holder.inner, holder.dense)
+    assert (
+        isinstance(holder, graphnet.Module)
+        and isinstance(holder.variables, list)
+        and holder.submodules == (holder.inner, holder.dense)
+    )
     holder.trainable = False
     assert not holder.inner.v.trainable and holder.trainable_variables == [] and len(holder.non_trainable_variables) == 3
     holder.trainable = True
@@ -133,10 +149,15 @@ def test_variables_of_a_module_in_a_layer_are_weights_and_kept_in_files(tmp_path
         def __init__(self, **kwargs):
             super().__init__(**kwargs)
             self.inner = Leafy(2.0)
-            self.seed, self.mean, self.rule = graphnet.random.SeedGenerator(1), graphnet.metrics.Mean(), graphnet.optimizers.SGD()
+            self.seed, self.mean, self.rule = (
+                graphnet.random.SeedGenerator(1),
+                graphnet.metrics.Mean(),
+                graphnet.optimizers.SGD(),
+            )
 
         def call(self, x):
             return x * self.inner.v
+
     layer = Around()
     model = graphnet.Model(x := graphnet.Input((2,)), layer(x))
     assert model.weights == [layer.inner.v] and model.count_params() == 1
@@ -150,12 +171,17 @@ def test_variables_of_a_module_in_a_layer_are_weights_and_kept_in_files(tmp_path
 
 # ---- variables
 
+
 def test_initial_values():
     assert graphnet.Variable(lambda: np.ones(3)).shape == (3,)
     assert graphnet.Variable(lambda shape, dtype: np.full(shape, 2), (2,)).dtype == "float32"
     assert graphnet.Variable(graphnet.initializers.Ones(), (2,), "int32").numpy().tolist() == [1, 1]
     assert graphnet.Variable(graphnet.Variable([1.0, 2.0])).numpy().tolist() == [1.0, 2.0]
-    assert graphnet.Variable(3).dtype == "int32" and graphnet.Variable(True).dtype == "bool" and graphnet.Variable(np.ones(2)).dtype == "float64"
+    assert (
+        graphnet.Variable(3).dtype == "int32"
+        and graphnet.Variable(True).dtype == "bool"
+        and graphnet.Variable(np.ones(2)).dtype == "float64"
+    )
     source = np.ones(2, "float32")
     v = graphnet.Variable(source)
     source[0] = 5
@@ -175,7 +201,11 @@ def test_assignment_is_checked_and_leaves_the_value_where_it_fails():
     v = graphnet.Variable([1.0, 2.0], name="v")
     array = v.value
     assert v.assign([3, 4]) is v and v.assign_add([1.0, 1.0]) is v and v.assign_sub(v) is v and v.value is array
-    for value, error, text in ([1.0], ShapeError, r"\(2,\).*\(1,\)"), (1.0, ShapeError, r"\(2,\).*\(\)"), ([1j, 2j], DTypeError, "complex"):
+    for value, error, text in (
+        ([1.0], ShapeError, r"\(2,\).*\(1,\)"),
+        (1.0, ShapeError, r"\(2,\).*\(\)"),
+        ([1j, 2j], DTypeError, "complex"),
+    ):
         with pytest.raises(error, match=text):
             v.assign(value)
     with pytest.raises(DTypeError, match="int32.*float32"):
@@ -186,19 +216,42 @@ def test_assignment_is_checked_and_leaves_the_value_where_it_fails():
 
 
 def test_repr_shows_path_shape_dtype_and_value():
-    assert repr(graphnet.Variable([1.0, 2.0], name="w", path="a/w")) == "<Variable path=a/w, shape=(2,), dtype=float32, value=[1. 2.]>"
+    assert (
+        repr(graphnet.Variable([1.0, 2.0], name="w", path="a/w"))
+        == "<Variable path=a/w, shape=(2,), dtype=float32, value=[1. 2.]>"
+    )
     assert "..." in repr(graphnet.Variable(np.zeros(1000)))
 
 
-BINARY = [operator.add, operator.sub, operator.mul, operator.truediv, operator.floordiv, operator.mod, operator.pow, divmod,
-          operator.eq, operator.ne, operator.lt, operator.le, operator.gt, operator.ge]
+BINARY = [
+    operator.add,
+    operator.sub,
+    operator.mul,
+    operator.truediv,
+    operator.floordiv,
+    operator.mod,
+    operator.pow,
+    divmod,
+    operator.eq,
+    operator.ne,
+    operator.lt,
+    operator.le,
+    operator.gt,
+    operator.ge,
+]
 
 
 @pytest.mark.parametrize("op", BINARY, ids=lambda op: op.__name__)
 def test_binary_operators_are_those_of_arrays(op):
     a, b = np.array([1.5, -2.0, 4.0], "float32"), np.array([2.0, 3.0, 4.0], "float32")
     v, w = graphnet.Variable(a), graphnet.Variable(b)
-    for x, y, expected in (v, w, op(a, b)), (v, b, op(a, b)), (a, w, op(a, b)), (v, 2.0, op(a, np.float32(2))), (2.0, w, op(np.float32(2), b)):
+    for x, y, expected in (
+        (v, w, op(a, b)),
+        (v, b, op(a, b)),
+        (a, w, op(a, b)),
+        (v, 2.0, op(a, np.float32(2))),
+        (2.0, w, op(np.float32(2), b)),
+    ):
         np.testing.assert_allclose(op(x, y), expected, rtol=1e-6)
 
 
@@ -209,7 +262,11 @@ def test_other_operators():
         np.testing.assert_array_equal(op(v), op(a) if op is not round else np.round(a))
     np.testing.assert_array_equal(v @ v, a @ a)
     np.testing.assert_array_equal(v[0, 1:], a[0, 1:])
-    assert (~flags).tolist() == [False, True] and (flags & True).tolist() == [True, False] and (flags | flags).tolist() == [True, False]
+    assert (
+        (~flags).tolist() == [False, True]
+        and (flags & True).tolist() == [True, False]
+        and (flags | flags).tolist() == [True, False]
+    )
     assert [row.tolist() for row in v] == a.tolist() and len(v) == 2
     one, n = graphnet.Variable(1.5), graphnet.Variable(2)
     assert float(one) == 1.5 and int(one) == 1 and bool(one) and complex(one) == 1.5 and [10, 20, 30][n] == 30
@@ -243,6 +300,7 @@ def test_copies_and_pickles_are_variables_of_their_own():
 
 # ---- in a trace
 
+
 def traced(function):
     return trace_function(function, [placeholder(Spec((2,)), "x")])[0]
 
@@ -258,17 +316,41 @@ def test_assignments_of_anything_are_updates_of_the_graph():
         traced(lambda x: graphnet.Variable([1, 2]).assign(x) + x)
 
 
-@pytest.mark.parametrize("read", [bool, int, float, complex, np.asarray, np.sum, lambda v: v.numpy(), lambda v: [1, 2][v], lambda v: 1 if v else 2,
-                                  lambda v: range(v)])
+@pytest.mark.parametrize(
+    "read",
+    [
+        bool,
+        int,
+        float,
+        complex,
+        np.asarray,
+        np.sum,
+        lambda v: v.numpy(),
+        lambda v: [1, 2][v],
+        lambda v: 1 if v else 2,
+        lambda v: range(v),
+    ],
+)
 def test_values_are_not_read_while_a_graph_is_traced(read):
     v = graphnet.Variable(1, name="a_counter")
     with pytest.raises(SymbolicTensorError, match=r"a_counter(?s:.*)test_module.py:\d+"):
         traced(lambda x: x * read(v))
 
 
-@pytest.mark.parametrize("read, op", [(bool, "ops.cond"), (float, "ops.where"), (int, "ops.fori_loop"), (np.asarray, "graphnet.ops"),
-                                      (lambda t: t.item(), "ops.where"), (lambda t: range(t), "ops.scan"), (lambda t: 1 if t > 0 else 2, "ops.where"),
-                                      (lambda t: t.numpy(), "ops.where"), (lambda t: np.exp(t), "ops.exp")])
+@pytest.mark.parametrize(
+    "read, op",
+    [
+        (bool, "ops.cond"),
+        (float, "ops.where"),
+        (int, "ops.fori_loop"),
+        (np.asarray, "graphnet.ops"),
+        (lambda t: t.item(), "ops.where"),
+        (lambda t: range(t), "ops.scan"),
+        (lambda t: 1 if t > 0 else 2, "ops.where"),
+        (lambda t: t.numpy(), "ops.where"),
+        (lambda t: np.exp(t), "ops.exp"),
+    ],
+)
 def test_items_of_symbolic_tensors_are_not_read(read, op):
     with pytest.raises((SymbolicTensorError, AttributeError), match=rf"{op}(?s:.*)test_module.py:\d+"):
         traced(lambda x: x * read(x[0]))
@@ -280,6 +362,7 @@ def test_variables_are_made_in_a_trace_of_values_that_are_known():
     def body(x):
         made.extend(graphnet.Variable(graphnet.random.normal((500,)) * 2.0 + 1.0) for _ in range(2))
         return x
+
     traced(body)
     traced(body)
     values = [v.numpy() for v in made]
@@ -297,6 +380,7 @@ def test_layers_build_and_fill_their_variables_at_once_in_a_trace():
 
         def call(self, x):
             return ops.matmul(x, self.w)
+
     layer = Filled(name="filled")
     model = graphnet.Model(x := graphnet.Input((3,)), layer(x))
     assert (layer.w.numpy() == 7).all() and layer.w.path == "filled/w"
@@ -307,6 +391,7 @@ def test_dropped_modules_are_freed():
     module = Leafy()
     graphnet.function(lambda m, x: m.v * x)(module, np.ones(1, "float32"))
     import weakref
+
     ref = weakref.ref(module)
     del module
     gc.collect()

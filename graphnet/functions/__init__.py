@@ -1,4 +1,5 @@
 """Traced functions: `graphnet.function`, its signatures and its graphs."""
+
 from graphnet.functions.concrete import ConcreteFunction as ConcreteFunction
 from graphnet.functions.function import Function as Function
 from graphnet.functions.function import function as function

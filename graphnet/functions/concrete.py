@@ -1,4 +1,5 @@
 """ConcreteFunction: one graph of a traced function, for one signature; and how the arguments of a call find their places."""
+
 import functools
 import inspect
 import threading
@@ -24,21 +25,23 @@ _KINDS = inspect.Parameter
 
 
 class Arguments:
-    """The parameters of a function, and a value for each of them from the arguments of a call: defaults filled in, names resolved.
+    """The parameters of a function, and a value for each of them from the arguments of a call.
 
-    ``*args`` is one value, a tuple, and ``**kwargs`` another, a dict.
+    Defaults are filled in, names resolved. ``*args`` is one value, a tuple, and ``**kwargs`` another, a dict.
     """
 
     def __init__(self, function: Callable[..., Any], bound: bool, expected: Sequence[Any] | None, who: str) -> None:
-        parameters = list(inspect.signature(function).parameters.values())[1 if bound else 0:]
+        parameters = list(inspect.signature(function).parameters.values())[1 if bound else 0 :]
         self.signature, self.parameters, self.who = inspect.Signature(parameters), parameters, who
         self.names = [p.name for p in parameters]
         ordinary = all(p.kind in (_KINDS.POSITIONAL_ONLY, _KINDS.POSITIONAL_OR_KEYWORD) for p in parameters)
         self.count = len(parameters) if ordinary and expected is None else -1
         self.specified = len(parameters) if expected is None else len(expected)
         if self.specified > len(parameters):
-            raise TypeError(f"{who}: the input_signature has {self.specified} specs; the function takes {len(parameters)} argument(s): "
-                            f"{', '.join(self.names)}.")
+            raise TypeError(
+                f"{who}: the input_signature has {self.specified} specs; the function takes {len(parameters)} argument(s): "
+                f"{', '.join(self.names)}."
+            )
         self._orders: dict[Any, list[Any]] = {}
 
     def __call__(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
@@ -60,7 +63,9 @@ class Arguments:
         order: list[Any] = []
         for number, p in enumerate(self.parameters):
             if number >= self.specified and p.name in given:
-                raise TypeError(f"{self.who}: argument {p.name} has no place in the input_signature, which has {self.specified} spec(s).")
+                raise TypeError(
+                    f"{self.who}: argument {p.name} has no place in the input_signature, which has {self.specified} spec(s)."
+                )
             if p.kind is p.VAR_POSITIONAL:
                 order.append(functools.partial(_some_args, given.get(p.name, ())))
             elif p.kind is p.VAR_KEYWORD:
@@ -105,11 +110,11 @@ class ConcreteFunction:
 
     Attributes:
         name: of the function.
-        primitive: its `Graph` of primitive ops. Its inputs are the arrays among the arguments, in the order of `tree.flatten` of
-            `structured_input_signature`; its outputs are the leaves of `structured_outputs` but for None, in that order; its
+        primitive: its `Graph` of primitive ops. Its inputs are the arrays among the arguments, in the order of `tree.flatten`
+            of `structured_input_signature`; its outputs are the leaves of `structured_outputs` but for None, in that order; its
             updates are the variables that a run assigns.
-        structured_input_signature: (args, kwargs), with a TensorSpec in the place of each array, and what else was a part of the
-            signature as it is; modules and variables as marks of themselves.
+        structured_input_signature: (args, kwargs), with a TensorSpec in the place of each array, and what else was a part of
+            the signature as it is; modules and variables as marks of themselves.
         structured_outputs: the structure of the result, a TensorSpec in the place of each array.
         variables: what the graph reads or assigns, in the order of its nodes.
 
@@ -127,19 +132,36 @@ class ConcreteFunction:
         (array([2., 2.], dtype=float32), (<Variable path=v, shape=(), dtype=float32, value=2.>,))
     """
 
-    def __init__(self, name: str, executable: Executable, structure: Any, arguments: Arguments, placed: Sequence[Any],
-                 specs: Sequence[TensorSpec]) -> None:
+    def __init__(
+        self,
+        name: str,
+        executable: Executable,
+        structure: Any,
+        arguments: Arguments,
+        placed: Sequence[Any],
+        specs: Sequence[TensorSpec],
+    ) -> None:
         self.name, self.executable, self.specs = name, executable, list(specs)
         self.primitive: Graph = executable.graph
         self.open = sum(extent is None for spec in specs for extent in spec.shape)  # how many extents any call may choose
         rest = iter(specs)
         self._arguments = arguments
-        self._placed = tree.pack_sequence_as(tuple(placed), [
-            next(rest) if signatures.array_of(leaf) else signatures.Held(leaf) if isinstance(leaf, (Variable, Module)) else leaf
-            for leaf in tree.iterate(tuple(placed))])
+        self._placed = tree.pack_sequence_as(
+            tuple(placed),
+            [
+                next(rest)
+                if signatures.array_of(leaf)
+                else signatures.Held(leaf)
+                if isinstance(leaf, (Variable, Module))
+                else leaf
+                for leaf in tree.iterate(tuple(placed))
+            ],
+        )
         self._structure = structure
         self._sole = structure if type(structure) is int else -1
-        self._several = len(structure) if type(structure) in (tuple, list) and list(structure) == list(range(len(structure))) else -1
+        self._several = (
+            len(structure) if type(structure) in (tuple, list) and list(structure) == list(range(len(structure))) else -1
+        )
         simple = len(self.specs) == 1 and self._sole == 0 and not self.primitive.updates
         self._fast: Any = executable.fast(self._first) if simple else None
 
@@ -195,21 +217,31 @@ class ConcreteFunction:
     def graph(self) -> "nx.MultiDiGraph":
         """The graph as a frozen networkx graph: `graphnet.visualization.primitive.to_networkx` says what stands on it."""
         from graphnet.visualization.primitive import to_networkx
+
         return to_networkx(self.primitive)
 
     @property
     def source(self) -> str:
         """The graph as one Python function, to be read."""
         from graphnet.visualization.primitive import to_source
+
         return to_source(self.primitive, self._structure)
 
     def _shown_inputs(self) -> str:
         def leaf(x: Any) -> Any:
             return _Text(str(_with_none(x))) if isinstance(x, TensorSpec) else x
-        return ", ".join([f"{name}: {tree.map_structure(leaf, value)!r}" for name, value in zip(self._arguments.names, self._placed, strict=True)])
+
+        return ", ".join(
+            [
+                f"{name}: {tree.map_structure(leaf, value)!r}"
+                for name, value in zip(self._arguments.names, self._placed, strict=True)
+            ]
+        )
 
     def __str__(self) -> str:
-        outputs = tree.map_structure(lambda spec: None if spec is None else _Text(str(_with_none(spec))), self.structured_outputs)
+        outputs = tree.map_structure(
+            lambda spec: None if spec is None else _Text(str(_with_none(spec))), self.structured_outputs
+        )
         return f"{self.name}({self._shown_inputs()}) -> {outputs!r}"
 
     def __repr__(self) -> str:

@@ -4,6 +4,7 @@
 
 Python code runs while a graph is traced, and at no other time; within a trace the function's code becomes a part of that graph.
 """
+
 import functools
 import re
 import threading
@@ -96,7 +97,7 @@ class Traces:
         if self.expected is not None:
             for name, expected, value in zip(self.arguments.names, self.expected, placed, strict=False):
                 signatures.conform(expected, value, name, self.who, [])
-            placed = (*self.expected, *placed[len(self.expected):])
+            placed = (*self.expected, *placed[len(self.expected) :])
         leaves: list[Any] = []
         key = self.key(placed, leaves)
         with self.lock:
@@ -119,8 +120,13 @@ class Traces:
     def _open(self, key: Any, leaves: list[Any]) -> ConcreteFunction | None:
         """A graph whose open extents these shapes fill; of several, that with the fewest."""
         loose = signatures.loosened(key)
-        fitting = [c for k, c in self.concretes.items() if c.open and signatures.loosened(k) == loose
-                   and all(signatures.fits(s.shape, x.shape) for s, x in zip(c.specs, leaves, strict=True))]
+        fitting = [
+            c
+            for k, c in self.concretes.items()
+            if c.open
+            and signatures.loosened(k) == loose
+            and all(signatures.fits(s.shape, x.shape) for s, x in zip(c.specs, leaves, strict=True))
+        ]
         return min(fitting, key=lambda c: c.open, default=None)
 
     def _related(self, key: Any) -> ConcreteFunction | None:
@@ -138,6 +144,7 @@ class Traces:
                 return leaf
             spec, other = signatures.spec_of(leaf, "", self.who), next(before)
             return TensorSpec(tuple([a if a == b else None for a, b in zip(spec.shape, other.shape, strict=True)]), spec.dtype)
+
         widened = tree.pack_sequence_as(placed, [widen(leaf) for leaf in tree.iterate(placed)])
         leaves: list[Any] = []
         return widened, self.key(widened, leaves), leaves
@@ -157,9 +164,12 @@ class Traces:
             return self._trace_once(instance, placed)
 
     def _refuse_variable(self, variable: Variable) -> None:
-        raise GraphError(f"{self.who} makes the variable {variable.path!r} at a trace that is not its first. Variables are made at the first call "
-                         "alone, and kept: `if self.w is None: self.w = graphnet.Variable(...)`, or make it (a layer, a metric, an optimizer) "
-                         f"outside of the function.{at_line()}")
+        raise GraphError(
+            f"{self.who} makes the variable {variable.path!r} at a trace that is not its first. Variables are made at the "
+            "first call alone, and kept: `if self.w is None: self.w = graphnet.Variable(...)`, or make it (a layer, a metric, "
+            "an optimizer) "
+            f"outside of the function.{at_line()}"
+        )
 
     def _trace_once(self, instance: Any, placed: tuple[Any, ...]) -> ConcreteFunction:
         python, stand_ins, specs = self.python(instance), [], []
@@ -173,7 +183,9 @@ class Traces:
 
         def body(*values: Any) -> Any:
             rest = iter(values)
-            filled = tree.pack_sequence_as(placed, [next(rest) if signatures.array_of(leaf) else leaf for leaf in tree.iterate(placed)])
+            filled = tree.pack_sequence_as(
+                placed, [next(rest) if signatures.array_of(leaf) else leaf for leaf in tree.iterate(placed)]
+            )
             args, kwargs = self.arguments.split(filled)
             return self._checked(python(*args, **kwargs))
 
@@ -182,13 +194,18 @@ class Traces:
 
     def _checked(self, result: Any) -> Any:
         """The result with numbers as arrays; TypeError for what no graph can give."""
+
         def leaf(x: Any) -> Any:
             if x is None or isinstance(x, (Tensor, Variable)):
                 return x
             array = dtypes.as_array(x)
             if array.dtype.name not in dtypes.ALL:
-                raise TypeError(f"{self.who} expects to return tensors, arrays, numbers, None, or lists, tuples and dicts of them; it returned {x!r}.")
+                raise TypeError(
+                    f"{self.who} expects to return tensors, arrays, numbers, None, or lists, tuples and dicts of them; "
+                    f"it returned {x!r}."
+                )
             return array
+
         return tree.map_structure(leaf, result)
 
     def _forget_with(self, placed: tuple[Any, ...], key: Any) -> None:
@@ -200,6 +217,7 @@ class Traces:
             if alive is not None:
                 alive.concretes.pop(key, None)
                 alive.known.pop(key, None)
+
         for leaf in tree.iterate(placed):
             if isinstance(leaf, (Module, Variable)):
                 weakref.finalize(leaf, forget).atexit = False
@@ -210,13 +228,21 @@ class Traces:
         if self.reported or len(self.marks) <= OFTEN or self.calls - self.marks[-OFTEN] >= WITHIN or before is None:
             return
         self.reported = True
-        texts = [text for name, a, b in zip(self.arguments.names, before[2:], key[2:], strict=False) for text in signatures.differences(name, a, b)]
+        texts = [
+            text
+            for name, a, b in zip(self.arguments.names, before[2:], key[2:], strict=False)
+            for text in signatures.differences(name, a, b)
+        ]
         file, line = user_line() or (__file__, 0)
         warnings.warn_explicit(
-            f"{self.who} was traced {OFTEN} times in its last {self.calls - self.marks[-OFTEN] + 1} calls; a trace takes far longer than a run. "
-            f"What differed: {'; '.join(texts) or 'the training phase or the default float type'}. Pass numbers that change as arrays (np.asarray(n)); "
+            f"{self.who} was traced {OFTEN} times in its last {self.calls - self.marks[-OFTEN] + 1} calls; a trace takes far "
+            f"longer than a run. What differed: {'; '.join(texts) or 'the training phase or the default float type'}. "
+            "Pass numbers that change as arrays (np.asarray(n)); "
             "for extents that change give input_signature=[graphnet.TensorSpec((None, ...))], or reduce_retracing=True.",
-            RetracingWarning, file, line)
+            RetracingWarning,
+            file,
+            line,
+        )
 
 
 class Traceable:
@@ -229,7 +255,7 @@ class Traceable:
         return self._traces(self._instance, args, kwargs)
 
     def get_concrete_function(self, *args: Any, **kwargs: Any) -> ConcreteFunction:
-        """The graph for arguments like these: arrays, or TensorSpecs in their places; none are needed where there is an input_signature.
+        """The graph for arguments like these: arrays, or TensorSpecs in their places. With an input_signature none are needed.
 
         Example:
 
@@ -279,20 +305,32 @@ class BoundFunction(Traceable):
 
 
 class Function(Traceable):
-    """A traced function: what `graphnet.function` gives. As an attribute of a class it is a method, with graphs of its own for each object."""
+    """A traced function: what `graphnet.function` gives. As an attribute of a class it is a method, traced for each object."""
 
-    def __init__(self, python_function: Callable[..., Any], input_signature: Sequence[Any] | None = None, reduce_retracing: bool = False,
-                 name: str | None = None) -> None:
+    def __init__(
+        self,
+        python_function: Callable[..., Any],
+        input_signature: Sequence[Any] | None = None,
+        reduce_retracing: bool = False,
+        name: str | None = None,
+    ) -> None:
         if isinstance(python_function, Traceable):
             python_function = python_function._traces.python(python_function._instance)
         if isinstance(python_function, (classmethod, staticmethod)) or not callable(python_function):
-            raise TypeError(f"graphnet.function expects a function; received {python_function!r}."
-                            + (" Write @classmethod or @staticmethod above it." if not callable(python_function) else ""))
+            raise TypeError(
+                f"graphnet.function expects a function; received {python_function!r}."
+                + (" Write @classmethod or @staticmethod above it." if not callable(python_function) else "")
+            )
         if input_signature is not None and not isinstance(input_signature, (list, tuple)):
-            raise TypeError(f"graphnet.function expects input_signature to be a list of a spec for each argument; received {input_signature!r}.")
+            raise TypeError(
+                "graphnet.function expects input_signature to be a list of a spec for each argument; received "
+                f"{input_signature!r}."
+            )
         functools.update_wrapper(self, python_function, updated=())
         self.python_function, self.reduce_retracing = python_function, reduce_retracing
-        self.input_signature = None if input_signature is None else tuple([signatures.as_specs(spec) for spec in input_signature])
+        self.input_signature = (
+            None if input_signature is None else tuple([signatures.as_specs(spec) for spec in input_signature])
+        )
         self.name = name or _name_of(python_function)
         self._of_objects: dict[int, tuple[Any, Traces]] = {}
         self._own: Traces | None = None
@@ -320,8 +358,10 @@ class Function(Traceable):
                 try:
                     ref = weakref.ref(instance, lambda ref: self._unbind(number, ref))
                 except TypeError:
-                    raise TypeError(f"function {self.name!r}: an object of class {type(instance).__name__} keeps no weak references, so its traced "
-                                    "methods have nowhere to be kept. Add '__weakref__' to its __slots__.") from None
+                    raise TypeError(
+                        f"function {self.name!r}: an object of class {type(instance).__name__} keeps no weak references, so "
+                        "its traced methods have nowhere to be kept. Add '__weakref__' to its __slots__."
+                    ) from None
                 entry = self._of_objects[number] = ref, Traces(self, True)
         return entry[1]
 
@@ -342,19 +382,25 @@ def _name_of(function: Any) -> str:
     return "function" if name == "<lambda>" else str(name)
 
 
-def function(func: Callable[..., Any] | None = None, *, input_signature: Sequence[Any] | None = None, reduce_retracing: bool = False,
-             name: str | None = None) -> Any:
-    """Traces a Python function into a graph for each signature, and runs that, compiled: a decorator, with or without arguments.
+def function(
+    func: Callable[..., Any] | None = None,
+    *,
+    input_signature: Sequence[Any] | None = None,
+    reduce_retracing: bool = False,
+    name: str | None = None,
+) -> Any:
+    """Traces a Python function into a graph for each signature, and runs that: a decorator, with or without arguments.
 
     Arguments: ``func`` speaks ops of arrays, variables, layers and modules, also nested in lists, tuples and dicts;
-    ``input_signature`` a `TensorSpec` (or a pair ``((None, 3), "float32")``) for each argument: then there is one graph, and other
-    arguments are refused; ``reduce_retracing`` leaves those extents open that change from call to call; ``name`` of the graphs.
-    The signature of a call is the structure of its arguments, of arrays shape and dtype, of all else the value itself: numbers and
-    strings by value, modules and variables by what they are. A new signature is traced: Python code runs then and only then.
+    ``input_signature`` a `TensorSpec` (or a pair ``((None, 3), "float32")``) for each argument: then there is one graph, and
+    other arguments are refused; ``reduce_retracing`` leaves those extents open that change from call to call; ``name``.
+    The signature of a call is the structure of its arguments, of arrays shape and dtype, of all else the value itself: numbers
+    and strings by value, modules and variables by what they are. A new signature is traced: Python code runs then only.
     Variables may be read and assigned, and made at the first call; assignments happen all or, where the run fails, not at all.
     A method has graphs of its own for each object, which go with it. Called within a trace it becomes a part of that.
     Raises SymbolicTensorError for a branch on a value, with the line and the op to use; ShapeError and DTypeError for arguments
-    that do not fit the input_signature; GraphError where a later trace makes variables. Source: https://www.tensorflow.org/guide/function
+    that do not fit the input_signature; GraphError where a later trace makes variables.
+    Source: https://www.tensorflow.org/guide/function
 
     Example:
 

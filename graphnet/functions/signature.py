@@ -1,8 +1,9 @@
 """Signatures: what the arguments of a call have in common with those that a graph was traced for.
 
-    argument  = array | structure of arguments | static          a static one is a part of the signature by its value
-    key       = of an array (shape, dtype), of a structure (kind, keys...), of a static one (type, value)
+argument  = array | structure of arguments | static          a static one is a part of the signature by its value
+key       = of an array (shape, dtype), of a structure (kind, keys...), of a static one (type, value)
 """
+
 import weakref
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -23,7 +24,8 @@ _NUMBERS = {np.dtype(name).num: name for name in dtypes.ALL}
 class TensorSpec:
     """What a traced function takes in the place of an array: a shape, in which None stands for any extent, and a dtype.
 
-    Arguments: ``shape`` ints and None; ``dtype``; ``name`` of the graph's input. Source: https://www.tensorflow.org/guide/function
+    Arguments: ``shape`` ints and None; ``dtype``; ``name`` of the graph's input.
+    Source: https://www.tensorflow.org/guide/function
 
     Example:
 
@@ -126,7 +128,8 @@ def loosened(key: Any) -> Any:
 def array_of(value: Any) -> bool:
     """Whether an argument's leaf is an array or stands for one."""
     return isinstance(value, (np.ndarray, TensorSpec)) or (
-        hasattr(value, "__array__") and not isinstance(value, (Variable, Tensor, Module)))
+        hasattr(value, "__array__") and not isinstance(value, (Variable, Tensor, Module))
+    )
 
 
 def named_leaves(value: Any, name: str) -> Iterator[tuple[str, Any]]:
@@ -147,11 +150,14 @@ def spec_of(leaf: Any, path: str, who: str) -> TensorSpec:
         return leaf
     array = np.asarray(leaf)
     if array.dtype.num not in _NUMBERS:
-        raise DTypeError(f"{who}: argument {path} expects numbers ({', '.join(dtypes.ALL)}); received an array of dtype {array.dtype}.")
+        raise DTypeError(
+            f"{who}: argument {path} expects numbers ({', '.join(dtypes.ALL)}); received an array of dtype {array.dtype}."
+        )
     return TensorSpec(array.shape, _NUMBERS[array.dtype.num])
 
 
 # ---- against a signature that the user gave
+
 
 def as_specs(value: Any) -> Any:
     """An input_signature with its pairs of shape and dtype as TensorSpecs."""
@@ -166,7 +172,10 @@ def as_specs(value: Any) -> Any:
         return type(value)(*done) if hasattr(value, "_fields") else type(value)(done)
     if isinstance(value, (Variable, Tensor, np.ndarray)):
         return TensorSpec.from_tensor(value)
-    raise TypeError(f"An input_signature expects TensorSpecs, pairs ((None, 3), 'float32'), and lists, tuples and dicts of them; received {value!r}.")
+    raise TypeError(
+        "An input_signature expects TensorSpecs, pairs ((None, 3), 'float32'), and lists, tuples and dicts of them; "
+        f"received {value!r}."
+    )
 
 
 def _is_shape(value: Any) -> bool:
@@ -174,16 +183,20 @@ def _is_shape(value: Any) -> bool:
 
 
 def _is_dtype(value: Any) -> bool:
-    return isinstance(value, (str, np.dtype)) or (isinstance(value, type) and (value in (int, float, bool) or issubclass(value, np.generic)))
+    return isinstance(value, (str, np.dtype)) or (
+        isinstance(value, type) and (value in (int, float, bool) or issubclass(value, np.generic))
+    )
 
 
 def conform(expected: Any, value: Any, path: str, who: str, leaves: list[Any]) -> None:
-    """Adds the arrays of an argument to the leaves, checked against the specs that it is to fit; raises an error that says where it does not."""
+    """Adds the arrays of an argument to the leaves, checked against specs; raises an error that says where they do not fit."""
     if type(expected) is TensorSpec:
         leaves.append(_conformed(expected, value, path, who))
     elif isinstance(expected, dict):
         if not isinstance(value, dict) or set(value) != set(expected):
-            raise TypeError(f"{who}: argument {path} expects a dict with the keys {sorted(expected)}; received {_shown(value)}.")
+            raise TypeError(
+                f"{who}: argument {path} expects a dict with the keys {sorted(expected)}; received {_shown(value)}."
+            )
         for name in sorted(expected):
             conform(expected[name], value[name], f"{path}[{name!r}]", who, leaves)
     elif not isinstance(expected, (list, tuple)):
@@ -192,7 +205,10 @@ def conform(expected: Any, value: Any, path: str, who: str, leaves: list[Any]) -
             raise TypeError(f"{who}: argument {path} expects {expected!r}, for which it was traced; received {_shown(value)}.")
     else:
         if not isinstance(value, (list, tuple)) or len(value) != len(expected):
-            raise TypeError(f"{who}: argument {path} expects a {type(expected).__name__} of {len(expected)}: {expected}; received {_shown(value)}.")
+            raise TypeError(
+                f"{who}: argument {path} expects a {type(expected).__name__} of {len(expected)}: {expected}; received "
+                f"{_shown(value)}."
+            )
         for i, (inner, item) in enumerate(zip(expected, value, strict=True)):
             conform(inner, item, f"{path}[{i}]", who, leaves)
 
@@ -201,15 +217,19 @@ def _conformed(expected: TensorSpec, value: Any, path: str, who: str) -> Any:
     if type(value) is not np.ndarray and type(value) is not TensorSpec:
         value = _converted(expected, value, path, who)
     if value.dtype != expected.dtype:
-        raise DTypeError(f"{who}: argument {path} expects {expected.dtype} of shape {expected.shape}; received {value.dtype} of shape "
-                         f"{tuple(value.shape)}. Convert it: graphnet.ops.cast({path}, {expected.dtype!r}).")
+        raise DTypeError(
+            f"{who}: argument {path} expects {expected.dtype} of shape {expected.shape}; received {value.dtype} of shape "
+            f"{tuple(value.shape)}. Convert it: graphnet.ops.cast({path}, {expected.dtype!r})."
+        )
     if not fits(expected.shape, value.shape):
-        raise ShapeError(f"{who}: argument {path} expects shape {expected.shape} ({expected.dtype}); received shape {tuple(value.shape)}.")
+        raise ShapeError(
+            f"{who}: argument {path} expects shape {expected.shape} ({expected.dtype}); received shape {tuple(value.shape)}."
+        )
     return value
 
 
 def _converted(expected: TensorSpec, value: Any, path: str, who: str) -> np.ndarray:
-    """Variables, numpy's scalars, Python's numbers and nested lists of them as an array; Python's own take the dtype that is due."""
+    """Variables, numpy's scalars, Python's numbers and lists of them as an array; Python's own take the dtype that is due."""
     if isinstance(value, Variable):
         return value.value
     if value is None or isinstance(value, (str, bytes, dict, Module)):
@@ -226,12 +246,15 @@ def _converted(expected: TensorSpec, value: Any, path: str, who: str) -> np.ndar
 
 def _shown(value: Any) -> str:
     """A value as an error shows it: its structure, arrays by shape and dtype."""
+
     def leaf(x: Any) -> Any:
         return TensorSpec(x.shape, x.dtype) if isinstance(x, np.ndarray) and x.dtype.num in _NUMBERS else x
+
     return f"{tree.map_structure(leaf, value)!r} ({type(value).__name__})"
 
 
 # ---- what differs between two
+
 
 def differences(name: str, before: Any, after: Any) -> Iterator[str]:
     """What differs between the keys of one argument at two calls, as text."""
@@ -258,13 +281,21 @@ def _kind(key: Any) -> str:
 
 def _value(key: Any) -> str:
     kind = _kind(key)
-    return f"an array of shape {key[0]}" if kind == "array" else f"a {key[0].__name__}" if kind == "structure" else f"{key[0].__name__} {key[1]}"
+    return (
+        f"an array of shape {key[0]}"
+        if kind == "array"
+        else f"a {key[0].__name__}"
+        if kind == "structure"
+        else f"{key[0].__name__} {key[1]}"
+    )
 
 
 def refuse_unhashable(who: str, name: str, error: Exception) -> UnsupportedError:
     """The error for an argument that can be no part of a signature."""
-    return UnsupportedError(f"{who}: argument {name} is neither an array nor a structure of arrays, and cannot be a part of the signature, as it "
-                            f"is not hashable ({error}). Pass arrays, numbers, strings, variables, modules, or lists, tuples and dicts of them.")
+    return UnsupportedError(
+        f"{who}: argument {name} is neither an array nor a structure of arrays, and cannot be a part of the signature, as it "
+        f"is not hashable ({error}). Pass arrays, numbers, strings, variables, modules, or lists, tuples and dicts of them."
+    )
 
 
 __all__ = ["TensorSpec"]

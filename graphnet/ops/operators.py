@@ -74,13 +74,14 @@ def _variable_ufunc(self: Variable, ufunc: Any, method: str, *inputs: Any, **kwa
 def _tensor_attribute(self: Tensor, name: str) -> Any:
     if name.startswith("_"):
         raise AttributeError(name)
-    raise AttributeError(f"a symbolic tensor has no attribute {name!r}: it gets its numbers when a model runs. Functions of tensors are "
-                         f"in graphnet.ops, as in ops.sum(x); what depends on a value is said by ops.where, ops.cond or ops.while_loop."
-                         f"{at_line()}")
+    raise AttributeError(f"a symbolic tensor has no attribute {name!r}: it gets its numbers when a model runs. Functions of "
+                         "tensors are in graphnet.ops, as in ops.sum(x); what depends on a value is said by ops.where, "
+                         f"ops.cond or ops.while_loop.{at_line()}")
 
 
 def _tensor_assignment(self: Tensor, key: Any, value: Any) -> None:
-    self._refuse("its elements cannot be assigned", "Use graphnet.ops.where, slice_update or scatter_update, which give a new tensor.")
+    self._refuse("its elements cannot be assigned",
+                 "Use graphnet.ops.where, slice_update or scatter_update, which give a new tensor.")
 
 
 def _assign_in_trace(self: Variable, value: Any) -> Variable:
@@ -102,8 +103,8 @@ def _evaluate(tensor: Tensor, name: str | None) -> np.ndarray:
         elif isinstance(node.op, Constant):
             values[node, 0] = node.op.value
         elif isinstance(node.op, Leaf) or not hasattr(node.op, "reference"):
-            raise GraphError(f"Variable {name!r} is made within a graph, of a value that depends on the tensor {node.name!r}, which has none "
-                             f"yet. Begin with a constant or a random value, and assign to it then.{at_line()}")
+            raise GraphError(f"Variable {name!r} is made within a graph, of a value that depends on the tensor {node.name!r}, "
+                             f"which has none yet. Begin with a constant or a random value, and assign to it then.{at_line()}")
         else:
             out = node.op.reference(*[values[t.key] for t in node.inputs])
             for i, value in enumerate(out if isinstance(out, tuple) else (out,)):

@@ -1,4 +1,5 @@
 """A graph of primitive ops, as networkx and as one Python function to be read."""
+
 import keyword
 import re
 from dataclasses import fields, is_dataclass
@@ -14,13 +15,27 @@ if TYPE_CHECKING:
     import networkx as nx
 
 _SIGNS = {
-    "add": "+", "subtract": "-", "multiply": "*", "divide": "/", "true_divide": "/", "floor_divide": "//", "mod": "%", "power": "**", "mat_mul": "@",
-    "less": "<", "less_equal": "<=", "greater": ">", "greater_equal": ">=", "equal": "==", "not_equal": "!="}
+    "add": "+",
+    "subtract": "-",
+    "multiply": "*",
+    "divide": "/",
+    "true_divide": "/",
+    "floor_divide": "//",
+    "mod": "%",
+    "power": "**",
+    "mat_mul": "@",
+    "less": "<",
+    "less_equal": "<=",
+    "greater": ">",
+    "greater_equal": ">=",
+    "equal": "==",
+    "not_equal": "!=",
+}
 _SMALL = 8  # elements of a constant that is written out
 
 
 def names_of(graph: Graph) -> dict[Node, str]:
-    """A name for each input and node that is a Python identifier, each once: of inputs and variables their own, of ops the op's, numbered."""
+    """A name for each input and node, a Python identifier: of inputs and variables their own, of ops the op's, numbered."""
     taken: set[str] = set()
     names: dict[Node, str] = {}
 
@@ -33,6 +48,7 @@ def names_of(graph: Graph) -> dict[Node, str]:
             name = f"{base}_{number}"
         taken.add(name)
         names[node] = name
+
     for tensor in graph.inputs:
         give(tensor.node, tensor.name)
     for node in graph.nodes:
@@ -46,10 +62,10 @@ def names_of(graph: Graph) -> dict[Node, str]:
 def to_networkx(graph: Graph) -> "nx.MultiDiGraph":
     """The graph as a frozen networkx MultiDiGraph, of a node for each input, variable, constant and op.
 
-    Nodes have ``kind`` ("input", "variable", "constant", "op"), ``op`` its name, ``attributes`` its static fields, ``scope`` the
-    layers around it, ``shapes`` (None for an unknown extent) and ``dtypes`` of what it gives; a variable's also ``path``. Edges
-    have the operand's position as key, and ``output``: which of the producer's outputs it is. The graph has ``inputs`` and
-    ``outputs``, pairs of node and output, and ``updates``, pairs of a variable's path and such a pair.
+    Nodes have ``kind`` ("input", "variable", "constant", "op"), ``op`` its name, ``attributes`` its static fields, ``scope``
+    the layers around it, ``shapes`` (None for an unknown extent) and ``dtypes`` of what it gives; a variable's also ``path``.
+    Edges have the operand's position as key, and ``output``: which of the producer's outputs it is. The graph has
+    ``inputs`` and ``outputs``, pairs of node and output, and ``updates``, pairs of a variable's path and such a pair.
 
     Example:
 
@@ -59,12 +75,18 @@ def to_networkx(graph: Graph) -> "nx.MultiDiGraph":
         [('x', 'mat_mul_1', 0), ('x', 'mat_mul_1', 1)]
     """
     import networkx as nx  # here, because importing it takes long and only this needs it
+
     names = names_of(graph)
 
     def place(tensor: Tensor) -> tuple[str, int]:
         return names[tensor.node], tensor.index
-    out = nx.MultiDiGraph(name=graph.name, inputs=tuple([place(t) for t in graph.inputs]), outputs=tuple([place(t) for t in graph.outputs]),
-                          updates=tuple([(v.path, place(t)) for v, t in graph.updates.items()]))
+
+    out = nx.MultiDiGraph(
+        name=graph.name,
+        inputs=tuple([place(t) for t in graph.inputs]),
+        outputs=tuple([place(t) for t in graph.outputs]),
+        updates=tuple([(v.path, place(t)) for v, t in graph.updates.items()]),
+    )
     for node, name in names.items():
         out.add_node(name, **_about(node))
     for node in graph.nodes:
@@ -75,9 +97,23 @@ def to_networkx(graph: Graph) -> "nx.MultiDiGraph":
 
 def _about(node: Node) -> dict[str, Any]:
     op = node.op
-    kind = "input" if isinstance(op, Placeholder) else "variable" if isinstance(op, Read) else "constant" if isinstance(op, Leaf) else "op"
-    about = {"kind": kind, "op": kind if isinstance(op, Leaf) else op.name, "attributes": _attributes(op), "scope": node.scope,
-             "shapes": tuple([_shape(s) for s in node.specs]), "dtypes": tuple([s.dtype for s in node.specs])}
+    kind = (
+        "input"
+        if isinstance(op, Placeholder)
+        else "variable"
+        if isinstance(op, Read)
+        else "constant"
+        if isinstance(op, Leaf)
+        else "op"
+    )
+    about = {
+        "kind": kind,
+        "op": kind if isinstance(op, Leaf) else op.name,
+        "attributes": _attributes(op),
+        "scope": node.scope,
+        "shapes": tuple([_shape(s) for s in node.specs]),
+        "dtypes": tuple([s.dtype for s in node.specs]),
+    }
     return {**about, "path": op.variable.path} if isinstance(op, Read) else about
 
 
@@ -102,7 +138,13 @@ def to_source(graph: Graph, structure: Any = None) -> str:
 
     def value(tensor: Tensor) -> str:
         return names[tensor.node] if len(tensor.node.specs) == 1 else f"{names[tensor.node]}[{tensor.index}]"
-    lines = [(f"def {_identifier(graph.name)}({', '.join([names[t.node] for t in graph.inputs])}):", _shown(tuple([t.spec for t in graph.inputs])))]
+
+    lines = [
+        (
+            f"def {_identifier(graph.name)}({', '.join([names[t.node] for t in graph.inputs])}):",
+            _shown(tuple([t.spec for t in graph.inputs])),
+        )
+    ]
     for node in graph.nodes:
         if isinstance(node.op, Placeholder):
             continue
