@@ -10,7 +10,7 @@ import pytest
 import graphnet
 from graphnet import layers
 from graphnet.callbacks import CallbackList, TensorBoard
-from graphnet.errors import ShapeError, UnsupportedError
+from graphnet.errors import ShapeError
 from graphnet.visualization import events
 from graphnet.visualization.event_graph import graph_def
 from graphnet.visualization.events import EventWriter, png
@@ -236,7 +236,9 @@ def test_an_error_closes_the_files(read, tmp_path, model):
     assert points(read(tmp_path / "train"), "epoch_loss") == [(0, 1.0)]
 
 
-@pytest.mark.parametrize("arguments, error", [({"profile_batch": 2}, UnsupportedError), ({"profile_batch": (1, 3)}, ValueError),
+@pytest.mark.parametrize("arguments, error", [({"profile_batch": -2}, ValueError), ({"profile_batch": (3, 1)}, ValueError),
+                                              ({"profile_batch": "2,x"}, ValueError), ({"profile_batch": (1, 2, 3)}, ValueError),
+                                              ({"profile_batch": ()}, ValueError),
                                               ({"update_freq": "step"}, ValueError), ({"update_freq": 0}, ValueError)])
 def test_arguments(read, arguments, error):
     with pytest.raises(error, match=f"TensorBoard expects {next(iter(arguments))}"):

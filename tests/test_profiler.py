@@ -113,6 +113,17 @@ def test_a_trace_with_a_profile(machine, tmp_path):
     assert tag == f"profile/{folder.name}" and b"plan 1" in run.Tensors(tag)[0].tensor_proto.string_val[0]
 
 
+@pytest.mark.parametrize("batches, count", [(2, 1), ((2, 4), 3), ("3,9", 4), (0, 0)])
+def test_the_callback_profiles_batches(machine, model, tmp_path, batches, count):
+    pytest.importorskip("tensorboard", reason="writes event files with the package tensorboard, which is not installed")
+    model.compile("sgd", "mse")
+    model.fit(np.ones((6, 6), "float32"), np.ones((6, 2), "float32"), batch_size=2, epochs=2, verbose=0,
+              callbacks=[graphnet.callbacks.TensorBoard(tmp_path, profile_batch=batches)])
+    assert not recorders
+    folders = list(tmp_path.glob("plugins/profile/*"))
+    assert [read(folder)[1].split(" ")[0] for folder in folders] == [str(count)] * bool(count)
+
+
 def test_start_and_stop(machine, model, tmp_path, monkeypatch):
     with pytest.raises(RuntimeError, match="not on"):
         profiler.stop()

@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
+from graphnet import profiler
 from graphnet.callbacks import projector
 from graphnet.callbacks.callback import Callback
 from graphnet.callbacks.learning_rate import log_rates
-from graphnet.errors import GraphError, UnsupportedError
+from graphnet.errors import GraphError
 from graphnet.visualization.event_graph import graph_def
 from graphnet.visualization.events import EventWriter, tensorboard_protocol
 
@@ -29,12 +30,13 @@ class TensorBoard(Callback):
         write_images: whether weights are written as pictures too, with the histograms; the least weight is black.
         write_steps_per_second: whether ``epoch_steps_per_second`` and ``batch_steps_per_second`` are.
         update_freq: "epoch"; "batch", or a number of batches after which the metrics so far are written too.
-        profile_batch: 0. There is no profile of single steps; set GRAPHNET_DEBUG=2 to see how long kernels take.
+        profile_batch: the batch, or the first and the last batch, counted from 1 over all epochs, that `graphnet.profiler`
+            records: 2, (2, 5) or "2,5". They take longer than others. 0: none.
         embeddings_freq: every how many epochs the tables of Embedding layers are written for the projector; 0: never.
         embeddings_metadata: file with the words of a table's rows, or a dict of such files by the layers' names.
 
-    Raises ImportError where tensorboard is missing, UnsupportedError for ``profile_batch``, ValueError for other frequencies or
-    for layers in ``embeddings_metadata`` that are no Embedding. Source: https://keras.io/api/callbacks/tensorboard/
+    Raises ImportError where tensorboard is missing, ValueError for other frequencies or batches, or for layers in
+    ``embeddings_metadata`` that are no Embedding. Source: https://keras.io/api/callbacks/tensorboard/
 
     Example:
 
@@ -49,10 +51,7 @@ class TensorBoard(Callback):
                  embeddings_freq: int = 0, embeddings_metadata: Any = None) -> None:
         super().__init__()
         tensorboard_protocol()  # an error now, not when training has begun
-        if profile_batch not in (0, "0", None, False):
-            raise UnsupportedError(f"TensorBoard expects profile_batch=0; received {profile_batch!r}. A training step is one "
-                                   "compiled plan, of which TensorBoard's profiler knows nothing; GRAPHNET_DEBUG=2 prints its "
-                                   "kernels' times.")
+        self._profiled, self._profiling = _batches(profile_batch), False
         if update_freq not in ("batch", "epoch") and not (isinstance(update_freq, int) and update_freq > 0):
             raise ValueError(f"TensorBoard expects update_freq 'epoch', 'batch' or a number of batches; "
                              f"received {update_freq!r}.")
@@ -69,6 +68,9 @@ class TensorBoard(Callback):
         return self._records(self._batch)
 
     def release(self) -> None:
+        if self._profiling:
+            self._profiling = False
+            profiler.stop()
         for writer in self._writers.values():
             writer.close()
         self._writers, self._in_fit = {}, False
@@ -86,9 +88,15 @@ class TensorBoard(Callback):
 
     def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         self._batch += 1
+        if self._batch == self._profiled[0]:
+            profiler.start(self.log_dir)
+            self._profiling = True
         self._batch_start = time.perf_counter()
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        if self._profiling and self._batch == self._profiled[1]:
+            self._profiling = False
+            profiler.stop()
         if not self._records(self._batch):
             return
         writer = self._writer("train")
@@ -162,6 +170,20 @@ class TensorBoard(Callback):
                 if self.write_images:
                     for suffix, picture in _pictures(value):
                         writer.image(f"{name}/image{suffix}", picture, epoch)
+
+
+def _batches(profile_batch: Any) -> tuple[int, int]:
+    """The first and the last batch of a profile; (0, 0) for none."""
+    given = profile_batch.split(",") if isinstance(profile_batch, str) else profile_batch
+    try:
+        numbers = [int(number) for number in given] if isinstance(given, (list, tuple)) else [int(given or 0)]
+        first, last = numbers * 2 if len(numbers) == 1 else numbers
+    except (TypeError, ValueError):
+        first, last = 1, 0
+    if not 0 <= first <= last:
+        raise ValueError("TensorBoard expects profile_batch to be the number of a batch, or a pair of the first and the last "
+                         f"one, such as (2, 5) or '2,5'; received {profile_batch!r}.")
+    return first, last
 
 
 def _pictures(weight: np.ndarray) -> list[tuple[str, np.ndarray]]:
