@@ -27,7 +27,8 @@ from graphnet.errors import DTypeError, GraphError, ShapeError, SymbolicTensorEr
 _INNER = tuple([os.path.dirname(os.path.abspath(file)) + os.sep for file in (__file__, np.__file__)])
 changes = [0]  # rises with every change of any variable; a call compares this before it looks at versions
 current_trace: contextvars.ContextVar[Any] = contextvars.ContextVar("graphnet_trace", default=None)
-path_scope: contextvars.ContextVar[tuple[str, ...]] = contextvars.ContextVar("graphnet_path", default=())  # names that paths begin with
+# names that paths of variables begin with
+path_scope: contextvars.ContextVar[tuple[str, ...]] = contextvars.ContextVar("graphnet_path", default=())
 _watcher: contextvars.ContextVar[Any] = contextvars.ContextVar("graphnet_watcher", default=None)
 
 
@@ -113,8 +114,8 @@ class Tensor:
     __hash__ = object.__hash__
 
     def _refuse(self, what: str, mend: str) -> Any:
-        raise SymbolicTensorError(f"The symbolic tensor {self.name!r} (shape {self.shape}, {made_at(self)}) has no value before the model "
-                                  f"runs, so {what}. {mend}{at_line()}")
+        raise SymbolicTensorError(f"The symbolic tensor {self.name!r} (shape {self.shape}, {made_at(self)}) has no value "
+                                  f"before the model runs, so {what}. {mend}{at_line()}")
 
     def __bool__(self) -> bool:
         return self._refuse("it cannot decide an `if`, a `while`, an `and` or an `or`", CHOOSE)
@@ -134,23 +135,24 @@ class Tensor:
 
     def __iter__(self) -> Any:
         if not self.spec.shape or isinstance(self.spec.shape[0], Dim):
-            self._refuse("one cannot iterate over its unknown extent", "Use graphnet.ops.scan or ops.map, or index an axis of known extent.")
+            self._refuse("one cannot iterate over its unknown extent",
+                         "Use graphnet.ops.scan or ops.map, or index an axis of known extent.")
         return (self[i] for i in range(self.spec.shape[0]))  # type: ignore[index]
 
 
-CHOOSE = ("Use graphnet.ops.where to choose between two results, ops.cond to run one of two functions, ops.while_loop in place of a "
-          "`while`, ops.scan or ops.fori_loop in place of a `for`.")
-COMPUTE = ("Compute with graphnet.ops instead: ops.where and ops.cond for what depends on a value, ops.fori_loop or ops.scan for a number "
-           "of steps, ops.take for an index.")
+CHOOSE = ("Use graphnet.ops.where to choose between two results, ops.cond to run one of two functions, ops.while_loop in place "
+          "of a `while`, ops.scan or ops.fori_loop in place of a `for`.")
+COMPUTE = ("Compute with graphnet.ops instead: ops.where and ops.cond for what depends on a value, ops.fori_loop or ops.scan "
+           "for a number of steps, ops.take for an index.")
 
 
 class Variable:
     """Numbers that a model keeps: weights, statistics, counters. The array behind it stays in place while its values change.
 
-    Arguments: ``initializer`` an array, a number, an initializer's name, or a callable: ``(shape, dtype) -> array``, or without a
-    shape ``() -> array``;
+    Arguments: ``initializer`` an array, a number, an initializer's name, or a callable: ``(shape, dtype) -> array``, or
+    without a shape ``() -> array``;
     ``shape``, ``dtype``, ``trainable``, ``name``; ``path``, by default the name behind the names of the modules around.
-    Within a trace (`graphnet.function`, the call of a layer) `assign` becomes a part of the graph, and its value cannot be read.
+    Within a trace (`graphnet.function`, the call of a layer) `assign` is a part of the graph, and its value cannot be read.
     Raises ShapeError where a value has another shape, DTypeError where it is of another kind of number.
 
     Example:
@@ -165,7 +167,7 @@ class Variable:
                  name: str | None = None, path: str | None = None) -> None:
         dtype = None if dtype is None else dtypes.standardize_dtype(dtype)
         if isinstance(initializer, str):
-            initializer = Variable._initializer_named(initializer)  # type: ignore[attr-defined]  # set in initializers, above this room
+            initializer = Variable._initializer_named(initializer)  # type: ignore[attr-defined]  # set in initializers, above
         if callable(initializer):
             value = _called(initializer, shape, dtype, name)
             dtype = dtype or (value.dtype.name if shape is None else dtypes.floatx())
@@ -221,8 +223,8 @@ class Variable:
         if array.shape != self.value.shape:
             raise ShapeError(f"Variable {self.path!r} expects a value of shape {self.value.shape}; received shape {array.shape}.")
         if not np.can_cast(array.dtype, self.value.dtype, "same_kind"):
-            raise DTypeError(f"Variable {self.path!r} has dtype {self.dtype}; received a value of dtype {array.dtype.name}. Cast it first: "
-                             f"graphnet.ops.cast(value, {self.dtype!r}).")
+            raise DTypeError(f"Variable {self.path!r} has dtype {self.dtype}; received a value of dtype {array.dtype.name}. Cast "
+                             f"it first: graphnet.ops.cast(value, {self.dtype!r}).")
         self.value[...] = array
         self.version += 1
         changes[0] += 1
@@ -239,7 +241,8 @@ class Variable:
     def _read(self, what: str, mend: str) -> np.ndarray:
         """The value, read-only; an error within a trace, which would keep this value for ever."""
         if current_trace.get() is not None:
-            raise SymbolicTensorError(f"The value of variable {self.path!r} is not known while a graph is traced, so {what}. {mend}{at_line()}")
+            raise SymbolicTensorError(f"The value of variable {self.path!r} is not known while a graph is traced, so {what}. "
+                                      f"{mend}{at_line()}")
         view = self.value.view()
         view.flags.writeable = False
         return view
@@ -285,7 +288,8 @@ def _called(initializer: Any, shape: Sequence[int] | None, dtype: str | None, na
     try:
         inspect.signature(initializer).bind()
     except TypeError:
-        raise ShapeError(f"Variable {name!r} is made by a callable initializer that takes arguments, so it expects `shape`; received None.") from None
+        raise ShapeError(f"Variable {name!r} is made by a callable initializer that takes arguments, so it expects `shape`; "
+                         "received None.") from None
     return _initial(initializer(), name)
 
 
