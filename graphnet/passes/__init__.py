@@ -8,10 +8,11 @@ from graphnet.passes.cse import cse
 from graphnet.passes.fold import fold
 from graphnet.passes.fold_normalization import fold_normalization
 from graphnet.passes.fuse import fuse
+from graphnet.passes.fuse_attention import fuse_attention
 from graphnet.passes.simplify import simplify
 from graphnet.settings import settings
 
-PASSES: tuple[Callable[[Graph], Graph], ...] = (bodies, simplify, fold, cse, fold_normalization, simplify, fuse)
+PASSES: tuple[Callable[[Graph], Graph], ...] = (bodies, simplify, fold, cse, fuse_attention, fold_normalization, simplify, fuse)
 
 
 def run_passes(graph: Graph, stop_before: str | None = None) -> Graph:

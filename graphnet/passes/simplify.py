@@ -1,10 +1,12 @@
-"""simplify: small rewrites that leave less to do: identities, views of views, constants in a better form."""
+"""simplify: small rewrites that leave less to do: identities, views of views, constants in a better form, sums before views."""
+import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from graphnet.graph import Constant, Graph, Node, Tensor
+from graphnet.op import Contraction
 from graphnet.ops.elementwise import Add, Cast, Clip, Divide, Maximum, Minimum, Multiply, Power, Square, Subtract
 from graphnet.ops.shape import BroadcastTo, Concatenate, Reshape, Slice, Transpose
 
@@ -49,7 +51,9 @@ def zero_added(node: Node, inputs: tuple[Tensor, ...]) -> Tensor | None:
     x, y = inputs
     if scalar(y) == 0:
         return _unchanged(node, x)
-    return _unchanged(node, y) if scalar(x) == 0 and isinstance(node.op, Add) else None
+    if scalar(x) == 0 and isinstance(node.op, Add):
+        return _unchanged(node, y)
+    return before_reshape(node, x, y) if isinstance(node.op, Add) else None
 
 
 @rule(Multiply, Divide)
@@ -57,7 +61,44 @@ def one_multiplied(node: Node, inputs: tuple[Tensor, ...]) -> Tensor | None:
     x, y = inputs
     if scalar(y) == 1:
         return _unchanged(node, x)
-    return _unchanged(node, y) if scalar(x) == 1 and isinstance(node.op, Multiply) else None
+    if scalar(x) == 1 and isinstance(node.op, Multiply):
+        return _unchanged(node, y)
+    return before_reshape(node, x, y) if isinstance(node.op, Multiply) else None
+
+
+def before_reshape(node: Node, x: Tensor, y: Tensor) -> Tensor | None:
+    """reshape(x) + y is reshape(x + y), and so with *, where y has a value for each of x's last axis, one for all, or all.
+
+    x is a contraction, or one with such a neighbour already: there y becomes part of what the contraction writes.
+    """
+    if not _reshaped(x, node):
+        x, y = y, x
+    if not _reshaped(x, node) or y.dtype != x.dtype:
+        return None
+    source, = x.node.inputs
+    columns, extents = source.spec.shape[-1], y.spec.shape
+    own = extents[next((i for i, extent in enumerate(extents) if extent != 1), len(extents)):]
+    if extents == x.spec.shape:
+        target = source.spec.shape
+    elif own and (own != x.spec.shape[-len(own):] or not all(type(s) is int for s in own) or math.prod(own) != columns):
+        return None
+    else:
+        target = (columns,) if own else ()
+    values = made_anew(Reshape(target), (y,), node)
+    return made(x.node.op, (made_anew(node.op, (source, values), node),), node)
+
+
+def _reshaped(x: Tensor, node: Node) -> bool:
+    """Whether x is, in the shape of node's result, a contraction or a sum or product reshaped."""
+    if not isinstance(x.node.op, Reshape) or x.spec != node.specs[0]:
+        return False
+    source, = x.node.inputs
+    return bool(source.spec.shape) and isinstance(source.node.op, (Contraction, Add, Multiply))
+
+
+def made_anew(op: Any, inputs: tuple[Tensor, ...], node: Node) -> Tensor:
+    """A node for `node`'s layer, of a shape of its own."""
+    return Tensor(Node(op, inputs, (op.infer(*[t.spec for t in inputs]),), op.name, node.scope))
 
 
 @rule(Power)

@@ -28,6 +28,7 @@ from graphnet.backends.cpu.simd import (
     full,
     fused,
     isnan,
+    power,
     sqrt,
 )
 from graphnet.backends.cpu.simd import equal as where_equal
@@ -40,6 +41,7 @@ TINY, SCALE, SCALED = f(2.0**-126), f(2.0**24), f(24)  # below TINY numbers are 
 PI, HALF_PI = f(np.pi), f(np.pi / 2)
 PI_LOW, HALF_PI_LOW = f(np.pi - float(PI)), f(np.pi / 2 - float(HALF_PI))
 EXP_LOW, EXP_HIGH = f(-104.0), f(89.0)  # beyond them exp is 0 and infinite
+EXP_FADED = f(-87.0)  # below it exp is denormal, or 0
 
 
 # ---- pieces of LLVM code
@@ -136,6 +138,16 @@ def exp(x):
     n = t - MAGIC
     r = fma(n, -LN2_LOW, fma(n, -LN2, x))
     return scaled(fma(r * r, _exp_tail(r), r) + ONE, t)
+
+
+@jit
+def exp_below(x):
+    """e**x of x <= 0; 0 where it would be denormal, which would take twice the time. A NaN stays."""
+    within = at_least(x, EXP_FADED)
+    t = fma(within, LOG2E, MAGIC)
+    n = t - MAGIC
+    r = fma(n, -LN2_LOW, fma(n, -LN2, within))
+    return below(x, EXP_FADED, full(ZERO), (fma(r * r, _exp_tail(r), r) + ONE) * power(n))
 
 
 @jit
