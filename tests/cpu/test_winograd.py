@@ -9,16 +9,17 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from lowered import close, run
 
-from graphnet.backends.cpu.kernels import convolution
+from graphnet.backends.cpu.kernels import conv_gradient, convolution
 from graphnet.backends.cpu.kernels.epilogue import Finish, decode
-from graphnet.backends.cpu.kernels.winograd import Shape, Way, Window, add_winograd, choose
+from graphnet.backends.cpu.kernels.winograd import Shape, Way, Window, add_winograd, choose, shape_of
+from graphnet.backends.cpu.kernels.winograd_gradient import Job, choose_gradient
 from graphnet.backends.cpu.kernels.winograd_transforms import POINTS, matrices
 from graphnet.backends.cpu.lowering import lowering_of
 from graphnet.backends.cpu.plan import Builder
 from graphnet.backends.cpu.simd import LANES
 from graphnet.backends.cpu.tiles import HALF, WIDTH
 from graphnet.graph import Spec
-from graphnet.ops.convolution import Conv, ConvGradInput, ConvTranspose
+from graphnet.ops.convolution import Conv, ConvGradInput, ConvGradKernel, ConvTranspose
 from graphnet.ops.elementwise import Add, Clip, Exp, Multiply
 from graphnet.passes.fuse import Epilogue
 
@@ -26,6 +27,7 @@ TOLERANCE = 1e-5  # of the largest output
 LAYOUTS = st.sampled_from([("dense", "dense"), ("padded", "padded"), ("reversed", "dense")])
 WAYS = st.builds(Way, st.sampled_from(list(POINTS)), st.sampled_from([1, 5, 14, 1000]), st.booleans())
 assert lowering_of(Conv((1, 1))) is convolution.lower_conv
+assert lowering_of(ConvGradKernel((3, 3))) is conv_gradient.lower_grad_kernel
 
 
 def random(*shape, seed=0):
@@ -172,6 +174,75 @@ def test_nothing_around_the_operands_is_touched(way, at_end):
         assert add_winograd(*inputs[:2], Window(2, 0), way, builder.output(found.shape), finish, builder)
         builder.finish().instantiate(1).run([x, w, bias, other], [found])
         close(found, correlation(x, w, 2, 0, 6, 6) + bias + other, TOLERANCE)
+
+
+# ---- the cotangent of the kernel
+
+def cotangent(x, g, window, m, held, layout="dense", to="dense"):
+    """By that m, in groups where the sums are held."""
+    shape = (3, 3, x.shape[-1], g.shape[-1])
+
+    def lower(inputs, outputs, builder):
+        inputs = [v if v.strides[-1] == 1 else builder.contiguous(v) for v in inputs]
+        job = Job(*inputs, window, m, shape_of(x.shape, g.shape), builder)
+        job.finish(job.groups() if held else job.stages(), *outputs)
+    return run(lower, [x, g], [Spec(shape, "float32")], layout, to)[0]
+
+
+def outer_sums_of(x, g, top, left):
+    """The definition, in float64: the gradient of `correlation` in w."""
+    _, rows, columns, channels = x.shape
+    _, height, width, outputs = g.shape
+    w = np.zeros((3, 3, channels, outputs))
+    for i in range(3):
+        for j in range(3):
+            p, q = np.arange(height) + i - top, np.arange(width) + j - left
+            down, across = (p >= 0) & (p < rows), (q >= 0) & (q < columns)
+            w[i, j] = np.einsum("nhwc,nhwo->co", x[:, p[down]][:, :, q[across]].astype("float64"),
+                                g[:, down][:, :, across].astype("float64"), optimize=True)
+    return w
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.sampled_from(list(POINTS)), st.booleans(), st.tuples(st.integers(1, 4), st.integers(1, 13), st.integers(1, 13)),
+       st.sampled_from([1, LANES - 1, LANES, 2 * LANES + 7]), st.sampled_from([1, HALF, HALF + 1, WIDTH + 5]),
+       st.tuples(*[st.integers(-1, 3)] * 4), LAYOUTS, st.integers(0, 99))
+@example(3, True, (32, 9, 9), 20, 24, (1, 1, 1, 1), ("dense", "dense"), 0)
+@example(4, True, (9, 30, 29), LANES, WIDTH, (0, 0, 0, 0), ("padded", "padded"), 0)
+def test_cotangent_of_the_kernel(m, held, x_shape, channels, columns, pads, layouts, seed):
+    images, rows, wide = x_shape
+    top, bottom, left, right = pads
+    height, width = rows + top + bottom - 2, wide + left + right - 2
+    if height < 1 or width < 1:
+        return
+    x, g = random(*x_shape, channels, seed=seed), random(images, height, width, columns, seed=seed + 1)
+    close(cotangent(x, g, Window(top, left), m, held, *layouts), outer_sums_of(x, g, top, left), TOLERANCE)
+
+
+@pytest.mark.parametrize("m", POINTS)
+@pytest.mark.parametrize("held", [False, True])
+def test_error_of_the_cotangent_over_seeds(m, held):
+    for seed in range(4):
+        x, g = np.maximum(random(16, 14, 13, 64, seed=seed), 0), random(16, 14, 13, 32, seed=seed + 50) / 100
+        close(cotangent(x, g, Window(1, 1), m, held), outer_sums_of(x, g, 1, 1), TOLERANCE)
+
+
+@pytest.mark.parametrize("shapes", [((32, 9, 9, 64), (32, 9, 9, 48)), ((4, 28, 28, 160), (4, 28, 28, 128))])
+def test_cotangents_that_go_by_it(shapes):
+    """Step by step or in groups; the same bytes for any number of threads."""
+    op, (x, g), found = ConvGradKernel((3, 3), (1, 1), "same"), (random(*s, seed=i) for i, s in enumerate(shapes)), []
+    assert choose_gradient(op, *shapes) in POINTS
+    for threads in (1, 2, 3, 8):
+        builder = Builder(threads=threads)
+        y = builder.output((3, 3, shapes[0][-1], shapes[1][-1]))
+        assert lowering_of(op)(op, [builder.input(s) for s in shapes], [y], builder)
+        assert builder.steps[-1].name == "winograd_kernels"
+        for step in builder.steps:
+            step.chunk = 1
+        found.append(np.zeros(y.shape, "float32"))
+        builder.finish().instantiate(threads).run([x, g], found[-1:])
+    close(found[0], outer_sums_of(x, g, 1, 1), TOLERANCE)
+    assert len({y.tobytes() for y in found}) == 1
 
 
 # ---- which way

@@ -17,6 +17,7 @@ from graphnet.backends.cpu.kernels.dots import few, sum_of_dots
 from graphnet.backends.cpu.kernels.epilogue import Finish, decode, part
 from graphnet.backends.cpu.kernels.packing import blocks_in_plan, computed_weights, constant_weights
 from graphnet.backends.cpu.kernels.winograd import Way, Window, add_winograd, shape_of, winograd
+from graphnet.backends.cpu.kernels.winograd_gradient import choose_gradient
 from graphnet.backends.cpu.lowering import lowers
 from graphnet.backends.cpu.operand import Operand
 from graphnet.backends.cpu.plan import Builder
@@ -249,6 +250,8 @@ def required_halo(op: Any, x_shape: tuple[int, ...], kernel_shape: tuple[int, ..
         y_shape = op.infer(Spec(x_shape, "float32"), Spec(kernel_shape, "float32")).shape
         if _by_winograd(op, x_shape, kernel_shape[:len(op.strides)], y_shape) is not None:  # type: ignore[arg-type]
             return None
+    if isinstance(op, ConvGradKernel) and choose_gradient(op, x_shape, kernel_shape) is not None:
+        return None
     if isinstance(op, Conv | DepthwiseConv):
         pads = window_pads(op, x_shape[1:-1], kernel_shape[:len(op.strides)])
     elif isinstance(op, ConvGradKernel | DepthwiseConvGradKernel):

@@ -53,12 +53,12 @@ def outer_sums(row, begin, end, scratch):
     """0 x, 1 g, 2 y; 3 table of items (offsets in x, g, y); 4 table of runs' offsets in x, 5 how many, 6 a run's length, 7 its
     tiles; 8 columns, 9 y's row step; 10 lines, 11 of a plane, 12 of an image; x's steps 13-16 (image, plane, line, position),
     g's 17-20; 21 positions of a line, 22 portions of a line, 23 lines of a unit, 24 units, 25 chunks, 26 y from chunk to
-    chunk, 27 parts of the tiles, 28 parts of the columns, 29 x from row to row of a run. Tasks run over items, chunks, parts
-    of columns, parts of tiles."""
+    chunk, 27 parts of the tiles, 28 parts of the columns, 29 x from row to row of a run, 30 whether all is added to y. Tasks
+    run over items, chunks, parts of columns, parts of tiles."""
     runs, length, tiles, columns, y_step = word(row, 5), word(row, 6), word(row, 7), word(row, 8), word(row, 9)
     units, chunks, row_parts, column_parts = word(row, 24), word(row, 25), word(row, 27), word(row, 28)
     x_step, g_step, blocks, every, short = word(row, 16), word(row, 20), -(-columns // WIDTH), runs * tiles, length // tiles
-    long = length - short * tiles  # so many tiles are one row longer
+    long, added = length - short * tiles, word(row, 30)  # `long` tiles are one row longer
     for task in range(begin, end):
         rest, part = task // row_parts, task % row_parts
         chunk, across = rest // column_parts % chunks, rest % column_parts
@@ -74,7 +74,8 @@ def outer_sums(row, begin, end, scratch):
                     of_run, t = tile // tiles, tile % tiles
                     m, rows = t * short + min(t, long), short + 1 if t < long else short
                     given = (x + 4 * (word(word(row, 4), of_run) + m), x_step, scratch, count, size, g + 4 * c, g_step,
-                             y + 4 * ((of_run * length + m) * y_step + c), y_step, int(unit == start), columns - c)
+                             y + 4 * ((of_run * length + m) * y_step + c), y_step, int(unit == start and not added),
+                             columns - c)
                     if columns - c > HALF:
                         outer_product(rows, VECTORS, given, ())
                     else:
@@ -215,7 +216,7 @@ def add_outer(s: Outer, y: Operand, y_step: int, builder: Builder) -> None:
         s.x, s.g, to, builder.table(list(itertools.chain(*s.items))), builder.table(s.offsets), len(s.offsets), s.run, s.tiles,
         s.columns, y_step, per_image * outer[0][0], per_plane, per_image, *[step for _, step, _ in outer], x_step,
         *[step for _, _, step in outer], g_step, along, plan.portions, plan.together, plan.units, plan.chunks, y.size,
-        plan.row_parts, plan.column_parts, s.between]
+        plan.row_parts, plan.column_parts, s.between, 0]
     tasks = len(s.items) * plan.chunks * plan.row_parts * plan.column_parts
     builder.step(s.kernel, words, tasks, float(s.work), [s.x, s.g], [to], 16 * plan.together)
     if plan.chunks > 1:

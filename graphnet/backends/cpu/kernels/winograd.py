@@ -92,6 +92,7 @@ GROUP = max(1, 14 // MOST) * MOST  # tiles of a group
 BESIDE = 5 << 20  # bytes of transformed weights up to which groups are fastest, although they read them again and again
 CHUNK = 196  # tiles of three steps: more would take too much memory for patches and products
 LARGE = 1 << 20  # bytes of weights that no cache of one processor holds
+MOVED = 8.0  # multiply-adds that take as long as transforming an element of a patch or a product
 ALONE = 4_000_000  # multiply-adds from which one group is split into three steps, which threads share
 
 
@@ -162,6 +163,11 @@ class Window:
     turned: bool = False
 
 
+def plain(op: Any, size: Sequence[int]) -> bool:
+    """Whether a convolution is one of 3x3, stride 1, neither dilated nor in groups."""
+    return tuple(size) == (3, 3) and set(op.strides) | set(op.dilation) == {1} and getattr(op, "groups", 1) == 1
+
+
 def winograd(op: Any, size: Sequence[int], before: Sequence[int], shape: Shape,
              turned: bool = False) -> tuple[Window, Way] | None:
     """How a convolution goes by Winograd; None where it cannot, or where a direct sum is faster.
@@ -172,8 +178,7 @@ def winograd(op: Any, size: Sequence[int], before: Sequence[int], shape: Shape,
         before: rows and columns of zeros before x, as the convolution from x to y sees it.
         turned: whether the kernel is turned around, its channels and columns exchanged.
     """
-    plain = tuple(size) == (3, 3) and set(op.strides) | set(op.dilation) == {1} and getattr(op, "groups", 1) == 1
-    way = choose(shape) if plain else None
+    way = choose(shape) if plain(op, size) else None
     return None if way is None else (Window(before[0], before[1], turned), way)
 
 
@@ -207,8 +212,28 @@ def add_winograd(x: Operand, kernel: Operand, window: Window, way: Way, y: Opera
     return True
 
 
-def _padded(channels: int) -> int:
+def padded(channels: int) -> int:
+    """Channels as patches and products have them: whole vectors."""
     return -(-channels // LANES) * LANES
+
+
+def _tiling(shape: Shape, m: int) -> dict[str, Any]:
+    return {"m": m, "across": -(-shape.width // m), "down": -(-shape.height // m)}
+
+
+def patch_scratch(channels: int) -> int:
+    """Bytes of scratch that `winograd_patches` needs."""
+    return HEAD + 2 * TABLE + 4 * padded(channels)
+
+
+def patch_words(x: Operand, shape: Shape, m: int, side: int, window: Window, v: Operand | None, position: int,
+                first: int = 0) -> list[Any]:
+    """The argument row of `winograd_patches`, whose patches have so many elements to a side and begin m apart."""
+    _, height, width, channels = x.shape
+    image, row, step, _ = x.strides
+    named = dict(x=x, v=v, **_tiling(shape, m), top=window.top, left=window.left, height=height, width=width, x_image=image,
+                 x_row=row, x_step=step, position=position, step=padded(channels), channels=channels, first=first, side=side)
+    return [named[name] for name in PATCH_WORDS]
 
 
 @dataclass(frozen=True)
@@ -232,37 +257,26 @@ class Job:
     @property
     def steps(self) -> tuple[int, int]:
         """From one tile to the next in patches, and in products."""
-        return _padded(self.shape.channels), _padded(self.shape.columns)
+        return padded(self.shape.channels), padded(self.shape.columns)
 
     @property
     def works(self) -> tuple[float, float]:
         """Multiply-adds that take as long as transforming a patch, and a result."""
-        return 2.5 * self.positions * self.shape.channels, 2.5 * self.positions * self.shape.columns
-
-    @property
-    def patch_scratch(self) -> int:
-        return HEAD + 2 * TABLE + 4 * _padded(self.shape.channels)
+        return MOVED * self.positions * self.shape.channels, MOVED * self.positions * self.shape.columns
 
     @property
     def output_scratch(self) -> int:
         return HEAD + (self.encoded.scratch if self.encoded else 0)
 
-    def _tiling(self) -> dict[str, Any]:
-        return {"m": self.m, "across": -(-self.shape.width // self.m), "down": -(-self.shape.height // self.m)}
-
     def patch_words(self, v: Operand | None, position: int, first: int = 0) -> list[Any]:
-        x, (image, row, step, _) = self.x, self.x.strides
-        named = dict(x=x, v=v, **self._tiling(), top=self.window.top, left=self.window.left, height=x.shape[1],
-                     width=x.shape[2], x_image=image, x_row=row, x_step=step, position=position, step=self.steps[0],
-                     channels=x.shape[3], first=first)
-        return [named[name] for name in PATCH_WORDS]
+        return patch_words(self.x, self.shape, self.m, self.m + 2, self.window, v, position, first)
 
     def output_words(self, z: Operand | None, position: int, first: int = 0) -> list[Any]:
         y, finish = self.y, self.finish
         residual = None if finish.residual is None else finish.residual.broadcast(y.shape)
         named: dict[str, Any] = dict(
-            z=z, y=y, bias=finish.bias, residual=residual, tape=self.encoded and self.encoded.table, **self._tiling(),
-            height=y.shape[1], width=y.shape[2], position=position, step=self.steps[1], columns=y.shape[3], first=first)
+            z=z, y=y, bias=finish.bias, residual=residual, tape=self.encoded and self.encoded.table,
+            **_tiling(self.shape, self.m), height=y.shape[1], width=y.shape[2], position=position, step=self.steps[1], columns=y.shape[3], first=first)
         named.update(zip(("mode", "low", "high", "low_again", "high_again"), finish.words, strict=True))
         for name, strides in (("y", y.strides), ("r", residual.strides if residual else y.strides)):
             named.update(zip((f"{name}_image", f"{name}_row", f"{name}_step"), strides, strict=False))
@@ -278,7 +292,7 @@ class Job:
         distances = [size * step + LANES for step in self.steps]  # no multiples of a page, which share sets of the cache
         v, z = (b.temporary((positions, distance)) for distance in distances)
         b.step(winograd_patches, self.patch_words(v, distances[0], first), size, size * before, [self.x], [v],
-               self.patch_scratch)
+               patch_scratch(self.shape.channels))
         products = Sum(v, (distances[0], v_step), self.u, (self.u.strides[0], 0), shape.channels * WIDTH, WIDTH, (0,),
                        shape.channels)
         done = add_sum(products, z.view(0, (positions, size, shape.columns), (distances[1], z_step, 1)), Finish(), b)
@@ -298,7 +312,7 @@ class Job:
                      w_image=self.u.strides[0], w_block=shape.channels * WIDTH, w_step=WIDTH, offsets=b.table([0]), segments=1,
                      run=shape.channels, columns=shape.columns, blocks=blocks, share=blocks, shares=1, parts=1, sweep=1)
         named.update(zip(("mode", "low", "high", "low_again", "high_again"), Finish().words, strict=True))
-        v_at = -(-max(self.patch_scratch, self.output_scratch) // 64) * 64
+        v_at = -(-max(patch_scratch(self.shape.channels), self.output_scratch) // 64) * 64
         z_at = v_at + 4 * positions * v_distance
         rest_at = z_at + 4 * positions * z_distance
         rows = [b.table(words) for words in (self.patch_words(None, v_distance), self.output_words(None, z_distance),

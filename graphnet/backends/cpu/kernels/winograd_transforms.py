@@ -121,6 +121,7 @@ class Function:
 
     integers: list[str]
     numbers: list[str] = []
+    sizes: tuple[int, ...] = tuple(POINTS)
 
     def __init__(self, module: Any, m: int, name: str) -> None:
         self.m, self.n = m, m + 2
@@ -142,19 +143,20 @@ class Function:
 
 
 class Offsets(Function):
-    """Where the elements of a patch lie, in bytes behind its beginning (i, j): `zeros` for those outside of the image."""
+    """Where the elements of a patch of m x m lie, in bytes behind its beginning (i, j); `zeros` for those outside of x."""
 
     integers = "table i j height width x_row x_step zeros".split()
+    sizes = tuple(range(min(POINTS), max(POINTS) + 3))
 
     def write(self) -> None:
         b, g = self.builder, self.given
-        inside = {name: [b.icmp_unsigned("<", b.add(g[name], I64(k)), g[extent]) for k in range(self.n)]
+        inside = {name: [b.icmp_unsigned("<", b.add(g[name], I64(k)), g[extent]) for k in range(self.m)]
                   for name, extent in (("i", "height"), ("j", "width"))}
-        for p in range(self.n):
-            for q in range(self.n):
+        for p in range(self.m):
+            for q in range(self.m):
                 offset = b.add(self.times("x_row", 4 * p), self.times("x_step", 4 * q))
                 offset = b.select(b.and_(inside["i"][p], inside["j"][q]), offset, g["zeros"])
-                b.store(offset, pointer(b, g["table"], I64(p * self.n + q), I64, I64))
+                b.store(offset, pointer(b, g["table"], I64(p * self.m + q), I64, I64))
 
 
 class Transform(Function):
@@ -186,6 +188,12 @@ class Transform(Function):
     def load(self, where: Any, mask: Any) -> Any:
         return self.builder.load(where, align=4) if mask is None else masked_load(self.builder, where, mask)
 
+    def store(self, value: Any, where: Any, mask: Any) -> None:
+        if mask is None:
+            self.builder.store(value, where, align=4)
+        else:
+            masked_store(self.builder, value, where, mask)
+
 
 class Patch(Transform):
     """v[i, j] = (B d B^T)[i, j], positions `position` apart; `table` has how many bytes behind x each element of d lies.
@@ -210,6 +218,24 @@ class Patch(Transform):
             for k, i in enumerate(rows):
                 for j, v in enumerate(patch_side(b, m, range(n), [column[k] for column in columns])):
                     b.store(v, self.at(self.given["v"], self.times("position", i * n + j), c), align=4)
+
+
+class Cotangent(Transform):
+    """v[i, j] = (A^T d A)[i, j] of a tile d of m x m: what patches meet in the cotangent of the weights."""
+
+    integers = Patch.integers
+
+    def body(self, c: Any, mask: Any) -> None:
+        b, m, a = self.builder, self.m, matrices(self.m)[0].T
+        columns = []
+        for j in range(m):
+            offsets = [b.load(pointer(b, self.given["table"], I64(i * m + j), I64, I64)) for i in range(m)]
+            d = [self.load(self.at(b.add(self.given["x"], offset), c), mask) for offset in offsets]
+            columns.append([combined(b, row, d) for row in a])
+        for i in range(self.n):
+            for j, row in enumerate(a):
+                v = combined(b, row, [column[i] for column in columns])
+                b.store(v, self.at(self.given["v"], self.times("position", i * self.n + j), c), align=4)
 
 
 class Output(Transform):
@@ -263,10 +289,7 @@ class Output(Transform):
         values = changed(RESIDUAL, added, values)
         values = changed(CLIP_AGAIN, lambda vs: clipped(b, vs, g["low_again"], g["high_again"]), values)
         for v, p in reversed(list(zip(values, cells("y"), strict=True))):  # so that the last is right in the end
-            if mask is None:
-                b.store(v, p, align=4)
-            else:
-                masked_store(b, v, p, mask)
+            self.store(v, p, mask)
 
 
 class Weights(Transform):
@@ -288,6 +311,23 @@ class Weights(Transform):
                 b.store(v, self.at(given["u"], self.times("position", i * n + j), at), align=4)
 
 
+class Taps(Transform):
+    """w = G^T u G, 3 x 3: the cotangent of the weights from that of the transformed ones."""
+
+    integers = "u position w w_row w_tap channels".split()
+
+    def body(self, c: Any, mask: Any) -> None:
+        b, n, g = self.builder, self.n, matrices(self.m)[1].T
+        columns = []
+        for j in range(n):
+            u = [self.load(self.at(self.given["u"], self.times("position", i * n + j), c), mask) for i in range(n)]
+            columns.append([combined(b, row, u) for row in g])
+        for i in range(3):
+            for j, row in enumerate(g):
+                v = combined(b, row, [column[i] for column in columns])
+                self.store(v, self.at(self.given["w"], self.times("w_row", i), self.times("w_tap", j), c), mask)
+
+
 def _intrinsic(kind: type[Function], name: str) -> Any:
     """The intrinsic name(m, integers, numbers)."""
     def applied(typingctx: Any, m: Any, integers: Any, numbers: Any) -> Any:
@@ -296,7 +336,7 @@ def _intrinsic(kind: type[Function], name: str) -> Any:
             values = [builder.extract_value(group, i) for group, names in named for i in range(len(names))]
             end = builder.append_basic_block("transformed")
             ladder = builder.switch(args[0], end)
-            for size in POINTS:
+            for size in kind.sizes:
                 block = builder.append_basic_block(f"size_{size}")
                 ladder.add_case(I64(size), block)
                 builder.position_at_end(block)
@@ -316,11 +356,13 @@ patch_offsets = _intrinsic(Offsets, "patch_offsets")
 patch_transform = _intrinsic(Patch, "patch_transform")
 output_transform = _intrinsic(Output, "output_transform")
 weights_transform = _intrinsic(Weights, "weights_transform")
+cotangent_transform = _intrinsic(Cotangent, "cotangent_transform")
+kernel_transform = _intrinsic(Taps, "kernel_transform")
 
 
 # ---- kernels
 
-PATCH_WORDS = "x v m across down top left height width x_image x_row x_step position step channels first".split()
+PATCH_WORDS = "x v m across down top left height width x_image x_row x_step position step channels first side".split()
 
 
 @jit
@@ -340,25 +382,29 @@ def following(image, i, j, across, down):
 
 @kernel
 def winograd_patches(row, begin, end, scratch):
-    """A task is a patch of x, transformed to v, or to where word 0 of scratch says."""
+    """A task is a patch of x, transformed to v, or to where word 0 of scratch says; a tile of m x m if that is its `side`."""
     x, v, m, across, down = word(row, 0), word(row, 1), word(row, 2), word(row, 3), word(row, 4)
     top, left, height, width = word(row, 5), word(row, 6), word(row, 7), word(row, 8)
     x_image, x_row, x_step = word(row, 9), word(row, 10), word(row, 11)
     position, step, channels, first_patch = word(row, 12), word(row, 13), word(row, 14), word(row, 15)
     if v == 0:
         v = word(scratch, 0)
-    n, inner, clipped_table, zeros = m + 2, scratch + HEAD, scratch + HEAD + TABLE, scratch + HEAD + 2 * TABLE
-    patch_offsets(m, (inner, 0, 0, n, n, x_row, x_step, 0), ())
+    side, inner, clipped_table, zeros = word(row, 16), scratch + HEAD, scratch + HEAD + TABLE, scratch + HEAD + 2 * TABLE
+    patch_offsets(side, (inner, 0, 0, side, side, x_row, x_step, 0), ())
     for c in range(0, channels, LANES):
         store(zeros, c, full(np.float32(0.0)))
     image, a, b = place(first_patch + begin, across, down)
     for t in range(begin, end):
         i, j, table = a * m - top, b * m - left, inner
         base = x + 4 * (image * x_image + i * x_row + j * x_step)
-        if i < 0 or j < 0 or i + n > height or j + n > width:
+        if i < 0 or j < 0 or i + side > height or j + side > width:
             table = clipped_table
-            patch_offsets(m, (table, i, j, height, width, x_row, x_step, zeros - base), ())
-        patch_transform(m, (base, table, v + 4 * t * step, position, channels), ())
+            patch_offsets(side, (table, i, j, height, width, x_row, x_step, zeros - base), ())
+        given = (base, table, v + 4 * t * step, position, channels)
+        if side == m:
+            cotangent_transform(m, given, ())
+        else:
+            patch_transform(m, given, ())
         image, a, b = following(image, a, b, across, down)
 
 
@@ -401,3 +447,15 @@ def winograd_weights(row, begin, end, scratch):
     columns, position, block = word(row, 7), word(row, 8), word(row, 9)
     for c in range(begin, end):
         weights_transform(m, (g + 4 * c * g_channel, g_row, g_tap, u + 4 * c * WIDTH, position, block, columns), ())
+
+
+KERNEL_WORDS = "u w m w_row w_tap w_channel columns position".split()
+
+
+@kernel
+def winograd_kernels(row, begin, end, scratch):
+    """A task is a row of a 3x3 kernel's cotangent: one channel of x, all columns."""
+    u, w, m, w_row, w_tap, w_channel = word(row, 0), word(row, 1), word(row, 2), word(row, 3), word(row, 4), word(row, 5)
+    columns, position = word(row, 6), word(row, 7)
+    for c in range(begin, end):
+        kernel_transform(m, (u + 4 * c * columns, position, w + 4 * c * w_channel, w_row, w_tap, columns), ())
