@@ -46,7 +46,7 @@ def collect(root: h5py.Group, model: Any, found: Assignments, by_name: bool = Fa
             raise FileFormatError(
                 f"no layer of the model has the name of one in the file: {', '.join(list(saved)[:8])}. Nothing was changed."
             )
-    elif {name for name, _ in named} == {layer.name for layer in layers}:
+    elif _same_names(layers, dict(named)):
         named = [(layer.name, saved[layer.name]) for layer in layers]  # Keras 2 listed the layers of a graph in another order
     elif len(named) != len(layers):
         raise FileFormatError(
@@ -72,6 +72,17 @@ def collect_optimizer(root: h5py.Group, optimizer: Any, found: Assignments) -> N
         found.add(variables[:len(arrays)], arrays, "optimizer_weights")
     else:
         found.notes.append(f"The state of optimizer {optimizer.name!r} begins anew: the file's is that of another one.")
+
+
+def _same_names(layers: list[Layer], saved: dict[str, list[Any]]) -> bool:
+    """Whether the layers have the names in the file, and not by chance: their weights have the same shapes, too."""
+    if {layer.name for layer in layers} != set(saved):
+        return False
+    for layer in layers:
+        variables, arrays = matched(layer, saved[layer.name])
+        if len(variables) != len(arrays) or not all(map(fits, variables, arrays)):
+            return False
+    return True
 
 
 def orders(layer: Layer) -> list[list[Variable]]:
