@@ -161,3 +161,25 @@ def test_a_branch_on_a_tensor_is_named_with_its_line():
     model.compile("sgd")
     with pytest.raises(SymbolicTensorError, match=r"cannot decide an `if`.*ops.where[^@]*test_training_edges.py:\d+"):
         model.fit(X, Y, verbose=0)
+
+
+def test_run_eagerly_lets_python_see_values():
+    seen = []
+
+    class Looks(gn.Model):
+        def __init__(self):
+            super().__init__()
+            self.dense = layers.Dense(2)
+
+        def call(self, x, training=False):
+            y = self.dense(x)
+            if not training:
+                seen.append(float(ops.sum(y)))
+            return y
+    model = Looks()
+    model.compile("sgd", "mse", run_eagerly=True)
+    x, y = np.ones((4, 3), "float32"), np.ones((4, 2), "float32")
+    model.fit(x, y, verbose=0)
+    model.evaluate(x, y, verbose=0)
+    out = model.predict(x, verbose=0)
+    assert len(seen) == 2 and seen[-1] == pytest.approx(out.sum(), rel=1e-5)

@@ -171,7 +171,7 @@ class Model(Trainer, Layer):
 
     def _batch(self, x: Any) -> Any:
         """The results for one batch of data."""
-        return self._traced_run(x, False)
+        return self(x, training=False) if self.run_eagerly else self._traced_run(x, False)
 
     def predict(self, x: Any, batch_size: int | None = None, verbose: Any = "auto", steps: int | None = None, callbacks: Any = None) -> Any:
         """Results for x, computed in batches: numpy arrays, in the structure of the model's outputs.
@@ -238,7 +238,10 @@ class Model(Trainer, Layer):
         load_weights(self, filepath, by_name=by_name, skip_mismatch=skip_mismatch, **kwargs)
 
     def save(self, filepath: Any, overwrite: bool = True, zipped: bool | None = None, **kwargs: Any) -> None:
-        """Writes the model to a `.keras` file, or one of the old `.h5` layout; see `graphnet.saving.save_model`."""
+        """Writes the model to a `.keras` file, one of the old `.h5` layout, or without an ending to a directory: a saved model.
+
+        See `graphnet.saving.save_model`, `graphnet.saved_model.save`.
+        """
         from graphnet.saving import save_model
         save_model(self, filepath, overwrite=overwrite, zipped=zipped, **kwargs)
 

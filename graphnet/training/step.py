@@ -24,6 +24,8 @@ def run_step(model: Any, kind: str, data: tuple[Any, Any, Any]) -> dict[str, Any
 
     Arguments: ``kind`` is "train" or "test"; ``data`` (x, y, sample_weight), structures of arrays that agree on their rows.
     """
+    if model.run_eagerly and kind == "test":  # as it stands, on arrays; of a training step the gradients need the graph
+        return tree.map_structure(np.asarray, _checked(model, kind, model.test_step(pack_x_y_sample_weight(*data))))
     leaves = [plain(leaf) for leaf in tree.iterate(data) if leaf is not None]
     if model.run_eagerly:
         executable, structure, specs = _trace(model, kind, data, None)
@@ -97,17 +99,20 @@ def _trace(model: Any, kind: str, data: Any, before: list[Spec] | None) -> tuple
     step = model.train_step if kind == "train" else model.test_step
 
     def body(*values: Any) -> Any:
-        logs = step(pack_x_y_sample_weight(*_pack(data, values)))
-        if not isinstance(logs, Mapping):
-            raise GraphError(f"{kind}_step of model {model.name!r} ({type(model).__name__}) expects to return a dict of logs; it returned "
-                             f"{logs!r}. " + ("Is a `return` missing?" if logs is None else "Give each value a name."))
-        return logs
+        return _checked(model, kind, step(pack_x_y_sample_weight(*_pack(data, values))))
 
     stand_ins = [placeholder(s, f"data_{i}") for i, s in enumerate(specs)]
     graph, structure = trace_function(body, stand_ins, None, f"{model.name}_{kind}", outer=1)
     # the last layers' gradients are there first: taken in that order, what they are made of is soon free again
     updates = dict(reversed(graph.updates.items()))
     return Executable(Graph(stand_ins, graph.outputs, updates, graph.name)), structure, specs
+
+
+def _checked(model: Any, kind: str, logs: Any) -> Any:
+    if not isinstance(logs, Mapping):
+        raise GraphError(f"{kind}_step of model {model.name!r} ({type(model).__name__}) expects to return a dict of logs; it returned "
+                         f"{logs!r}. " + ("Is a `return` missing?" if logs is None else "Give each value a name."))
+    return logs
 
 
 def _pack(data: Any, values: Any) -> Any:

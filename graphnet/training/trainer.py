@@ -71,7 +71,8 @@ class Trainer(Module):
         Arguments: ``optimizer`` a name or an `optimizers.Optimizer`; ``loss`` a name, a `losses.Loss`, a function of (y_true,
         y_pred), or a list or dict of them by output, None for an output without one; ``loss_weights`` their factors in the sum;
         ``metrics`` names, functions or `metrics.Metric` objects, of several outputs a list or dict of lists; ``weighted_metrics``
-        those that take sample weights into account; ``run_eagerly`` runs the model's Python code anew at each step;
+        those that take sample weights into account; ``run_eagerly`` runs the model's Python code anew at each step, in
+        ``evaluate`` and ``predict`` of subclassed models on arrays, whose values it sees (a training step is always a graph);
         ``steps_per_execution`` calls the callbacks once for so many batches; ``auto_scale_loss`` wraps the optimizer of a
         "mixed_float16" model in a LossScaleOptimizer. ``jit_compile`` is taken for Keras's sake and changes nothing.
         Raises ValueError for names that there are not. Source: https://keras.io/api/models/model_training_apis/
