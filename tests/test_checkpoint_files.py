@@ -222,7 +222,7 @@ def drive(program, *args):
               "from test_checkpoint_files import *\n" + textwrap.dedent(program)
     environment = dict(os.environ, PYTHONPATH=os.pathsep.join(p for p in sys.path if p), PYTHONWARNINGS="ignore")
     run = subprocess.run([sys.executable, "-c", program, os.path.dirname(__file__), *map(str, args)], capture_output=True, text=True,
-                         env=environment, timeout=120)
+                         env=environment, timeout=300)
     assert run.returncode == 0, run.stderr[-3000:]
     return run.stdout.split()
 
@@ -237,7 +237,9 @@ def test_a_writer_that_is_killed_leaves_one_whole(tmp_path):
         begun = time.perf_counter()
         tree(0).write(path)
         unit, (heard, says) = time.perf_counter() - begun, os.pipe()
-        for kill in range(kills):
+        for kill in range(20 * kills):
+            if kill >= kills and last > 3:
+                break  # on a busy machine it takes more rounds until some writes were whole
             child = os.fork()
             if child == 0:
                 root = tree(0)
