@@ -15,6 +15,7 @@ from graphnet import optimizers as optimizers
 from graphnet import profiler as profiler
 from graphnet import random as random
 from graphnet import regularizers as regularizers
+from graphnet import saved_model as saved_model
 from graphnet import saving as saving
 from graphnet import summary as summary
 from graphnet import train as train
@@ -41,6 +42,6 @@ __version__ = "0.1.0"
 __all__ = [
     "Functional", "Input", "InputSpec", "KerasTensor", "Layer", "Model", "Module", "Sequential", "TensorSpec", "Variable", "activations",
     "applications", "callbacks", "config", "constraints", "datasets", "function", "grad", "initializers", "kernel_stats", "layers", "losses",
-    "metrics", "models", "name_scope", "ops", "optimizers", "profiler", "random", "regularizers", "saving", "settings", "summary", "train", "tree",
+    "metrics", "models", "name_scope", "ops", "optimizers", "profiler", "random", "regularizers", "saved_model", "saving", "settings", "summary", "train", "tree",
     "utils", "value_and_grad",
 ]

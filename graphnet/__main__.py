@@ -1,6 +1,7 @@
 """The command line.
 
-``python -m graphnet warm`` compiles all kernels beforehand, ``python -m graphnet cache`` shows where they are kept.
+``python -m graphnet warm`` compiles all kernels beforehand, ``python -m graphnet cache`` shows where they are kept,
+``python -m graphnet saved_model show DIR`` what a saved model holds.
 """
 import argparse
 import sys
@@ -9,6 +10,7 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
+from graphnet import saved_model
 from graphnet.backends.cpu import cache, executor
 from graphnet.backends.cpu.warm import everything, make_all
 
@@ -64,6 +66,16 @@ def show_cache() -> int:
     return 0
 
 
+def show_saved_model(path: str) -> int:
+    """Prints a saved model's signatures, functions, variables and sizes. Fails where it cannot be read."""
+    try:
+        print(saved_model.show(path))
+    except (ValueError, OSError) as error:
+        print(f"python -m graphnet saved_model show: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
 def _positive(text: str) -> int:
     if not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"expects a whole number from 1 on; received {text!r}")
@@ -77,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         description="Compiled kernels of graphnet: make them beforehand, see where they are kept. "
         "GRAPHNET_CACHE_DIR names another folder for them.",
     )
-    commands = parser.add_subparsers(dest="command", required=True, metavar="{warm,cache}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="{warm,cache,saved_model}")
     warming = commands.add_parser(
         "warm", help="compile all kernels now, so that no model waits for them", description=warm.__doc__
     )
@@ -89,7 +101,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="processes that compile (default: %(default)s)",
     )
     commands.add_parser("cache", help="show the folder of compiled kernels and its size", description=show_cache.__doc__)
+    models = commands.add_parser("saved_model", help="look into a saved model", description="Look into a saved model.")
+    showing = models.add_subparsers(dest="what", required=True, metavar="{show}").add_parser(
+        "show", help="show signatures, functions, variables and sizes", description=show_saved_model.__doc__
+    )
+    showing.add_argument("path", metavar="DIR", help="the directory")
     chosen = parser.parse_args(arguments)
+    if chosen.command == "saved_model":
+        return show_saved_model(chosen.path)
     return warm(chosen.jobs) if chosen.command == "warm" else show_cache()
 
 

@@ -22,7 +22,7 @@ LEVELS = [
     {"layers", "backends.cpu", "backends"},
     {"compiler", "visualization"},
     {"functions", "profiler"},
-    {"callbacks", "summary"},
+    {"callbacks", "summary", "saved_model"},
     {"saving", "training"},
     {"models"},
     {"utils"},

@@ -5,6 +5,7 @@ from typing import Any
 
 from graphnet import tree
 from graphnet.errors import GraphError, ShapeError
+from graphnet.graph import Spec
 from graphnet.ops.shape import shape as shape_of
 from graphnet.ops.shape import shown
 
@@ -117,3 +118,12 @@ def check_inputs(specs: Any, inputs: Any, who: str) -> None:
     for position, (spec, value) in enumerate(zip(specs, values, strict=True)):
         if value is not None and spec is not None and hasattr(value, "shape"):
             spec.check(value, who, position)
+
+
+def specs_of(args: Any, kwargs: Mapping[str, Any]) -> tuple[Any, dict[str, Any]] | None:
+    """The arguments of a call with a Spec in the place of each array, without phase and masks; None where others than data are among them."""
+    def leaf(x: Any) -> Any:
+        return Spec(tuple(shape_of(x)), str(x.dtype)) if hasattr(x, "shape") and hasattr(x, "dtype") else x
+    found = tree.map_structure(leaf, (args, {name: value for name, value in kwargs.items() if name not in ("training", "mask")}))
+    plain = all(x is None or isinstance(x, (Spec, bool, int, float, str)) for x in tree.iterate(found))
+    return found if plain else None

@@ -12,7 +12,7 @@ from graphnet import constraints, dtypes, initializers, regularizers, tree
 from graphnet.errors import GraphError
 from graphnet.graph import CallList, Node, Tensor, Variable, path_scope
 from graphnet.identifiers import did_you_mean
-from graphnet.layers.input_spec import InputSpec, check_arguments, check_inputs
+from graphnet.layers.input_spec import InputSpec, check_arguments, check_inputs, specs_of
 from graphnet.layers.penalties import Penalized
 from graphnet.layers.signature import Signature, signature_of, snake_case
 from graphnet.masking import drops, get_mask, set_mask, warn_dropped, without_masks
@@ -300,7 +300,7 @@ class Layer(Penalized):
         training_token = _training.set(training)
         try:
             if not self.built:
-                self._untracked_path = "/".join(path_scope.get())
+                self._untracked_path, self._untracked_first_call = "/".join(path_scope.get()), specs_of(args, kwargs)
                 self._build(takes, args, kwargs)
                 check_inputs(self.input_spec, inputs, who)
             if takes.training and training is not None:

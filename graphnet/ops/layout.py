@@ -107,7 +107,7 @@ class Slice(View):
     def bind(self, extents: Any) -> "Slice":
         starts = bound(self.starts, extents)
         for axis, (start, value) in enumerate(zip(self.starts, starts, strict=True)):
-            if type(start) is Dim and value < 0:
+            if type(start) is Dim and type(value) is int and value < 0:
                 raise ShapeError(f"slice: expected an input large enough for a start of {start} on axis {axis}; "
                                  f"with this input it is {value}.")
         return Slice(starts, bound(self.stops, extents), self.steps)

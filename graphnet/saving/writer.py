@@ -10,6 +10,7 @@ from typing import Any
 
 import h5py
 
+from graphnet import saved_model
 from graphnet.errors import UnsupportedError
 from graphnet.files import whole_file
 from graphnet.layers.serialization import serialize
@@ -21,12 +22,14 @@ LEGACY = (".h5", ".hdf5")
 
 
 def save_model(model: Any, filepath: Any, overwrite: bool = True, zipped: bool | None = None, **kwargs: Any) -> None:
-    """Writes a model to a `.keras` file - architecture, weights, what `compile` was given, the optimizer's state - or to a legacy `.h5`.
+    """Writes a model to a `.keras` file - architecture, weights, what `compile` was given, the optimizer's state - to a legacy `.h5`,
+    or to a directory: a saved model.
 
     graphnet and Keras 3 read it. The file is written beside and renamed: whatever happens, the one of before stays, or the new one is
     whole.
 
-    Arguments: ``filepath`` ends in ``.keras``, or in ``.h5`` or ``.hdf5`` for the layout of Keras 1 and 2; ``overwrite`` False asks
+    Arguments: ``filepath`` ends in ``.keras``, or in ``.h5`` or ``.hdf5`` for the layout of Keras 1 and 2; without an ending a saved
+    model is written (`graphnet.saved_model.save`), which runs without the model's classes; ``overwrite`` False asks
     before a file is replaced; ``zipped`` False would make a folder, which is not supported; ``include_optimizer`` False leaves out
     what `compile` was given, and the optimizer's state.
     Raises ValueError for another ending, UnsupportedError for what a file cannot hold (a lambda), FileExistsError where nobody can be
@@ -50,10 +53,13 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, zipped: bool |
         raise ValueError(f"save has no arguments {', '.join(kwargs)}; it has overwrite, zipped and include_optimizer.")
     if zipped is False:
         raise UnsupportedError("save(zipped=False), a folder in place of a file, is not supported. Save to a .keras file, and unzip it.")
-    if path.suffix not in (".keras", *LEGACY):
-        raise ValueError(f"save expects a name that ends in .keras (or .h5 for the old layout); received {str(path)!r}. For weights alone "
-                         "call save_weights.")
+    if path.suffix not in (".keras", *LEGACY, ""):
+        raise ValueError(f"save expects a name that ends in .keras (or .h5 for the old layout, or in nothing for a directory); received "
+                         f"{str(path)!r}. For weights alone call save_weights.")
     if not _may_write(path, overwrite):
+        return
+    if not path.suffix:
+        saved_model.save(model, path, include_optimizer=training)
         return
     if not model.built:
         warnings.warn(f"Model {model.name!r} is saved without weights: it is not built yet. Call it on data first.", stacklevel=2)
