@@ -10,6 +10,7 @@ History is Tensor -> Node -> Tensors: a Node does not own its outputs, so droppe
 import contextvars
 import inspect
 import itertools
+import math
 import os
 import sys
 import weakref
@@ -30,6 +31,7 @@ current_trace: contextvars.ContextVar[Any] = contextvars.ContextVar("graphnet_tr
 # names that paths of variables begin with
 path_scope: contextvars.ContextVar[tuple[str, ...]] = contextvars.ContextVar("graphnet_path", default=())
 _watcher: contextvars.ContextVar[Any] = contextvars.ContextVar("graphnet_watcher", default=None)
+_announced: contextvars.ContextVar[Any] = contextvars.ContextVar("graphnet_announced", default=None)
 
 
 @contextmanager
@@ -40,6 +42,16 @@ def watching(watcher: "Callable[[Variable], None] | None") -> Iterator[None]:
         yield
     finally:
         _watcher.reset(token)
+
+
+@contextmanager
+def announcing(take: "Callable[[int, str], None]") -> Iterator[None]:
+    """Each variable of a given shape that is made in this context is announced, by bytes and name, before it takes memory."""
+    token = _announced.set(take)
+    try:
+        yield
+    finally:
+        _announced.reset(token)
 
 
 def user_line() -> tuple[str, int] | None:
@@ -166,6 +178,9 @@ class Variable:
     def __init__(self, initializer: Any, shape: Sequence[int] | None = None, dtype: Any = None, trainable: bool = True,
                  name: str | None = None, path: str | None = None) -> None:
         dtype = None if dtype is None else dtypes.standardize_dtype(dtype)
+        announced = _announced.get()
+        if announced is not None and shape is not None:
+            announced(math.prod(shape) * np.dtype(dtype or dtypes.floatx()).itemsize, name or "variable")
         if isinstance(initializer, str):
             initializer = Variable._initializer_named(initializer)  # type: ignore[attr-defined]  # set in initializers, above
         if callable(initializer):

@@ -1,5 +1,7 @@
 """What each variable is to be given from a file: all of it checked and read before the first variable is changed."""
+import math
 import warnings
+import zlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -8,8 +10,10 @@ import numpy as np
 
 from graphnet.errors import FileFormatError
 from graphnet.graph import Variable, user_line
+from graphnet.saving.limits import EXPANSION, SMALL, take
 
-SMALL, EXPANSION = 1 << 26, 1000  # bytes that are read in any case; how many times smaller compression may make more than that
+# of HDF5, that are read; how much a checksum of theirs may add to a chunk
+KNOWN_FILTERS, SLACK = {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32}, 64
 
 
 class Assignments:
@@ -41,8 +45,6 @@ class Assignments:
             )
             return
         for variable, array in zip(variables, arrays, strict=True):
-            if array.dtype.kind not in "fiub":
-                raise FileFormatError(f"{self.source}: {place} holds {array.dtype}, not numbers. Nothing was changed.")
             if fits(variable, array):
                 self.pairs[variable] = array, place
             else:
@@ -53,14 +55,21 @@ class Assignments:
 
     def apply(self) -> None:
         """Reads all arrays, then assigns them."""
-        values = [
-            (variable, (read(array) if isinstance(array, h5py.Dataset) else array).reshape(variable.shape).astype(variable.dtype))
-            for variable, (array, _) in self.pairs.items()
-        ]
-        for variable, value in values:
-            variable.assign_now(value)
-        for step in self.after:
-            step()
+        with np.errstate(all="ignore"):  # a number that a variable's kind does not have becomes inf, as in numpy
+            values = [
+                (variable, (read(array) if isinstance(array, h5py.Dataset) else array).reshape(variable.shape).astype(variable.dtype))
+                for variable, (array, _) in self.pairs.items()
+            ]
+        before = [(variable, variable.value.copy()) for variable, _ in values] if self.after else []
+        try:
+            for variable, value in values:
+                variable.assign_now(value)
+            for step in self.after:
+                step()
+        except BaseException:
+            for variable, value in before:
+                variable.assign_now(value)
+            raise
         texts = list(self.notes)
         if self.skipped:
             texts.append(f"{len(self.skipped)} thing(s) in the file do not fit and were left out. {' '.join(self.skipped)}")
@@ -95,12 +104,38 @@ def dataset(group: h5py.Group, name: str) -> h5py.Dataset:
     found = member(group, name) if isinstance(group.get(name, getlink=True), h5py.HardLink) else None
     if not isinstance(found, h5py.Dataset) or found.external is not None or found.is_virtual:
         raise FileFormatError(f"{group.name}/{name} is not an array of this file. Nothing was changed.")
+    if found.dtype.kind not in "fiub":
+        raise FileFormatError(f"{found.name} holds {found.dtype}, not numbers. Nothing was changed.")
     return found
 
 
 def read(array: h5py.Dataset) -> np.ndarray:
-    """The values of an array; FileFormatError where it claims to be far larger than what the file has of it."""
-    if array.nbytes > SMALL and array.nbytes > EXPANSION * array.id.get_storage_size():
-        raise FileFormatError(f"{array.name} claims {array.nbytes} bytes, of which the file holds {array.id.get_storage_size()}: it was made "
-                              "to fill the memory. Nothing was changed.")
+    """The values of an array. FileFormatError where it claims to be far larger than the file, or unpacks to more than it claims."""
+    take(array.nbytes, array.name)
+    held = array.id.get_storage_size()
+    if array.nbytes > SMALL + EXPANSION * held:
+        raise FileFormatError(f"{array.name} claims {array.nbytes} bytes, of which the file holds {held}: it was made to fill the memory. "
+                              "Nothing was changed.")
+    if array.chunks is not None:
+        _check_chunks(array)
     return np.asarray(array)
+
+
+def _check_chunks(array: h5py.Dataset) -> None:
+    """HDF5 would unpack a chunk to whatever its data say, far beyond what the array claims: they are tried first, piece by piece."""
+    whole = math.prod(array.chunks) * array.dtype.itemsize
+    take(whole, f"a chunk of {array.name}")
+    properties = array.id.get_create_plist()
+    filters = [properties.get_filter(number)[0] for number in range(properties.get_nfilters())]
+    if not set(filters) <= KNOWN_FILTERS or filters.count(h5py.h5z.FILTER_DEFLATE) > 1:
+        raise FileFormatError(f"{array.name} is packed by HDF5 filters {filters}; those that are read are gzip, shuffle and fletcher32. "
+                              "Pack it so (h5repack -f GZIP=1), or not at all. Nothing was changed.")
+    if h5py.h5z.FILTER_DEFLATE not in filters:
+        return
+    skipped = 1 << filters.index(h5py.h5z.FILTER_DEFLATE)
+    places: list[tuple[int, ...]] = []
+    array.id.chunk_iter(lambda info: places.append(info.chunk_offset))
+    for place in places:
+        mask, packed = array.id.read_direct_chunk(place)
+        if not mask & skipped and len(zlib.decompressobj().decompress(packed, whole + SLACK + 1)) > whole + SLACK:
+            raise FileFormatError(f"{array.name} unpacks to more than its {whole} bytes: it was made to fill the memory. Nothing was changed.")

@@ -1,9 +1,7 @@
 """load_model, load_weights and model_from_json: which kind of file it is, then its configuration and its weights."""
 import io
-import json
 import pathlib
 import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -15,11 +13,14 @@ from graphnet.layers.serialization import deserialize
 from graphnet.layers.sharing import sharing
 from graphnet.registry import custom_object_scope
 from graphnet.saving import compilation, legacy_h5, weights_h5
-from graphnet.saving.assignment import SMALL, Assignments
+from graphnet.saving.archive import parse, read_archive
+from graphnet.saving.assignment import Assignments
+from graphnet.saving.directory import load_directory
+from graphnet.saving.limits import limited
 
-DAMAGED = (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, ValueError, AttributeError, EOFError, OSError, RuntimeError, RecursionError)
-PACKED = 100  # how many times smaller than itself a large part of an archive may be
 NEWEST = 3  # major version of Keras whose files are known
+# what code that expects a right configuration raises for a wrong one
+MALFORMED = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError, MemoryError)
 
 
 def load_model(
@@ -34,21 +35,18 @@ def load_model(
     layer, loss, metric or optimizer. Source: https://keras.io/api/models/model_saving_apis/model_saving_and_loading/
     """
     path = _existing(filepath)
-    config, training, file = _read_archive(path) if _is_archive(path) else _read_hdf5(path)
-    with file:
-        with _configuration(str(path)), sharing():
-            model = deserialize(config, custom_objects)
-            if not hasattr(model, "predict"):
-                raise FileFormatError(f"it holds a {type(model).__name__}, not a model")
-            _build(model, config)
-        if compile and training:
-            _compile(model, training, custom_objects, str(path))
-        _apply(
-            file,
-            model,
-            str(path),
-            "The file contradicts its own configuration: it was changed, or an object of custom_objects is not the one saved.",
-        )
+    with limited(str(path), path.stat().st_size):
+        config, training, file = _read_archive(path) if _is_archive(path) else _read_hdf5(path)
+        with file:
+            with _configuration(str(path)), sharing():
+                model = deserialize(config, custom_objects)
+                if not hasattr(model, "predict"):
+                    raise FileFormatError(f"it holds a {type(model).__name__}, not a model")
+                _build(model, config)
+            if compile and training:
+                _compile(model, training, custom_objects, str(path))
+            _apply(file, model, str(path), "The file contradicts its own configuration: it was changed, or an object of custom_objects is "
+                                           "not the one saved.")
     return model
 
 
@@ -66,7 +64,7 @@ def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None =
         (None, 3)
     """
     with _configuration("model_from_json"), sharing():
-        config = json.loads(json_string)
+        config = parse(json_string)
         model = deserialize(config, custom_objects)
         _build(model, config)
     return model
@@ -82,8 +80,8 @@ def load_weights(model: Any, filepath: Any, by_name: bool = False, skip_mismatch
     path = _existing(filepath)
     if not model.built:
         raise ValueError(f"Model {model.name!r} has no weights yet: call it on data, or build(input_shape), before load_weights.")
-    file = _read_archive(path)[2] if _is_archive(path) else _open(path)
-    with file:
+    size = path.stat().st_size + sum(variable.value.nbytes for variable in model.variables)  # what the model has, its file may have
+    with limited(str(path), size), _read_archive(path)[2] if _is_archive(path) else _open(path) as file:
         if model.optimizer is not None and any(name in file for name in (*weights_h5.OPTIMIZERS, "optimizer_weights")):
             model._build_optimizer()  # its state has somewhere to go
         _apply(file, model, str(path), "Build the model as it was saved, or pass skip_mismatch=True.", by_name, skip_mismatch)
@@ -118,34 +116,9 @@ def _is_archive(path: pathlib.Path) -> bool:
 
 
 def _read_archive(path: pathlib.Path) -> tuple[Any, Any, h5py.File]:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-            if "config.json" not in names or "model.weights.h5" not in names:
-                raise FileFormatError(
-                    f"{path}: expected a .keras archive with config.json and model.weights.h5; it holds "
-                    f"{', '.join(names[:5]) or 'nothing'}."
-                )
-            config = json.loads(_read_member(archive, "config.json"))
-            version = json.loads(_read_member(archive, "metadata.json")).get("keras_version", "3") if "metadata.json" in names else "3"
-            weights = _read_member(archive, "model.weights.h5")
-    except FileFormatError:
-        raise
-    except DAMAGED as error:  # type: ignore[attr-defined]
-        raise FileFormatError(f"{path}: the archive is damaged ({error}). Copy or save it again.") from error
-    if not isinstance(config, dict):
-        raise FileFormatError(f"{path}: config.json is not a model's configuration but {str(config)[:60]!r}.")
+    config, version, weights = read_archive(path)
     _check_version(version, path)
     return config, config.get("compile_config"), _open(io.BytesIO(weights), f"{path}: model.weights.h5")
-
-
-def _read_member(archive: zipfile.ZipFile, name: str) -> bytes:
-    """A part of an archive, in memory: none is ever written to a disk, so their names may lead nowhere."""
-    info = archive.getinfo(name)
-    if info.file_size > SMALL and info.file_size > PACKED * info.compress_size:
-        raise FileFormatError(f"{archive.filename}: {name} claims {info.file_size} bytes, packed in {info.compress_size}: it was made to fill "
-                              "the memory.")
-    return archive.read(name)
 
 
 def _check_version(version: Any, path: Any) -> None:
@@ -177,11 +150,11 @@ def _read_hdf5(path: pathlib.Path) -> tuple[Any, Any, h5py.File]:
                 f"{path}: the file holds weights alone, no model configuration. Build the model and call "
                 f"model.load_weights({path.name!r})."
             )
-        config = json.loads(_text(file.attrs["model_config"]))
-        training = compilation.of_legacy(json.loads(_text(file.attrs["training_config"]))) if "training_config" in file.attrs else None
+        config = parse(_text(file.attrs["model_config"]))
+        training = compilation.of_legacy(parse(_text(file.attrs["training_config"]))) if "training_config" in file.attrs else None
     except BaseException as error:
         file.close()
-        if isinstance(error, FileFormatError) or not isinstance(error, (ValueError, OSError, RuntimeError, KeyError)):
+        if isinstance(error, FileFormatError) or not isinstance(error, (*MALFORMED, OSError, RuntimeError)):
             raise
         raise FileFormatError(f"{path}: its configuration is damaged ({error}).") from error
     return config, training, file
@@ -194,7 +167,7 @@ def _configuration(source: str) -> Iterator[None]:
         yield
     except UnsupportedError:
         raise
-    except (ValueError, TypeError, KeyError, IndexError, AttributeError, RecursionError, OverflowError) as error:
+    except MALFORMED as error:
         what = f"{error}" if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
         raise FileFormatError(f"{source}: no model can be built from its configuration: {what}") from error
 
@@ -214,7 +187,9 @@ def _compile(model: Any, config: Mapping[str, Any], custom_objects: Mapping[str,
     try:
         with custom_object_scope(custom_objects or {}):
             model.compile_from_config(config)
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except FileFormatError:
+        raise
+    except MALFORMED as error:
         raise UnsupportedError(f"{source}: the model cannot be compiled as the file says: {error} Pass custom_objects for a loss, metric or "
                                "optimizer of your own, or compile=False.") from error
 
@@ -236,5 +211,5 @@ def _apply(file: h5py.File, model: Any, source: str, mend: str, by_name: bool = 
         if str(error).startswith(source):
             raise
         raise FileFormatError(f"{source}: {error}") from None
-    except (KeyError, OSError, RuntimeError, TypeError, ValueError) as error:
+    except (*MALFORMED, OSError, RuntimeError) as error:
         raise FileFormatError(f"{source}: the file is damaged or incomplete ({error}). Nothing was changed.") from error

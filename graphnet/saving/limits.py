@@ -1,0 +1,47 @@
+"""How much a file may ask for: memory in proportion to its own size, whatever it declares. See `docs/safety.md`."""
+import contextvars
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from graphnet.errors import FileFormatError
+from graphnet.graph import announcing
+
+SMALL = 1 << 26  # bytes that any file may ask for,
+EXPANSION = 100  # and how many times its own size beyond: zip and gzip make weights smaller, but not by this much
+
+
+class Allowance:
+    """What is left of the bytes that a file may ask for: as parts of an archive, as arrays, and as variables of its model."""
+
+    def __init__(self, source: str, size: int) -> None:
+        self.source, self.size = source, size
+        self.left = SMALL + EXPANSION * size
+
+    def take(self, count: int, what: str) -> None:
+        """Before memory is taken. Raises FileFormatError where it is more than is left."""
+        self.left -= count
+        if self.left < 0:
+            raise FileFormatError(f"{self.source}: {what} claims {count} bytes, in a file of {self.size}: it was made to fill the memory. "
+                                  "Nothing was changed.")
+
+
+_current: contextvars.ContextVar[Allowance | None] = contextvars.ContextVar("graphnet_allowance", default=None)
+
+
+@contextmanager
+def limited(source: str, size: int) -> Iterator[None]:
+    """While a file of that size is read: its arrays, and the variables that are made by its configuration, are counted."""
+    allowance = Allowance(source, size)
+    token = _current.set(allowance)
+    try:
+        with announcing(lambda count, name: allowance.take(count, f"weight {name!r}")):
+            yield
+    finally:
+        _current.reset(token)
+
+
+def take(count: int, what: str) -> None:
+    """Counts memory that the file that is being read asks for. Raises FileFormatError where it is too much."""
+    allowance = _current.get()
+    if allowance is not None:
+        allowance.take(count, what)
