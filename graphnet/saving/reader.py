@@ -15,7 +15,6 @@ from graphnet.registry import custom_object_scope
 from graphnet.saving import compilation, legacy_h5, weights_h5
 from graphnet.saving.archive import parse, read_archive
 from graphnet.saving.assignment import Assignments
-from graphnet.saving.directory import load_directory
 from graphnet.saving.limits import limited
 
 NEWEST = 3  # major version of Keras whose files are known
