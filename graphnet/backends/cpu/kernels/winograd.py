@@ -16,7 +16,6 @@ from graphnet.backends.cpu.encoding import encode_epilogue
 from graphnet.backends.cpu.executor import call
 from graphnet.backends.cpu.kernels.contraction import MADE, WORDS, Sum, Walk, add_sum, contract
 from graphnet.backends.cpu.kernels.epilogue import Finish
-from graphnet.backends.cpu.kernels.packing import packed_columns
 from graphnet.backends.cpu.kernels.winograd_transforms import (
     HEAD,
     OUTPUT_WORDS,
@@ -24,7 +23,6 @@ from graphnet.backends.cpu.kernels.winograd_transforms import (
     POINTS,
     TABLE,
     WEIGHTS_WORDS,
-    matrices,
     winograd_outputs,
     winograd_patches,
     winograd_weights,
@@ -276,7 +274,8 @@ class Job:
         residual = None if finish.residual is None else finish.residual.broadcast(y.shape)
         named: dict[str, Any] = dict(
             z=z, y=y, bias=finish.bias, residual=residual, tape=self.encoded and self.encoded.table,
-            **_tiling(self.shape, self.m), height=y.shape[1], width=y.shape[2], position=position, step=self.steps[1], columns=y.shape[3], first=first)
+            **_tiling(self.shape, self.m), height=y.shape[1], width=y.shape[2], position=position, step=self.steps[1],
+            columns=y.shape[3], first=first)
         named.update(zip(("mode", "low", "high", "low_again", "high_again"), finish.words, strict=True))
         for name, strides in (("y", y.strides), ("r", residual.strides if residual else y.strides)):
             named.update(zip((f"{name}_image", f"{name}_row", f"{name}_step"), strides, strict=False))
@@ -330,25 +329,40 @@ def _weights(kernel: Operand, turned: bool, m: int, builder: Builder) -> Operand
     """G g G^T of a kernel: (positions, blocks * channels * WIDTH) and LANES more between positions."""
     if turned:
         kernel = kernel.transpose((0, 1, 3, 2))
-    channels, columns = kernel.shape[2:]
-    size = -(-columns // WIDTH) * channels * WIDTH
     if kernel.fixed:
-        def make(value: np.ndarray) -> np.ndarray:
-            g, wide = np.array(matrices(m)[1]), np.zeros(((m + 2) ** 2, size + LANES), "float32")
-            taps = value[::-1, ::-1] if turned else value
-            u = np.kron(g, g) @ taps.reshape(9, -1)
-            wide[:, :size] = packed_columns(u.reshape(-1, channels, columns)).reshape(len(wide), size)
-            return wide
-        return builder.packed(kernel, ("winograd", WIDTH, LANES, m, turned), make)
+        return builder.packed(kernel, ("winograd", WIDTH, LANES, m, turned), lambda value: transformed(value, turned, m))
     if kernel.strides[-1] != 1:
         kernel = builder.contiguous(kernel)
-    u = builder.temporary(((m + 2) ** 2, size + LANES))
+    u = builder.temporary(_size(kernel.shape, m))
+    _add_transform(kernel, turned, m, u, builder)
+    return u
+
+
+def _size(shape: Sequence[int], m: int) -> tuple[int, int]:
+    _, _, channels, columns = shape
+    return (m + 2) ** 2, -(-columns // WIDTH) * channels * WIDTH + LANES
+
+
+def transformed(value: np.ndarray, turned: bool, m: int) -> np.ndarray:
+    """The transformed weights of a kernel (3, 3, C, O), its taps turned around or not.
+
+    By a plan of one step: numpy would take a hundred times as long, seconds for a large network.
+    """
+    builder = Builder()
+    kernel, u = builder.input(value.shape), builder.output(_size(value.shape, m))
+    _add_transform(kernel, turned, m, u, builder)
+    made = np.zeros(u.shape, "float32")  # what fills up the last block is not written
+    builder.finish().instantiate(1).run([np.ascontiguousarray(value)], [made])
+    return made
+
+
+def _add_transform(kernel: Operand, turned: bool, m: int, u: Operand, builder: Builder) -> None:
     g_row, g_tap, g_channel, _ = kernel.strides
+    _, _, channels, columns = kernel.shape
     first = kernel
     if turned:
         first, g_row, g_tap = kernel.view(2 * (g_row + g_tap), kernel.shape, kernel.strides), -g_row, -g_tap
     named: dict[str, Any] = dict(g=first, u=u, m=m, g_row=g_row, g_tap=g_tap, g_channel=g_channel, channels=channels,
-                                 columns=columns, position=size + LANES, block=channels * WIDTH)
+                                 columns=columns, position=u.shape[1], block=channels * WIDTH)
     work = 3.0 * (m + 2) ** 2 * channels * columns
     builder.step(winograd_weights, [named[name] for name in WEIGHTS_WORDS], channels, work, [kernel], [u])
-    return u
