@@ -23,7 +23,7 @@ from graphnet.saved_model.functions import Form, LoadedFunction, encode_function
 from graphnet.saved_model.graphs import Constants, encode_graph
 from graphnet.saved_model.objects import CALL, Loaded
 from graphnet.trackable import Trackable
-from graphnet.train.parts import VALUE, describe, parts_of, reached
+from graphnet.train.parts import VALUE, describe, reached, walk
 from graphnet.train.writing import write as write_checkpoint
 
 SERVING = "serving_default"
@@ -109,21 +109,20 @@ class _Collected:
 
     def _tree(self, functions: dict[int, dict[str, "Saved"]]) -> tuple[list[dict[str, Any]], dict[int, int]]:
         """The objects, the root first, as nodes with the numbers of their parts; variables are numbered on the way."""
-        walked = [(self.obj if thing is self.root else thing, path, thing) for thing, path in reached(self.root)]
-        numbers = {id(thing): number for number, (_, _, thing) in enumerate(walked)}
-        numbers[id(self.obj)] = 0
+        walked = [(self.obj if thing is self.root else thing, path, parts) for thing, path, parts in walk(self.root)]
+        numbers = {id(thing): number for number, (thing, _, _) in enumerate(walked)}
         entries: list[dict[str, Any]] = []
         owned = {id(part) for part in (self.obj, *self.obj.submodules)}
         self._functions: list[tuple[Any, dict[str, Saved]]] = []
         self._keep = walked  # lists that were made for the walk keep their numbers as long as they live
-        for thing, path, walked_thing in walked:
+        for thing, path, below in walked:
             entry: dict[str, Any] = {"kind": _kind(thing, functions.get(id(thing), {}))}
             if isinstance(thing, Variable):
                 number = len(self.variables)
                 self.variables[id(thing)] = number, thing, f"{path}/{VALUE}"
                 entry["variable"] = number
             else:
-                parts = {name: numbers[id(part)] for name, part in parts_of(walked_thing).items() if id(part) in numbers}
+                parts = {name: numbers[id(part)] for name, part in below.items()}
                 entry.update({"parts": parts} if parts else {})
                 if entry["kind"] in ("list", "tuple"):
                     entry["length"] = len(thing)

@@ -88,10 +88,10 @@ def parts_of(thing: Any) -> dict[str, Any]:
 
 def reached(root: Any) -> Iterator[tuple[Any, str]]:
     """The root and all below it, each once by its shortest path; the path's names are escaped as TensorFlow escapes them."""
-    return ((thing, path) for thing, path, _ in _walk(root))
+    return ((thing, path) for thing, path, _ in walk(root))
 
 
-def _walk(root: Any) -> Iterator[tuple[Any, str, dict[str, Any]]]:
+def walk(root: Any) -> Iterator[tuple[Any, str, dict[str, Any]]]:
     """`reached`, with the parts of each; lists and dicts among these may be made for the walk, and live as long as it does."""
     seen = {id(root): root}
     waiting = deque([(root, "")])
@@ -120,7 +120,7 @@ def describe(root: Any) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
     A node has the numbers of its ``children`` by name, and where it has a value, ``value``, its key; for a PythonState also
     ``state``, the kind of value. Parts without any value below them are left out.
     """
-    walked = list(_walk(root))
+    walked = list(walk(root))
     kept = _above_leaves({id(thing): [id(part) for part in parts.values()] for thing, _, parts in walked},
                          {id(thing) for thing, _, _ in walked if is_leaf(thing)}) | {id(root)}
     walked = [entry for entry in walked if id(entry[0]) in kept]
