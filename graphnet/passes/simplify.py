@@ -89,11 +89,17 @@ def before_reshape(node: Node, x: Tensor, y: Tensor) -> Tensor | None:
 
 
 def _reshaped(x: Tensor, node: Node) -> bool:
-    """Whether x is, in the shape of node's result, a contraction or a sum or product reshaped."""
+    """Whether x is, in the shape of node's result, a contraction reshaped, or a sum or product with one."""
     if not isinstance(x.node.op, Reshape) or x.spec != node.specs[0]:
         return False
     source, = x.node.inputs
-    return bool(source.spec.shape) and isinstance(source.node.op, (Contraction, Add, Multiply))
+    return bool(source.spec.shape) and _of_contraction(source, 4)
+
+
+def _of_contraction(x: Tensor, depth: int) -> bool:
+    op = x.node.op
+    return isinstance(op, Contraction) or (isinstance(op, (Add, Multiply)) and depth > 0
+                                           and any(_of_contraction(t, depth - 1) for t in x.node.inputs))
 
 
 def made_anew(op: Any, inputs: tuple[Tensor, ...], node: Node) -> Tensor:

@@ -9,11 +9,10 @@ import numpy as np
 from graphnet.backends.cpu.cache import jit, kernel
 from graphnet.backends.cpu.kernels.matmul import swapped
 from graphnet.backends.cpu.kernels.packing import computed_weights
-from graphnet.backends.cpu.kernels.reduction import MAX, PAIR
 from graphnet.backends.cpu.lowering import lowers
 from graphnet.backends.cpu.operand import Operand
 from graphnet.backends.cpu.plan import Builder
-from graphnet.backends.cpu.simd import LANES, full, largest, load, load_part, only, real, store, store_part, total, word
+from graphnet.backends.cpu.simd import LANES, at_least, full, largest, load, load_part, only, real, store, store_part, total, word
 from graphnet.backends.cpu.tiles import HALF, MOST, NARROW, VECTORS, WIDTH, product
 from graphnet.backends.cpu.vectormath import exp_below
 from graphnet.ops.attention import Attend
@@ -22,21 +21,25 @@ ZERO, ONE = np.float32(0), np.float32(1)
 LOWEST = np.float32(-np.inf)
 WORK = 12  # multiply-adds that take as long as a score's exponential
 
-attend_larger = PAIR[MAX]
-
 WORDS = """q k v y offsets scale  heads steps sources features width tiles  q_image q_head q_step
     k_image k_head k_block k_step  v_image v_head v_block v_step  y_image y_head y_step  row""".split()  # of the argument row
 
 
 @jit
-def attend_row(x, n, scale):
-    """exp(scale * (x - max)) of a row of n elements, in place; their sum."""
-    whole, top, added = n // LANES * LANES, full(LOWEST), full(ZERO)
+def attend_top(x, n):
+    """The largest of n scores; a NaN may be passed over, as its exponential makes all of the row NaN."""
+    whole, top = n // LANES * LANES, full(LOWEST)
     for i in range(0, whole, LANES):
-        top = attend_larger(top, load(x, i))
+        top = at_least(top, load(x, i))
     if whole < n:
-        top = attend_larger(top, only(n - whole, load_part(x, whole, n - whole), full(LOWEST)))
-    top = full(largest(top))
+        top = at_least(top, only(n - whole, load_part(x, whole, n - whole), full(LOWEST)))
+    return largest(top)
+
+
+@jit
+def attend_row(x, n, top, scale):
+    """exp(scale * (x - top)) of a row of n elements, in place; their sum."""
+    whole, added = n // LANES * LANES, full(ZERO)
     for i in range(0, whole, LANES):
         e = exp_below((load(x, i) - top) * scale)
         added = added + e
@@ -46,6 +49,19 @@ def attend_row(x, n, scale):
         added = added + e
         store_part(x, whole, n - whole, e)
     return total(added)
+
+
+@jit
+def attend_softmax(rows, line, n, scale, shares, scratch):
+    """Rows of n scores, `line` elements apart, become exponentials; vectors of 1 / their sums go to `shares`.
+
+    First all largest ones, then all exponentials: a row would else wait for its largest score.
+    """
+    for m in range(rows):
+        store(shares, m * LANES, full(attend_top(scratch + 4 * m * line, n)))
+    for m in range(rows):
+        added = attend_row(scratch + 4 * m * line, n, load(shares, m * LANES), scale)
+        store(shares, m * LANES, full(ONE / added))
 
 
 @jit
@@ -66,6 +82,7 @@ def attend(row, begin, end, scratch):
     narrow = steps // tiles
     wide = steps - narrow * tiles  # so many tiles are one row longer
     made = scratch + 4 * MOST * line
+    shares = made + 4 * MOST * WIDTH
     for task in range(begin, end):
         image, head, t = task // tiles // heads, task // tiles % heads, task % tiles
         j, size = t * narrow + min(t, wide), narrow + 1 if t < wide else narrow
@@ -77,14 +94,13 @@ def attend(row, begin, end, scratch):
             b = k + 4 * (c // WIDTH) * word(row, 17)
             given = (q, word(row, 14), offsets, 1, features, b, word(row, 18), scratch + 4 * c, line, 0, 0, 0, 0)
             attend_columns(size, sources - c, given, bounds)
-        for m in range(size):
-            store(made, MOST * WIDTH + m * LANES, full(ONE / attend_row(scratch + 4 * m * line, sources, scale)))
+        attend_softmax(size, line, sources, scale, shares, scratch)
         for c in range(0, width, WIDTH):
             b = v + 4 * (c // WIDTH) * word(row, 21)
             given = (scratch, line, offsets, 1, sources, b, word(row, 22), made, WIDTH, 0, 0, 0, 0)
             attend_columns(size, width - c, given, bounds)
             for m in range(size):
-                share = load(made, MOST * WIDTH + m * LANES)
+                share = load(shares, m * LANES)
                 for n in range(0, min(WIDTH, width - c), LANES):
                     store_part(y, m * word(row, 25) + c + n, width - c - n, load(made, m * WIDTH + n) * share)
 
