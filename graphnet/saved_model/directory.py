@@ -123,7 +123,9 @@ def expect_plain(folder: str) -> None:
     for where in (folder, os.path.join(folder, VARIABLES)):
         if not os.path.isdir(where):
             raise damaged(folder, f"its folder {VARIABLES!r} is missing")
-        for entry in os.scandir(where):
+        with os.scandir(where) as found:
+            entries = list(found)
+        for entry in entries:
             if where == folder and entry.name not in OWN:
                 continue  # never opened
             mode = entry.stat(follow_symlinks=False).st_mode

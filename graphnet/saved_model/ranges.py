@@ -12,7 +12,7 @@ WORDS = {
 }
 LEAST = {"strides": 1, "dilation": 1, "size": 1, "groups": 1, "repeats": 0, "widths": 0, "num_classes": 0, "k": 0, "spatial": 0,
          "shape": -1, "target": 0, "extent": 0, "extents": 0, "carries": 0, "sliced": 0, "count": 0,
-         "order": 0, "limit": 0, "output_padding": 0, "arity": 0, "padding": 0}
+         "order": 0, "limit": 0, "output_padding": 0, "padding": -2**31}
 
 
 def check_ranges(op: Op, specs: tuple[Spec, ...]) -> None:
