@@ -1,14 +1,16 @@
-"""simplify: small rewrites that leave less to do: identities, views of views, constants in a better form, sums before views."""
+"""simplify: small rewrites that leave less to do: identities, views of views, constants in a better form, sums before views, pads."""
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from graphnet.graph import Constant, Graph, Node, Tensor
 from graphnet.op import Contraction
+from graphnet.ops.convolution import Conv, ConvGradKernel, DepthwiseConv, DepthwiseConvGradKernel
 from graphnet.ops.elementwise import Add, Cast, Clip, Divide, Maximum, Minimum, Multiply, Power, Square, Subtract
-from graphnet.ops.shape import BroadcastTo, Concatenate, Reshape, Slice, Transpose
+from graphnet.ops.shape import BroadcastTo, Concatenate, Pad, Reshape, Slice, Transpose
 
 Rule = Callable[[Node, tuple[Tensor, ...]], Tensor | None]
 RULES: dict[type, Rule] = {}
@@ -167,3 +169,18 @@ def broadcast_to(node: Node, inputs: tuple[Tensor, ...]) -> Tensor | None:
 @rule(Concatenate)
 def concatenate_one(node: Node, inputs: tuple[Tensor, ...]) -> Tensor | None:
     return inputs[0] if len(inputs) == 1 else None
+
+
+@rule(Conv, DepthwiseConv, ConvGradKernel, DepthwiseConvGradKernel)
+def padding(node: Node, inputs: tuple[Tensor, ...]) -> Tensor | None:
+    """Zeros that were put around an image are the padding of the convolution behind it, whose halo costs no copy."""
+    x, pad = inputs[0], inputs[0].node.op
+    op = node.op
+    if not isinstance(pad, Pad) or pad.mode != "constant" or pad.value != 0.0 or op.padding == "same":
+        return None
+    (first, *widths), last = pad.widths[:-1], pad.widths[-1]
+    if (first, last) != ((0, 0), (0, 0)) or not all(type(w) is int and w >= 0 for pair in widths for w in pair):
+        return None
+    before = ((0, 0),) * len(widths) if op.padding == "valid" else op.padding
+    wider = tuple([(a + c, b + d) for (a, b), (c, d) in zip(before, widths, strict=True)])
+    return made(replace(op, padding=wider), (x.node.inputs[0], *inputs[1:]), node)
