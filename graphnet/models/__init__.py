@@ -1,7 +1,7 @@
 """Model, Sequential and what loads, clones and cuts models."""
+from graphnet.models import loaded as loaded
 from graphnet.models.cloning import clone_model as clone_model
 from graphnet.models.functional import Functional as Functional
-from graphnet.models.loaded import LoadedModel as LoadedModel
 from graphnet.models.model import Model as Model
 from graphnet.models.sequential import Sequential as Sequential
 from graphnet.saving.reader import load_model as load_model
