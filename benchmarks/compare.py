@@ -33,9 +33,10 @@ def prepare(peers, work, name):
     """Makes a network's files where they are missing; what is known about it, None where they cannot be made."""
     known = work / f"{name}.json"
     if not known.exists():
-        made = subprocess.run([peers, HERE / "prepare.py", work, name, str(ROWS)], capture_output=True, text=True, check=False)
+        command = [peers, HERE / "prepare.py", work, name, str(least(name, ROWS))]
+        made = subprocess.run(command, capture_output=True, text=True, check=False)
         if made.returncode:
-            print(f"{name}: no files: {made.stderr.strip().splitlines()[-1:]}", flush=True)
+            print(f"{name}: no files, exit status {made.returncode}: {' '.join(made.stderr.strip().splitlines()[-1:])}", flush=True)
             return None
     return json.loads(known.read_text())
 
