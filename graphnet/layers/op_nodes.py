@@ -39,6 +39,8 @@ OPERANDS = frozenset(
     "sorted_sequence segment_ids rtol atol operands arrays".split()
 )
 
+COUNTS, MANY = ("indices_or_sections", "num", "n"), 1 << 16  # arguments that say how many nodes an op makes; how many a file may ask for
+
 
 def is_op(name: str, module: str) -> bool:
     """Whether a configuration is that of an op, by its module."""
@@ -100,7 +102,18 @@ class RecordedCall(FunctionCall):
             raise FileFormatError(f"Node {self.name!r} ({self.class_name}) has {len(args)} operands; it takes fewer.")
         if self.class_name == "GetItem" and isinstance(positional[1], list):
             positional[1] = tuple(positional[1])
+        self._check_counts({**dict(zip(parameters, positional, strict=False)), **named})
         return tuple(positional), named
+
+    def _check_counts(self, given: Mapping[str, Any]) -> None:
+        """What an op does so many times over is as many nodes: a file could ask for any number of them."""
+        counts = {name: given[name] for name in COUNTS if type(given.get(name)) is int}
+        if self.class_name == "Unstack":
+            counts["axis"] = max([extent for extent in given["x"].shape if isinstance(extent, int)], default=0)
+        for name, count in counts.items():
+            if count > MANY:
+                raise FileFormatError(f"Node {self.name!r} ({self.class_name}) asks for {count} parts or turns ({name}); files may ask for "
+                                      f"{MANY}.")
 
 
 def split(

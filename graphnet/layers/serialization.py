@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from graphnet import identifiers, registry
+from graphnet import dtypes, identifiers, registry
 from graphnet.errors import FileFormatError, UnsupportedError
 from graphnet.graph import Tensor
 from graphnet.layers import legacy_ops
@@ -111,7 +111,7 @@ def special(value: Any) -> Any:
     if name == "__ellipsis__":
         return Ellipsis
     if name in ("__numpy__", "__tensor__"):
-        return np.asarray(config["value"], config["dtype"])
+        return np.asarray(config["value"], dtypes.standardize_dtype(config["dtype"]))
     if name == "__tuple__":
         return tuple(special(v) for v in value.get("items", config or ()))
     if name == "__bytes__":

@@ -49,15 +49,18 @@ def _checked_names(archive: zipfile.ZipFile) -> list[str]:
 
 
 def _read(archive: zipfile.ZipFile, name: str) -> bytes:
-    """A part, up to its declared size and no further, however much is packed."""
+    """A part, up to its declared size and one byte further, which tells that more is packed than was declared."""
     info = archive.getinfo(name)
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # others cannot be unpacked piece by piece
         raise FileFormatError(f"{name} is packed in another way than zip's deflate. Nothing was changed.")
-    take(info.file_size, name)
+    declared = info.file_size
+    take(declared, name)
+    info.file_size += 1
     with archive.open(info) as part:
-        data = part.read(info.file_size)
-    if len(data) != info.file_size:
-        raise FileFormatError(f"{name} ends after {len(data)} of {info.file_size} bytes: the file is truncated. Copy or save it again.")
+        data = part.read(declared + 1)
+    if len(data) != declared:
+        raise FileFormatError(f"{name} is declared to have {declared} bytes, and has {'more' if len(data) > declared else len(data)}: the file is "
+                              "damaged. Copy or save it again.")
     return data
 
 

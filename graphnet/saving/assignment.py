@@ -25,6 +25,7 @@ class Assignments:
     def __init__(self, source: str, skip: bool = False, mend: str = "") -> None:
         self.source, self.skip, self.mend = source, skip, mend
         self.pairs: dict[Variable, tuple[Any, str]] = {}
+        self.visits: set[tuple[int, int]] = set()  # a group by its address, an object by its id: each pair is looked at once
         self.skipped: list[str] = []
         self.notes: list[str] = []  # what is left out whatever `skip` says
         self.after: list[Callable[[], None]] = []  # what objects do themselves, once all else is assigned

@@ -167,8 +167,11 @@ def _configuration(source: str) -> Iterator[None]:
     except UnsupportedError:
         raise
     except MALFORMED as error:
-        what = f"{error}" if isinstance(error, ValueError) else f"{type(error).__name__}: {error}"
-        raise FileFormatError(f"{source}: no model can be built from its configuration: {what}") from error
+        if isinstance(error, FileFormatError) and str(error).startswith(source):
+            raise
+        said = {RecursionError: "it is nested too deeply", MemoryError: "it asks for more memory than there is"}.get(type(error))
+        what = said or (f"{error}" if isinstance(error, ValueError) else f"{type(error).__name__}: {error}")
+        raise FileFormatError(f"{source}: no model can be built from its configuration: {what[:1000]}") from error
 
 
 def _build(model: Any, config: Mapping[str, Any]) -> None:
@@ -189,8 +192,8 @@ def _compile(model: Any, config: Mapping[str, Any], custom_objects: Mapping[str,
     except FileFormatError:
         raise
     except MALFORMED as error:
-        raise UnsupportedError(f"{source}: the model cannot be compiled as the file says: {error} Pass custom_objects for a loss, metric or "
-                               "optimizer of your own, or compile=False.") from error
+        raise UnsupportedError(f"{source}: the model cannot be compiled as the file says: {error or type(error).__name__} Pass "
+                               "custom_objects for a loss, metric or optimizer of your own, or compile=False.") from error
 
 
 def _apply(file: h5py.File, model: Any, source: str, mend: str, by_name: bool = False, skip_mismatch: bool = False) -> None:

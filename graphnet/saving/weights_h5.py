@@ -5,6 +5,7 @@ from typing import Any
 
 import h5py
 
+from graphnet.errors import FileFormatError
 from graphnet.graph import Variable
 from graphnet.layers.layer import Layer, snake_case
 from graphnet.optimizers import Optimizer
@@ -14,6 +15,7 @@ from graphnet.saving.assignment import Assignments, dataset, fits, member, read,
 LISTS = ("layers", "_layer_checkpoint_dependencies")  # groups of a model's layers
 STATE = ("optimizer", "_optimizer", "compiled_metrics", "metrics")  # groups of a model that hold no weights
 OPTIMIZERS = STATE[:2]
+DEEPEST = 500  # groups within groups
 SAVED = (Layer, Optimizer, SeedGenerator)  # what has a group of its own
 
 
@@ -50,6 +52,10 @@ def _arrays(group: h5py.Group) -> list[h5py.Dataset]:
 
 def _visit(group: h5py.Group, layer: Any, place: str, found: Assignments) -> None:
     """Follows the file's groups; an object with several places has its arrays in one of them, and the others are empty."""
+    visit = address(group), id(layer)
+    if visit in found.visits:
+        return
+    found.visits.add(visit)
     arrays, skipped = _arrays(group), {"vars"}
     if "cell" in group and not isinstance(
         getattr(layer, "cell", None), Layer
@@ -155,11 +161,23 @@ def _visit_listed(group: h5py.Group, value: Any, place: str, found: Assignments)
 
 
 def arrays_below(group: h5py.Group) -> Iterator[h5py.Dataset]:
-    """All arrays of weights in a group and the groups below it."""
-    inner = subgroups(group)
-    for name in inner:
-        if name not in ("seed_generator", *STATE):
-            yield from arrays_below(group[name])
-    for name in group:
-        if name not in inner and group.get(name, getclass=True, getlink=True) is h5py.HardLink:
-            yield group[name]
+    """All arrays of weights in a group and the groups below it.
+
+    FileFormatError where they are no tree, as files that are written by Keras are, or a very deep one.
+    """
+    waiting, seen = [(group, 0)], set()
+    while waiting:
+        group, depth = waiting.pop()
+        if address(group) in seen or depth > DEEPEST:
+            raise FileFormatError(f"{group.name[:80]} is reached by several ways, or lies more than {DEEPEST} groups deep. Nothing was changed.")
+        seen.add(address(group))
+        inner = set(subgroups(group))
+        waiting += [(group[name], depth + 1) for name in inner if name not in ("seed_generator", *STATE)]
+        for name in group:
+            if name not in inner and group.get(name, getclass=True, getlink=True) is h5py.HardLink:
+                yield group[name]
+
+
+def address(group: h5py.Group) -> int:
+    """Where in its file a group lies."""
+    return h5py.h5o.get_info(group.id).addr

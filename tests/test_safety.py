@@ -1,0 +1,104 @@
+"""Loading is data in, never code: hostile files are refused by one clear error, in bounded memory and time, and nothing changes.
+
+A process of its own reads them all, with a limit on its memory, and with Python's audit hook, which is told of each file that is opened,
+each program that is started and each piece of code that is run or imported.
+"""
+import json
+import os
+import pathlib
+import resource
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from hostile_files import CASES, small, write_all
+
+MEMORY = 700 << 20  # bytes that reading a file may add to the process
+SECONDS = 10  # that it may take
+
+
+def read(path, model):
+    """Reads a file by all functions that take it."""
+    import graphnet
+    said = []
+
+    def attempt(function, argument):
+        try:
+            function(argument)
+            said.append(["", ""])
+        except Exception as error:
+            said.append([type(error).__name__, str(error)])
+    if path.name.endswith(".json"):
+        attempt(graphnet.models.model_from_json, path.read_text())
+    elif path.name.endswith(".weights.h5"):
+        attempt(model.load_weights, path)
+    else:
+        attempt(lambda file: graphnet.saving.load_model(file, safe_mode=False), path)
+        attempt(graphnet.saving.load_model, path)
+    return said
+
+
+def serve(folder):
+    """Reads all files of a folder, and prints of each what was said and what was done."""
+    import graphnet
+    model = small()
+    model.save(folder / "good.keras")
+    model.save(folder / "good.h5")
+    graphnet.saving.load_model(folder / "good.keras")
+    graphnet.saving.load_model(folder / "good.h5")
+    inputs = graphnet.Input((5, 3))
+    graphnet.models.model_from_json(graphnet.Model(inputs, graphnet.layers.MultiHeadAttention(2, 2)(inputs, inputs)).to_json())
+    model.compile("adam", "mse")
+    for name in ("bad.keras", "bad.h5"):
+        (folder / name).write_text("bad")
+        read(folder / name, model)
+    before = [value.tobytes() for value in model.get_weights()]
+    done = []
+
+    def watch(event, arguments):
+        if event in ("exec", "compile", "marshal.loads", "pickle.find_class", "os.system", "os.exec", "os.posix_spawn", "subprocess.Popen",
+                     "socket.connect", "socket.getaddrinfo", "urllib.Request", "ctypes.dlopen", "os.remove", "os.rename", "os.mkdir", "os.chmod",
+                     "os.symlink", "os.link", "shutil.copyfile", "import", "open", "os.listdir"):
+            done.append([event, str(arguments[0])])
+    sys.addaudithook(watch)
+    for name in CASES:
+        path = folder / name.split(".")[0] / name
+        there = sorted(os.listdir(path.parent))
+        used = int(pathlib.Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY, resource.RLIM_INFINITY))
+        signal.signal(signal.SIGALRM, lambda *_: (_ for _ in ()).throw(TimeoutError("it takes too long")))
+        signal.alarm(SECONDS)
+        done.clear()
+        begun = time.perf_counter()
+        said = read(path, model)
+        seconds = time.perf_counter() - begun
+        acts = [act for act in done if act != ["open", str(path)] and act[0] + act[1][:9] != "compileb'def foo"]  # so inspect reads signatures
+        signal.alarm(0)
+        resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        same = before == [value.tobytes() for value in model.get_weights()] and there == sorted(os.listdir(path.parent))
+        print(json.dumps({"name": name, "said": said, "acts": acts, "same": same, "seconds": seconds}), flush=True)
+
+
+@pytest.fixture(scope="module")
+def outcomes(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("hostile")
+    write_all(folder)
+    run = subprocess.run([sys.executable, __file__, str(folder)], capture_output=True, text=True, timeout=300, check=False,
+                         env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)})
+    assert run.returncode == 0, run.stdout[-500:] + run.stderr[-3000:]
+    return {found["name"]: found for found in map(json.loads, run.stdout.splitlines())}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_hostile_files(outcomes, name):
+    found = outcomes[name]
+    assert found["acts"] == [] and found["same"] and found["seconds"] < SECONDS, found
+    for kind, text in found["said"]:
+        assert kind in ("FileFormatError", "UnsupportedError"), found
+        assert 20 < len(text) < 1500, found
+
+
+if __name__ == "__main__":
+    serve(pathlib.Path(sys.argv[1]))
