@@ -26,22 +26,28 @@ from graphnet.functions import TensorSpec as TensorSpec
 from graphnet.functions import function as function
 from graphnet.graph import Tensor as KerasTensor
 from graphnet.graph import Variable as Variable
+from graphnet.initializers import Initializer as Initializer
 from graphnet.layers import Input as Input
 from graphnet.layers import InputSpec as InputSpec
 from graphnet.layers import Layer as Layer
+from graphnet.losses import Loss as Loss
+from graphnet.metrics import Metric as Metric
 from graphnet.models import Functional as Functional
 from graphnet.models import Model as Model
 from graphnet.models import Sequential as Sequential
 from graphnet.module import Module as Module
 from graphnet.module import name_scope as name_scope
+from graphnet.optimizers import Optimizer as Optimizer
+from graphnet.regularizers import Regularizer as Regularizer
 from graphnet.settings import settings as settings
 from graphnet.training.grad import grad as grad
 from graphnet.training.grad import value_and_grad as value_and_grad
 
 __version__ = "0.1.0"
 __all__ = [
-    "Functional", "Input", "InputSpec", "KerasTensor", "Layer", "Model", "Module", "Sequential", "TensorSpec", "Variable", "activations",
-    "applications", "callbacks", "config", "constraints", "datasets", "function", "grad", "initializers", "kernel_stats", "layers", "losses",
-    "metrics", "models", "name_scope", "ops", "optimizers", "profiler", "random", "regularizers", "saved_model", "saving", "settings", "summary", "train", "tree",
-    "utils", "value_and_grad",
+    "Functional", "Initializer", "Input", "InputSpec", "KerasTensor", "Layer", "Loss", "Metric", "Model", "Module", "Optimizer",
+    "Regularizer", "Sequential", "TensorSpec", "Variable", "activations", "applications", "callbacks", "config", "constraints",
+    "datasets", "function", "grad", "initializers", "kernel_stats", "layers", "losses", "metrics", "models", "name_scope", "ops",
+    "optimizers", "profiler", "random", "regularizers", "saved_model", "saving", "settings", "summary", "train", "tree", "utils",
+    "value_and_grad",
 ]

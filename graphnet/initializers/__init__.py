@@ -1,8 +1,7 @@
 """Initializers of variables, and what their names in arguments and files mean."""
 from typing import Any
 
-from graphnet import identifiers
-from graphnet.graph import Variable
+from graphnet import graph, identifiers
 from graphnet.initializers.initializer import Constant, Identity, Initializer, Ones, Zeros
 from graphnet.initializers.random import (
     GlorotNormal,
@@ -43,7 +42,7 @@ def get(identifier: Any) -> Any:
     return identifiers.get(_KIND, identifier)
 
 
-Variable._initializer_named = staticmethod(get)  # type: ignore[attr-defined]  # variables stand below this room, and take names as well
+graph.Variable._initializer_named = staticmethod(get)  # type: ignore[attr-defined]  # variables stand below this room, and take names as well
 
 
 def serialize(initializer: Any) -> Any:

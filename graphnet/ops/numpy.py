@@ -13,3 +13,4 @@ from graphnet.ops.reduction import *
 from graphnet.ops.shape import *
 from graphnet.ops.special import *
 from graphnet.ops.statistics import *
+from graphnet.ops.windows import *
