@@ -20,11 +20,17 @@ class Executable:
     """A graph ready to be called: plans for the shapes seen, each made at its first call."""
 
     def __init__(self, graph: Graph, optimized: Graph | None = None) -> None:
-        self.graph = graph
-        self.optimized = run_passes(graph) if optimized is None else optimized
+        self.graph, self._optimized = graph, optimized
         self._runners: dict[Any, Any] = {}
         self._lock = threading.Lock()
         self._fast: Any = None
+
+    @property
+    def optimized(self) -> Graph:
+        """The graph behind all passes, which run when it is first asked for: what is traced to be saved needs none."""
+        if self._optimized is None:
+            self._optimized = run_passes(self.graph)
+        return self._optimized
 
     def runner(self, shapes: tuple[tuple[int, ...], ...]) -> Any:
         """What runs inputs of these shapes."""

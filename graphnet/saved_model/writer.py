@@ -1,4 +1,5 @@
 """save: the functions of an object as graphs, its parts and its variables, written as one directory that is whole or not there."""
+import functools
 import inspect
 import json
 import os
@@ -211,10 +212,7 @@ class Saved:
 def functions_of(thing: Any, called: bool) -> dict[str, Saved]:
     """The functions of an object by their names; `called` asks for the call of a layer or model, too."""
     found: dict[str, Saved] = {}
-    for name in sorted({*dir(type(thing)), *vars(thing)}):
-        value = vars(thing).get(name)
-        if isinstance(inspect.getattr_static(type(thing), name, None), Function):
-            value = getattr(thing, name)
+    for name, value in [*((name, getattr(thing, name)) for name in _methods(type(thing))), *vars(thing).items()]:
         if isinstance(value, (Traceable, LoadedFunction)) and not name.startswith("_untracked"):
             found[name] = _saved(value)
     if isinstance(thing, Loaded):
@@ -223,6 +221,12 @@ def functions_of(thing: Any, called: bool) -> dict[str, Saved]:
         function = call_function(thing)
         found[CALL] = Saved(function._traces.arguments, _forms(function._traces), True)
     return found
+
+
+@functools.lru_cache(1024)
+def _methods(kind: type) -> list[str]:
+    """The names of a class's traced methods."""
+    return [name for name in dir(kind) if isinstance(inspect.getattr_static(kind, name, None), Function)]
 
 
 def _saved(function: Any) -> Saved:
