@@ -190,13 +190,13 @@ class Model(Trainer, Layer):
 
     def _repr_svg_(self) -> str | None:
         """The picture that a notebook shows; none for a model without a graph."""
-        from graphnet.visualization.plot import dot_source
+        from graphnet.visualization.plot import Style, dot_source
         from graphnet.visualization.render import render
         try:
             graph = self.graph
         except (GraphError, AttributeError):
             return None
-        return render(dot_source(graph, show_shapes=True, show_layer_names=True, dpi=72), "svg").decode()
+        return render(dot_source(graph, Style(shapes=True, names=True, dpi=72)), "svg").decode()
 
     @property
     def graph(self) -> "nx.MultiDiGraph":

@@ -6,7 +6,7 @@ from typing import Any
 import graphviz
 
 from graphnet.errors import GraphError
-from graphnet.visualization.plot import dot_source
+from graphnet.visualization.plot import Style, dot_source
 from graphnet.visualization.render import render
 
 
@@ -53,23 +53,22 @@ def model_to_dot(
         >>> graphnet.utils.model_to_dot(model).source.count("->")
         1
     """
-    kwargs = {k: v for k, v in kwargs.items() if not (k == "layer_range" and v is None)}
-    if kwargs:
-        raise ValueError(f"plot_model does not take {', '.join(kwargs)}. To draw a part of a model, cut it: model.extract(name).")
+    _refuse_others(kwargs)
     return dot_source(
         _graph(model),
-        show_shapes,
-        show_dtype,
-        show_layer_names,
-        rankdir,
-        expand_nested,
-        dpi,
-        subgraph,
-        show_layer_activations,
-        show_trainable,
-        splines,
-        None if profile is None else profile.shares(),
-    )
+        Style(show_shapes, show_dtype, show_layer_names, rankdir, expand_nested, dpi, show_layer_activations, show_trainable,
+              splines, _shares(profile)),
+        subgraph)
+
+
+def _refuse_others(arguments: dict[str, Any]) -> None:
+    names = [name for name, value in arguments.items() if name != "layer_range" or value is not None]
+    if names:
+        raise ValueError(f"plot_model does not take {', '.join(names)}. To draw a part of a model, cut it: model.extract(name).")
+
+
+def _shares(profile: Any) -> Any:
+    return None if profile is None else profile.shares()
 
 
 def _graph(model: Any) -> Any:
@@ -118,22 +117,10 @@ def plot_model(
     path = path if path.suffix else path.with_suffix(".png")
     if not path.parent.is_dir():
         raise FileNotFoundError(f"plot_model: there is no folder {str(path.parent)!r} to write {path.name!r} into.")
-    dot = model_to_dot(
-        model,
-        show_shapes,
-        show_dtype,
-        show_layer_names,
-        rankdir,
-        expand_nested,
-        dpi,
-        False,
-        show_layer_activations,
-        show_trainable,
-        splines,
-        profile,
-        **kwargs,
-    )
-    data = render(dot, path.suffix)
+    _refuse_others(kwargs)
+    style = Style(show_shapes, show_dtype, show_layer_names, rankdir, expand_nested, dpi, show_layer_activations, show_trainable,
+                  splines, _shares(profile))
+    data = render(dot_source(_graph(model), style), path.suffix)
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     beside.write_bytes(data)
     beside.replace(path)

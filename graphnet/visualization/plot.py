@@ -16,46 +16,33 @@ SHAPES_A_LINE = 4
 
 @dataclass(frozen=True)
 class Style:
-    """What a box shows, and how the picture runs."""
+    """What a box shows, and how the picture runs: the arguments of `plot_model`, in their order."""
 
     shapes: bool = False
     dtype: bool = False
     names: bool = False
+    rankdir: str = "TB"
+    expand: bool = False
+    dpi: int = 200
     activations: bool = False
     trainable: bool = False
-    expand: bool = False
-    rankdir: str = "TB"
+    splines: str = "ortho"
     times: Mapping[str, tuple[float, float]] | None = None  # of a layer, by its path: seconds, share of all
 
 
-def dot_source(
-    graph: "nx.MultiDiGraph",
-    show_shapes: bool = False,
-    show_dtype: bool = False,
-    show_layer_names: bool = False,
-    rankdir: str = "TB",
-    expand_nested: bool = False,
-    dpi: int = 200,
-    subgraph: bool = False,
-    show_layer_activations: bool = False,
-    show_trainable: bool = False,
-    splines: str = "ortho",
-    times: Mapping[str, tuple[float, float]] | None = None,
-) -> graphviz.Digraph:
+def dot_source(graph: "nx.MultiDiGraph", style: Style, subgraph: bool = False) -> graphviz.Digraph:
     """The picture of a graph of layer calls (`Model.graph`): a box for a layer, an edge for an operand.
 
-    Nested models are frames or boxes. A shared layer is one box, whose edges meet it at pins with the numbers of its calls; so do those of a layer with several
-    outputs. Graphviz's ortho edges know no pins: a picture that has any gets splines.
+    Nested models are frames or boxes. A shared layer is one box, whose edges meet it at pins with the numbers of its calls; so
+    do those of a layer with several outputs. Graphviz's ortho edges know no pins: a picture that has any gets splines.
     """
-    if rankdir not in DIRECTIONS:
-        raise ValueError(f"plot_model expects rankdir 'TB', 'BT', 'LR' or 'RL'; received {rankdir!r}.")
-    style = Style(show_shapes, show_dtype, show_layer_names, show_layer_activations, show_trainable, expand_nested, rankdir, times)
+    if style.rankdir not in DIRECTIONS:
+        raise ValueError(f"plot_model expects rankdir 'TB', 'BT', 'LR' or 'RL'; received {style.rankdir!r}.")
     drawing = Drawing(style)
     drawing.collect(graph, "")
-    if splines == "ortho" and any(drawing.pins.values()):
-        splines = "spline"
+    splines = "spline" if style.splines == "ortho" and any(drawing.pins.values()) else style.splines
     dot = graphviz.Digraph(f"cluster_{graph.graph['name']}" if subgraph else str(graph.graph["name"]))
-    dot.attr(rankdir=rankdir, dpi=str(dpi), splines=splines, nodesep="0.35", ranksep="0.4")
+    dot.attr(rankdir=style.rankdir, dpi=str(style.dpi), splines=splines, nodesep="0.35", ranksep="0.4")
     dot.attr("node", shape="plain", fontname="Helvetica")
     dot.attr("edge", color="#444444", arrowsize="0.7")
     drawing.draw_boxes(dot, graph, "")
