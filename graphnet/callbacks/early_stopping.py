@@ -1,5 +1,4 @@
 """EarlyStopping: ends training when a quantity no longer gets better."""
-import warnings
 from typing import Any
 
 from graphnet.callbacks.monitor import MonitorCallback
@@ -79,12 +78,3 @@ class EarlyStopping(MonitorCallback):
 
     def _remember(self, epoch: int) -> None:
         self.best_weights, self.best_epoch = self.model.get_weights(), epoch
-
-    def get_monitor_value(self, logs: dict[str, Any] | None) -> Any:
-        """The value of ``monitor`` in the logs; a warning and None where they lack it."""
-        value = (logs or {}).get(self.monitor)
-        if value is None:
-            mend = " Pass validation_data to fit to have it." if self.monitor.startswith("val_") else ""
-            warnings.warn(f"EarlyStopping monitors {self.monitor!r}, which is not available. "
-                          f"Available: {', '.join(logs or ()) or 'nothing'}.{mend}", stacklevel=2)
-        return value

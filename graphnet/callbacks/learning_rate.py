@@ -1,6 +1,5 @@
 """Callbacks that change the optimizer's learning rate from epoch to epoch."""
 import inspect
-import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -140,10 +139,8 @@ class ReduceLROnPlateau(MonitorCallback):
         self.direction()  # an error where it cannot be told, in the first epoch already
         logs = {} if logs is None else logs
         log_rates(self.model, logs)
-        current = logs.get(self.monitor)
+        current = self.get_monitor_value(logs)
         if current is None:
-            warnings.warn(f"ReduceLROnPlateau monitors {self.monitor!r}, which is not available. "
-                          f"Available: {', '.join(logs)}.", stacklevel=2)
             return
         if self.in_cooldown():
             self.cooldown_counter -= 1

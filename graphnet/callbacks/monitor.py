@@ -27,6 +27,15 @@ class MonitorCallback(Callback):
         self.monitor, self.mode, self.best, self.min_delta = monitor, mode, baseline, abs(min_delta)
         self._sign = {"min": -1, "max": 1}.get(mode)
 
+    def get_monitor_value(self, logs: dict[str, Any] | None) -> Any:
+        """The value of ``monitor`` in the logs; a warning and None where they lack it."""
+        value = (logs or {}).get(self.monitor)
+        if value is None:
+            mend = " Pass validation_data to fit to have it." if self.monitor.startswith("val_") else ""
+            warnings.warn(f"{type(self).__name__} monitors {self.monitor!r}, which is not available. "
+                          f"Available: {', '.join(logs or ()) or 'nothing'}.{mend}", stacklevel=2)
+        return value
+
     def is_improvement(self, value: Any, reference: Any) -> bool:
         """Whether the value is better than the reference by more than ``min_delta``; anything is better than None."""
         sign = self.direction()
