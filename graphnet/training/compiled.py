@@ -6,16 +6,22 @@ from graphnet import losses, metrics, ops, tree
 from graphnet.errors import DataError
 from graphnet.identifiers import snake_case
 from graphnet.losses.loss import LossFunctionWrapper
-from graphnet.training.outputs import names_of, spread
+from graphnet.training.outputs import names_of, numbered, spread
+
+CROSSENTROPY = ("crossentropy", "ce")  # names that mean the one which fits the shapes of labels and predictions
+ACCURACY = ("accuracy", "acc")
 
 
-def _kind(y_true: Any, y_pred: Any) -> str:
-    """Which crossentropy or accuracy fits the shapes of labels and predictions."""
-    if y_pred.shape[-1] == 1:
-        return "binary"
-    labels = len(y_true.shape)
-    sparse = labels < len(y_pred.shape) or (y_true.shape[-1] == 1 and (y_pred.shape[-1] or 2) > 1)
-    return "sparse_categorical" if sparse else "categorical"
+def names_one_of(identifier: Any, family: Sequence[str]) -> bool:
+    """Whether an identifier is a name of that family (CROSSENTROPY, ACCURACY), in letters of any case."""
+    return isinstance(identifier, str) and identifier.lower() in family
+
+
+def _fitting(family: Sequence[str], y_true: Any, y_pred: Any) -> str:
+    """The name of the crossentropy or accuracy that fits the shapes of labels and predictions."""
+    sparse = len(y_true.shape) < len(y_pred.shape) or (y_true.shape[-1] == 1 and (y_pred.shape[-1] or 2) > 1)
+    kind = "binary" if y_pred.shape[-1] == 1 else "sparse_categorical" if sparse else "categorical"
+    return f"{kind}_{family[0]}"
 
 
 def object_name(thing: Any) -> str:
@@ -24,10 +30,7 @@ def object_name(thing: Any) -> str:
 
 
 def _loss(identifier: Any, y_true: Any, y_pred: Any) -> Any:
-    if isinstance(identifier, str) and identifier.lower() in ("crossentropy", "ce"):
-        found = losses.get(f"{_kind(y_true, y_pred)}_crossentropy")
-    else:
-        found = losses.get(identifier)
+    found = losses.get(_fitting(CROSSENTROPY, y_true, y_pred) if names_one_of(identifier, CROSSENTROPY) else identifier)
     if isinstance(found, losses.Loss):
         return found
     return LossFunctionWrapper(found, name=identifier if isinstance(identifier, str) else object_name(found))
@@ -59,9 +62,7 @@ class CompiledLoss:
         for loss, weight, name in zip(made, weights, self.names, strict=True):
             tracker = None
             if loss is not None and several:
-                label = name or loss.name
-                count = taken[label] = taken.get(label, -1) + 1
-                tracker = metrics.Mean(name=f"{label}_{count}_loss" if count else f"{label}_loss")
+                tracker = metrics.Mean(name=f"{numbered(name or loss.name, taken)}_loss")
             self.parts.append((loss, weight, tracker))
         self.metrics = [tracker for _, _, tracker in self.parts if tracker is not None]
         if isinstance(self.loss, Mapping) and isinstance(y_pred, Mapping):  # in the order of the losses
@@ -73,21 +74,10 @@ class CompiledLoss:
         """The weighted sum of the outputs' losses; updates their means. Raises DataError where targets do not fit the outputs."""
         self.names = names_of(y_pred, self.output_names)
         found = spread(self.loss, y_pred, self.names, "The argument loss of compile")
-        if y_true is None:
-            raise DataError("The model was compiled with a loss, which needs targets; received y=None. Pass y, or batches (x, y).")
-        predictions = tree.flatten(y_pred)
-        measured = [name for one, name in zip(found, self.names, strict=True) if one is not None]
-        if len(measured) > 1 and not isinstance(y_true, (list, tuple, Mapping)):
-            listed = f" ({', '.join(map(str, measured))})" if all(measured) else ""
-            raise DataError(f"The targets y are expected to be a list or a dict with an entry for each of the {len(measured)} outputs "
-                            f"that have a loss{listed}; received one array.")
-        targets = spread(y_true, y_pred, self.names, "The targets y", [one is None for one in found])
-        for one, target, name in zip(found, targets, self.names, strict=True):
-            if one is not None and target is None:
-                raise DataError(f"The output {name!r} has a loss and no target. Pass y for it, or leave it out of the loss.")
+        targets, predictions = self._targets(y_true, y_pred, found), tree.flatten(y_pred)
         if self.parts is None:
             self._build(targets, y_pred, found)
-        weights = [None] * len(predictions) if sample_weight is None else spread(sample_weight, y_pred, self.names, "sample_weight")
+        weights = spread(sample_weight, y_pred, self.names, "sample_weight")
         values = []
         for (loss, factor, tracker), target, prediction, weight in zip(self.parts or (), targets, predictions, weights, strict=True):
             if loss is None:
@@ -101,17 +91,28 @@ class CompiledLoss:
             total = total + value
         return total
 
+    def _targets(self, y_true: Any, y_pred: Any, found: list[Any]) -> list[Any]:
+        """The target of each output; a DataError where one that has a loss has none."""
+        if y_true is None:
+            raise DataError("The model was compiled with a loss, which needs targets; received y=None. Pass y, or batches (x, y).")
+        measured = [name for one, name in zip(found, self.names, strict=True) if one is not None]
+        if len(measured) > 1 and not isinstance(y_true, (list, tuple, Mapping)):
+            listed = f" ({', '.join(map(str, measured))})" if all(measured) else ""
+            raise DataError(f"The targets y are expected to be a list or a dict with an entry for each of the {len(measured)} "
+                            f"outputs that have a loss{listed}; received one array.")
+        targets = spread(y_true, y_pred, self.names, "The targets y", [one is None for one in found])
+        for one, target, name in zip(found, targets, self.names, strict=True):
+            if one is not None and target is None:
+                raise DataError(f"The output {name!r} has a loss and no target. Pass y for it, or leave it out of the loss.")
+        return targets
+
 
 def _metric(identifier: Any, y_true: Any, y_pred: Any) -> Any:
     """The metric that an entry of compile's metrics means; one of its own for a name or a function."""
     if identifier is None:
         raise ValueError("compile expects metrics to hold names, functions or Metric objects; received None in their list.")
-    if isinstance(identifier, str) and identifier.lower() in ("accuracy", "acc"):
-        found = metrics.get(f"{_kind(y_true, y_pred)}_accuracy")
-    elif isinstance(identifier, str) and identifier.lower() in ("crossentropy", "ce"):
-        found = metrics.get(f"{_kind(y_true, y_pred)}_crossentropy")
-    else:
-        found = metrics.get(identifier)
+    family = next((family for family in (ACCURACY, CROSSENTROPY) if names_one_of(identifier, family)), None)
+    found = metrics.get(identifier if family is None else _fitting(family, y_true, y_pred))
     name = identifier if isinstance(identifier, str) else object_name(found)
     if not isinstance(found, metrics.Metric):
         return metrics.MeanMetricWrapper(found, name=name)
@@ -150,8 +151,7 @@ class CompiledMetrics:
                     name = metric.name if len(names) == 1 or not names[output] else f"{names[output]}_{metric.name}"
                     if weighted and name in taken:
                         name = f"weighted_{name}" if len(names) == 1 else f"{names[output]}_weighted_{metric.name}"
-                    count = taken[name] = taken.get(name, -1) + 1
-                    parts.append((f"{name}_{count}" if count else name, output, metric, weighted))
+                    parts.append((numbered(name, taken), output, metric, weighted))
         self.parts = parts
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
@@ -161,7 +161,7 @@ class CompiledMetrics:
         if self.parts is None:
             self._build(targets, y_pred, names)
         predictions = tree.flatten(y_pred)
-        weights = [None] * len(names) if sample_weight is None else spread(sample_weight, y_pred, names, "sample_weight")
+        weights = spread(sample_weight, y_pred, names, "sample_weight")
         for _, output, metric, weighted in self.parts or ():
             metric.update_state(targets[output], predictions[output], sample_weight=weights[output] if weighted else None)
 

@@ -17,7 +17,8 @@ def names_of(y_pred: Any, output_names: Sequence[str] | None) -> list[str | None
     if isinstance(y_pred, Mapping):
         return _keys(y_pred, ())
     if output_names and len(output_names) == len(leaves):
-        return list(_distinct(output_names))
+        seen: dict[str, int] = {}
+        return [numbered(name, seen) for name in output_names]
     return [None] * len(leaves)
 
 
@@ -29,14 +30,10 @@ def _keys(structure: Any, path: tuple[Any, ...]) -> list[str | None]:
     return ["/".join(map(str, path))]
 
 
-def _distinct(names: Sequence[str]) -> list[str]:
-    """The names, with a number behind those that stood there before."""
-    seen: dict[str, int] = {}
-    result = []
-    for name in names:
-        count = seen[name] = seen.get(name, -1) + 1
-        result.append(f"{name}_{count}" if count else name)
-    return result
+def numbered(name: str, seen: dict[str, int]) -> str:
+    """The name, with a number behind it where it was there before; `seen` keeps count."""
+    count = seen[name] = seen.get(name, -1) + 1
+    return f"{name}_{count}" if count else name
 
 
 def spread(given: Any, y_pred: Any, names: Sequence[str | None], what: str, spare: Sequence[bool] | None = None) -> list[Any]:

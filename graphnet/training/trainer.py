@@ -11,7 +11,7 @@ from graphnet.module import Module, members
 from graphnet.tracing import current
 from graphnet.training import loops
 from graphnet.training.batch import unpack_x_y_sample_weight
-from graphnet.training.compiled import CompiledLoss, CompiledMetrics
+from graphnet.training.compiled import CROSSENTROPY, CompiledLoss, CompiledMetrics, names_one_of
 from graphnet.training.state import TrainingState
 
 
@@ -309,5 +309,5 @@ def _mean(name: str) -> Any:
 def _check_loss(loss: Any) -> None:
     """Unknown names of losses are refused when the model is compiled."""
     for one in tree.flatten(loss) if loss is not None else []:
-        if isinstance(one, str) and one.lower() not in ("crossentropy", "ce"):
+        if isinstance(one, str) and not names_one_of(one, CROSSENTROPY):
             losses.get(one)
