@@ -52,9 +52,7 @@ class Callback:
         return True
 
     def release(self) -> None:
-        """Gives back what the hooks hold (files, swapped weights) after an error has ended a run, so that on_train_end will
-        not come.
-        """
+        """Gives back what the hooks hold (files, swapped weights) after an error, as no on_train_end will come then."""
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Called when fit begins."""
@@ -81,8 +79,9 @@ class Callback:
         """Called when an epoch of fit ends, after its validation; with the results of both."""
 
     def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        """Called before a step of fit; batches count from 0 in each epoch, and only every ``steps_per_execution``-th is
-        told.
+        """Called before a step of fit; batches count from 0 in each epoch.
+
+        Of ``steps_per_execution`` batches only the first is told.
         """
         self.on_batch_begin(batch, logs=logs)
 
@@ -110,8 +109,6 @@ class Callback:
 
 
 def overridden(callback: Any, hook: str) -> Any:
-    """The callback's own hook of that name, whether its class or the object has it; None where it is the base's, which does
-    nothing.
-    """
+    """The callback's own hook of that name, of its class or of the object; None where it is the base's, which does nothing."""
     found = getattr(callback, hook, None)
     return None if getattr(found, "__func__", found) is getattr(Callback, hook) else found

@@ -16,8 +16,7 @@ class ModelCheckpoint(MonitorCallback):
 
     Arguments:
         filepath: where to; it may hold fields: ``"{epoch:02d}-{val_loss:.2f}.keras"`` (epochs and batches count from 1
-            there). It ends in
-            ``.keras``, or in ``.weights.h5`` with ``save_weights_only=True``.
+            there). It ends in ``.keras``, or in ``.weights.h5`` with ``save_weights_only=True``.
         monitor: name in the logs, for ``save_best_only``.
         verbose: 1 says what it writes.
         save_best_only: writes only when ``monitor`` is better than ever before.

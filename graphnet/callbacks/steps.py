@@ -5,8 +5,9 @@ import numpy as np
 
 
 class StepCounter:
-    """Says at which batches something is due that happens every ``frequency`` batches; where several batches are one step,
-    at the next.
+    """Says at which batches something is due that happens every ``frequency`` batches.
+
+    Where several batches are one step, it is due at the last of them.
     """
 
     def __init__(self, frequency: Any, who: str) -> None:

@@ -21,7 +21,9 @@ def pack_x_y_sample_weight(x: Any, y: Any = None, sample_weight: Any = None) -> 
 
 
 def unpack_x_y_sample_weight(data: Any) -> tuple[Any, Any, Any]:
-    """(x, y, sample_weight) of a batch, None where it has no such part. Source: https://keras.io/api/utils/model_plotting_utils/
+    """(x, y, sample_weight) of a batch, None where it has no such part.
+
+    Raises DataError for a tuple of more parts. Source: https://keras.io/api/utils/
 
     Example:
 

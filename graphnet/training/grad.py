@@ -104,10 +104,10 @@ def _leaves(args: tuple[Any, ...], position: int, trace: Trace) -> tuple[list[Te
     if position >= len(args):
         raise TypeError(f"grad was asked for argument {position}; the function was called with {len(args)} positional arguments.")
     value = args[position]
-    structure = [v for v in value.trainable_variables] if isinstance(value, Module) else value
+    structure = list(value.trainable_variables) if isinstance(value, Module) else value
     if isinstance(value, Module) and not structure:
-        raise GraphError(f"grad by {getattr(value, 'name', type(value).__name__)!r}: it has no variables that are trainable. A layer makes "
-                         "them when it is built: call it once before.")
+        raise GraphError(f"grad by {getattr(value, 'name', type(value).__name__)!r}: it has no variables that are trainable. "
+                         "A layer makes them when it is built: call it once before.")
     leaves = [trace.lift(leaf) if isinstance(leaf, (Variable, Tensor)) else leaf for leaf in tree.iterate(structure)]
     for leaf in leaves:
         if not isinstance(leaf, Tensor) or leaf.dtype not in FLOATS:

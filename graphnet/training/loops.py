@@ -17,7 +17,7 @@ Logs = dict[str, Any]
 def fit(model: Any, x: Any, y: Any, batch_size: int | None, epochs: int, verbose: Any, callbacks: Any, validation_split: float,
         validation_data: Any, shuffle: Any, class_weight: Any, sample_weight: Any, initial_epoch: int,
         steps_per_epoch: int | None, validation_steps: int | None, validation_batch_size: int | None, validation_freq: Any) -> Any:
-    """`Model.fit` says what the arguments are."""
+    """Trains a compiled model, and gives the History; `Model.fit` says what the arguments are."""
     model._expect_compiled("fit")
     for name, value in (("epochs", epochs), ("initial_epoch", initial_epoch)):
         if not isinstance(value, (int, np.integer)) or isinstance(value, bool):
@@ -75,7 +75,7 @@ def _released(told: CallbackList) -> Iterator[None]:
 
 def evaluate(model: Any, x: Any, y: Any, batch_size: int | None, verbose: Any, sample_weight: Any, steps: int | None,
              callbacks: Any) -> Logs:
-    """`Model.evaluate` says what the arguments are."""
+    """The logs of a model over data; `Model.evaluate` says what the arguments are."""
     model._expect_compiled("evaluate")
     batches = adapt(x, y, sample_weight, batch_size, False, None, steps, "evaluate", *_counts(model))
     try:
@@ -116,7 +116,8 @@ def _counts(model: Any) -> tuple[int, int]:
 def _callback_list(callbacks: Any, model: Any, verbose: Any, epochs: int, steps: int | None, history: bool) -> CallbackList:
     if isinstance(callbacks, CallbackList):
         return callbacks
-    return CallbackList(callbacks, add_history=history, add_progbar=verbose != 0, model=model, verbose=verbose, epochs=epochs, steps=steps)
+    return CallbackList(callbacks, add_history=history, add_progbar=verbose != 0, model=model, verbose=verbose, epochs=epochs,
+                        steps=steps)
 
 
 def _validation(model: Any, data: Any, batch_size: int | None, steps: int | None) -> Batches:
@@ -125,6 +126,7 @@ def _validation(model: Any, data: Any, batch_size: int | None, steps: int | None
 
 
 def _due(epoch: int, frequency: Any) -> bool:
+    """Whether validation comes behind this epoch: every so many epochs, or behind those that a list names, from 1 on."""
     if isinstance(frequency, int):
         return (epoch + 1) % frequency == 0
     return epoch + 1 in frequency

@@ -76,8 +76,10 @@ def _widened(traced: Mapping[Any, Any], kind: str, data: Any) -> Any:
 
 
 def _specs(model: Any, data: Any, before: list[Spec] | None) -> list[Spec]:
-    """Specs of the placeholders: one batch extent, known where all of the model's inputs know theirs; further unknown ones where the
-    inputs, or two batches, leave them open.
+    """Specs of the placeholders.
+
+    The batch is one extent, known where all of the model's inputs know theirs. Further ones are unknown where the inputs, or
+    two batches, leave them open.
     """
     opened = model._open_extents(data[0])
     fixed = bool(opened) and not any(0 in axes for axes in opened.values())
@@ -110,8 +112,8 @@ def _trace(model: Any, kind: str, data: Any, before: list[Spec] | None) -> tuple
 
 def _checked(model: Any, kind: str, logs: Any) -> Any:
     if not isinstance(logs, Mapping):
-        raise GraphError(f"{kind}_step of model {model.name!r} ({type(model).__name__}) expects to return a dict of logs; it returned "
-                         f"{logs!r}. " + ("Is a `return` missing?" if logs is None else "Give each value a name."))
+        raise GraphError(f"{kind}_step of model {model.name!r} ({type(model).__name__}) expects to return a dict of logs; it "
+                         f"returned {logs!r}. " + ("Is a `return` missing?" if logs is None else "Give each value a name."))
     return logs
 
 
@@ -129,4 +131,3 @@ def _prepare(model: Any, kind: str, data: Any, specs: list[Spec]) -> None:
     if kind == "train":
         with tracing(None):
             model._build_optimizer()
-

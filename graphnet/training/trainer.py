@@ -144,7 +144,17 @@ class Trainer(Module):
 
     @property
     def metrics_names(self) -> list[str]:
-        """The names of what `evaluate` gives, in its order."""
+        """The names of what `evaluate` gives, in its order.
+
+        Example:
+
+            >>> import numpy as np, graphnet
+            >>> model = graphnet.Sequential([graphnet.Input((3,)), graphnet.layers.Dense(2)])
+            >>> model.compile("sgd", loss="mse", metrics=["mae"])
+            >>> _ = model.train_on_batch(np.ones((4, 3), "float32"), np.ones((4, 2), "float32"))
+            >>> model.metrics_names
+            ['loss', 'mae']
+        """
         return list(self._ordered(self.get_metrics_result()))
 
     @property
@@ -207,6 +217,28 @@ class Trainer(Module):
 
         In a train_step of your own, data are x, (x, y) or (x, y, sample_weight), as far as there are such;
         `graphnet.value_and_grad` gives gradients, and ``self.optimizer.apply`` takes them.
+
+        Example:
+
+            >>> import numpy as np, graphnet
+            >>> from graphnet import ops
+            >>> class Slope(graphnet.Model):
+            ...     def __init__(self):
+            ...         super().__init__()
+            ...         self.slope = self.add_weight(shape=(), initializer="zeros")
+            ...     def call(self, x):
+            ...         return x * self.slope
+            ...     def train_step(self, data):
+            ...         x, y = data
+            ...         loss_of = lambda slope: ops.mean(ops.square(x * slope - y))
+            ...         loss, gradient = graphnet.value_and_grad(loss_of)(self.slope)
+            ...         self.optimizer.apply([gradient], [self.slope])
+            ...         return {"loss": loss}
+            >>> model = Slope()
+            >>> model.compile(graphnet.optimizers.SGD(0.25))
+            >>> _ = model.fit(np.ones((4, 1), "float32"), np.full((4, 1), 2.0, "float32"), verbose=0)
+            >>> float(model.slope)
+            1.0
         """
         x, y, sample_weight = unpack_x_y_sample_weight(data)
         y_pred = self(x, training=True)  # type: ignore[operator]
@@ -240,6 +272,15 @@ class Trainer(Module):
         runs, for any number of threads; not Keras's numbers.
         Raises DataError where data do not fit each other or the model; nothing is trained then.
         Source: https://keras.io/api/models/model_training_apis/#fit-method
+
+        Example:
+
+            >>> import numpy as np, graphnet
+            >>> model = graphnet.Sequential([graphnet.Input((3,)), graphnet.layers.Dense(1)])
+            >>> model.compile("sgd", loss="mse")
+            >>> history = model.fit(np.ones((8, 3), "float32"), np.zeros((8, 1), "float32"), epochs=2, verbose=0)
+            >>> sorted(history.history), history.epoch
+            (['loss'], [0, 1])
         """
         return loops.fit(
             self, x, y, batch_size, epochs, verbose, callbacks, validation_split, validation_data, shuffle, class_weight,
@@ -250,6 +291,14 @@ class Trainer(Module):
         """The loss and metrics over data; arguments as for `fit`. A number, a list in the order of `metrics_names`, or a dict.
 
         Source: https://keras.io/api/models/model_training_apis/#evaluate-method
+
+        Example:
+
+            >>> import numpy as np, graphnet
+            >>> model = graphnet.Sequential([graphnet.Input((3,)), graphnet.layers.Dense(1, kernel_initializer="ones")])
+            >>> model.compile(loss="mse")
+            >>> model.evaluate(np.ones((8, 3), "float32"), np.zeros((8, 1), "float32"), verbose=0, return_dict=True)
+            {'loss': 9.0}
         """
         logs = loops.evaluate(self, x, y, batch_size, verbose, sample_weight, steps, callbacks)
         return logs if return_dict else self._in_order(logs)
@@ -259,6 +308,15 @@ class Trainer(Module):
         """One training step on one batch; gives its own loss and metrics, which are reset before.
 
         Source: https://keras.io/api/models/model_training_apis/#trainonbatch-method
+
+        Example:
+
+            >>> import numpy as np, graphnet
+            >>> model = graphnet.Sequential([graphnet.Input((3,)), graphnet.layers.Dense(1, kernel_initializer="zeros")])
+            >>> model.compile(graphnet.optimizers.SGD(0.5), loss="mse")
+            >>> x, y = np.ones((4, 3), "float32"), np.ones((4, 1), "float32")
+            >>> [model.train_on_batch(x, y) for _ in range(2)]
+            [1.0, 9.0]
         """
         logs = loops.on_batch(self, "train", x, y, sample_weight, class_weight)
         return logs if return_dict else self._in_order(logs)
@@ -267,6 +325,14 @@ class Trainer(Module):
         """The loss and metrics of one batch.
 
         Source: https://keras.io/api/models/model_training_apis/#testonbatch-method
+
+        Example:
+
+            >>> import numpy as np, graphnet
+            >>> model = graphnet.Sequential([graphnet.Input((3,)), graphnet.layers.Dense(1, kernel_initializer="zeros")])
+            >>> model.compile(loss="mse")
+            >>> model.test_on_batch(np.ones((4, 3), "float32"), np.ones((4, 1), "float32"))
+            1.0
         """
         logs = loops.on_batch(self, "test", x, y, sample_weight, None)
         return logs if return_dict else self._in_order(logs)
@@ -297,12 +363,14 @@ def gradients_of(loss: Any, variables: list[Variable]) -> list[Any]:
     found = dict(zip([leaf.key for leaf in known], backward([value], [ops.ones_like(value)], known), strict=True))
     unused = [v.path for v, leaf in zip(variables, leaves, strict=True) if leaf is None or found[leaf.key] is None]
     if unused and len(unused) == len(variables):
-        warnings.warn(f"The loss depends on none of the trainable variables ({', '.join(unused[:4])}): training changes nothing.", stacklevel=2)
+        warnings.warn(f"The loss depends on none of the trainable variables ({', '.join(unused[:4])}): training changes nothing.",
+                      stacklevel=2)
     return [ops.zeros(v.shape, v.dtype) if leaf is None or found[leaf.key] is None else found[leaf.key]
             for v, leaf in zip(variables, leaves, strict=True)]
 
 
 def _mean(name: str) -> Any:
+    """A mean; `compile` has an argument named metrics in the room's place."""
     return metrics.Mean(name=name)
 
 
