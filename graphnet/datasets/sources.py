@@ -1,13 +1,18 @@
 """Where the files of data sets come from, and how they are read: data in, never code."""
 import io
+import math
+import os
 import pathlib
 import pickle
+import tokenize
 import zipfile
 from typing import Any
 
 import numpy as np
 
 from graphnet.errors import FileFormatError
+from graphnet.saving.archive import DAMAGED, read_part
+from graphnet.saving.limits import limited
 from graphnet.utils.files import get_file
 
 BUCKET = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/"
@@ -40,14 +45,16 @@ def check_fraction(test_split: float) -> None:
 def read_npz(path: Any, *names: str) -> list[np.ndarray]:
     """The named arrays of an .npz file; those of objects may hold arrays, lists and numbers, and nothing else."""
     try:
-        with zipfile.ZipFile(path) as archive:
+        with limited(str(path), os.path.getsize(path)), zipfile.ZipFile(path) as archive:
             missing = [name for name in names if f"{name}.npy" not in archive.namelist()]
             if missing:
                 raise FileFormatError(f"{str(path)!r} is not the data set that is asked for: it holds no {missing[0]!r}, only "
                                       f"{[name.removesuffix('.npy') for name in archive.namelist()]}.")
-            return [_read_npy(io.BytesIO(archive.read(f"{name}.npy")), path) for name in names]
-    except zipfile.BadZipFile as error:
-        raise FileFormatError(f"{str(path)!r} is no .npz file: {error}.") from None
+            return [_read_npy(io.BytesIO(read_part(archive, f"{name}.npy")), path) for name in names]
+    except (FileFormatError, FileNotFoundError):
+        raise
+    except DAMAGED as error:  # type: ignore[misc]
+        raise FileFormatError(f"{str(path)!r} is no .npz file, or a damaged one: {str(error) or type(error).__name__}.") from None
 
 
 def _read_npy(file: io.BytesIO, path: Any) -> np.ndarray:
@@ -56,9 +63,11 @@ def _read_npy(file: io.BytesIO, path: Any) -> np.ndarray:
         header = np.lib.format.read_array_header_1_0 if major == 1 else np.lib.format.read_array_header_2_0
         shape, _, dtype = header(file)
         if not dtype.hasobject:
+            if math.prod(shape) * dtype.itemsize != len(file.getbuffer()) - file.tell():
+                raise ValueError(f"an array of shape {shape} and dtype {dtype} was announced, which its bytes are not")
             file.seek(0)
             return np.lib.format.read_array(file, allow_pickle=False)
-    except (ValueError, EOFError) as error:
+    except (ValueError, EOFError, SyntaxError, TypeError, RecursionError, tokenize.TokenError) as error:  # a header is a Python literal
         raise FileFormatError(f"{str(path)!r} is damaged: {error}.") from None
     array = unpickle(file, path)
     if not isinstance(array, np.ndarray) or array.shape != shape:
@@ -78,6 +87,8 @@ def unpickle(file: Any, path: Any, encoding: str = "ASCII") -> Any:
         KeyError,
         TypeError,
         ValueError,
+        OverflowError,
+        RecursionError,
         MemoryError,
     ) as error:
         raise FileFormatError(f"{str(path)!r} cannot be read as plain data: {error}") from None

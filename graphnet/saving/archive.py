@@ -22,9 +22,9 @@ def read_archive(path: pathlib.Path) -> tuple[dict[str, Any], Any, bytes]:
             if CONFIG not in names or WEIGHTS not in names:
                 raise FileFormatError(f"{path}: expected a .keras archive with config.json and model.weights.h5; it holds "
                                       f"{', '.join(names[:5]) or 'nothing'}.")
-            config = parse(_read(archive, CONFIG))
-            metadata = parse(_read(archive, METADATA)) if METADATA in names else {}
-            weights = _read(archive, WEIGHTS)
+            config = parse(read_part(archive, CONFIG))
+            metadata = parse(read_part(archive, METADATA)) if METADATA in names else {}
+            weights = read_part(archive, WEIGHTS)
     except FileFormatError as error:
         raise error if str(error).startswith(str(path)) else FileFormatError(f"{path}: {error}") from None
     except DAMAGED as error:  # type: ignore[misc]
@@ -48,8 +48,11 @@ def _checked_names(archive: zipfile.ZipFile) -> list[str]:
     return names
 
 
-def _read(archive: zipfile.ZipFile, name: str) -> bytes:
-    """A part, up to its declared size and one byte further, which tells that more is packed than was declared."""
+def read_part(archive: zipfile.ZipFile, name: str) -> bytes:
+    """A part, up to its declared size and one byte further, which tells that more is packed than was declared.
+
+    Raises FileFormatError, and what zipfile raises (`DAMAGED`).
+    """
     info = archive.getinfo(name)
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # others cannot be unpacked piece by piece
         raise FileFormatError(f"{name} is packed in another way than zip's deflate. Nothing was changed.")

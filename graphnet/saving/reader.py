@@ -81,8 +81,6 @@ def load_weights(model: Any, filepath: Any, by_name: bool = False, skip_mismatch
         raise ValueError(f"Model {model.name!r} has no weights yet: call it on data, or build(input_shape), before load_weights.")
     size = path.stat().st_size + sum(variable.value.nbytes for variable in model.variables)  # what the model has, its file may have
     with limited(str(path), size), _read_archive(path)[2] if _is_archive(path) else _open(path) as file:
-        if model.optimizer is not None and any(name in file for name in (*weights_h5.OPTIMIZERS, "optimizer_weights")):
-            model._build_optimizer()  # its state has somewhere to go
         _apply(file, model, str(path), "Build the model as it was saved, or pass skip_mismatch=True.", by_name, skip_mismatch)
 
 
@@ -199,6 +197,8 @@ def _compile(model: Any, config: Mapping[str, Any], custom_objects: Mapping[str,
 def _apply(file: h5py.File, model: Any, source: str, mend: str, by_name: bool = False, skip_mismatch: bool = False) -> None:
     found = Assignments(source, skip_mismatch, mend)
     try:
+        if model.optimizer is not None and any(name in file for name in (*weights_h5.OPTIMIZERS, "optimizer_weights")):
+            model._build_optimizer()  # its state has somewhere to go
         if legacy_h5.is_legacy_file(file):
             legacy_h5.collect(file, model, found, by_name)
             legacy_h5.collect_optimizer(file, model.optimizer, found)
