@@ -214,6 +214,20 @@ def test_state_of_metrics_and_optimizer(tmp_path):
     assert graphnet.models.load_model(tmp_path / "m").optimizer is None
 
 
+def test_regularizers_and_constraints_of_weights(tmp_path):
+    model = graphnet.Sequential([graphnet.Input((4,)), layers.Dense(2, kernel_regularizer="l2", bias_constraint="non_neg")])
+    saved_model.save(model, tmp_path / "m")
+    loaded = saved_model.load(tmp_path / "m")
+    assert float(loaded.losses[0]) == float(model.losses[0]) > 0
+    x, y = numbers(8, 4), -np.ones((8, 2), "float32")
+    for one in (model, loaded):
+        one.compile(graphnet.optimizers.SGD(0.1), "mse")
+        one.fit(x, y, epochs=2, shuffle=False, verbose=0)
+    for a, b in zip(model.weights, loaded.weights, strict=True):
+        np.testing.assert_allclose(a.value, b.value, rtol=1e-5, atol=1e-6)
+    assert min(v.value.min() for v in loaded.weights if v.name == "bias") == 0
+
+
 def test_inside_of_other_models(tmp_path):
     inner = graphnet.Sequential([graphnet.Input((4,)), layers.Dense(3, "tanh"), layers.BatchNormalization()])
     saved_model.save(inner, tmp_path / "inner")

@@ -17,7 +17,8 @@ from graphnet.saved_model.directory import CONSTANTS, FORMAT, LARGEST_TEXT, TEXT
 from graphnet.saved_model.functions import LoadedFunction, decode_function
 from graphnet.saved_model.graphs import FAILURES, decode_graph, read_constants
 from graphnet.saved_model.objects import CALL, KINDS, Loaded, LoadedLayer
-from graphnet.saved_model.values import Malformed, damaged, dtype_name, require, shallow, text, whole
+from graphnet.saved_model.values import Malformed, damaged, require, shallow, text, whole
+from graphnet.saved_model.variables import decode_variable
 from graphnet.train.reading import exists, read
 
 _BODY = b'"body":\n'
@@ -104,7 +105,7 @@ class Contents:
 
     @classmethod
     def of(cls, body: dict[str, Any], values: dict[str, np.ndarray], arrays: dict[str, np.ndarray]) -> "Contents":
-        variables = [_variable(entry, values) for entry in body["variables"]]
+        variables = [decode_variable(entry, values) for entry in body["variables"]]
         constants = read_constants(body["constants"], arrays)
         graphs = [decode_graph(data, variables, constants) for data in body["graphs"]]
         made = cls(body, variables, constants, graphs, [], {})
@@ -183,18 +184,3 @@ class Contents:
                 parts.update({name: frozen(part) for name, part in parts.items()})
         for number, made in tuples.items():
             self.objects[number] = frozen(made)
-
-
-def _variable(entry: dict[str, Any], values: dict[str, np.ndarray]) -> Variable:
-    name, dtype, shape = text(entry["name"]), dtype_name(entry["dtype"]), tuple([whole(s) for s in entry["shape"]])
-    value = values.get(text(entry["key"]))
-    require(value is not None, f"variable {entry['path'][:60]!r} has no value in the checkpoint")
-    require(value.shape == shape and value.dtype == dtype,  # type: ignore[union-attr]
-            f"variable {entry['path'][:60]!r} is of {dtype}{list(shape)}; its value is of {value.dtype}{list(value.shape)}")  # type: ignore[union-attr]
-    require(isinstance(entry["trainable"], bool), "a variable is trainable or not")
-    variable = Variable(value, None, dtype, entry["trainable"], name, text(entry["path"]))
-    if entry.get("seed") is True:
-        variable.is_seed = True  # type: ignore[attr-defined]
-    if isinstance(entry.get("starts_trainable"), bool):
-        variable.starts_trainable = entry["starts_trainable"]  # type: ignore[attr-defined]
-    return variable

@@ -23,6 +23,7 @@ from graphnet.saved_model.forms import call_function
 from graphnet.saved_model.functions import Form, LoadedFunction, encode_function
 from graphnet.saved_model.graphs import Constants, encode_graph
 from graphnet.saved_model.objects import CALL, Loaded
+from graphnet.saved_model.variables import encode_variable
 from graphnet.trackable import Trackable
 from graphnet.train.parts import VALUE, describe, reached, walk
 from graphnet.train.writing import write as write_checkpoint
@@ -176,10 +177,7 @@ class _Collected:
             file, line = user_line() or (__file__, 0)
             warnings.warn_explicit("Graphs that were traced for objects which a file cannot hold are left out: " + "; ".join(self.left) + ".",
                                    UserWarning, file, line)
-        variables = [{"name": v.name, "path": v.path, "dtype": v.dtype, "shape": list(v.shape), "trainable": v.trainable, "key": key,
-                      **({"seed": True} if getattr(v, "is_seed", False) else {}),
-                      **({} if getattr(v, "starts_trainable", None) is None else {"starts_trainable": v.starts_trainable})}  # type: ignore[attr-defined]
-                     for _, v, key in self.variables.values()]
+        variables = [encode_variable(v, key) for _, v, key in self.variables.values()]
         body = {"objects": self.objects, "variables": variables, "graphs": self.graphs, "constants": self.constants.entries,
                 "signatures": self.signatures, "model": self.model}
         text = json.dumps(body, allow_nan=False, separators=(",", ":"), sort_keys=True)
