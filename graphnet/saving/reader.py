@@ -129,7 +129,7 @@ def _check_version(version: Any, path: Any) -> None:
 def _open(source: Any, what: str | None = None) -> h5py.File:
     try:
         return h5py.File(source, "r")
-    except OSError as error:
+    except (*MALFORMED, OSError, RuntimeError) as error:
         raise FileFormatError(f"{what or source}: not an HDF5 file, or a truncated one ({error}).") from error
 
 
