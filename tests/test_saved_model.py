@@ -228,6 +228,18 @@ def test_regularizers_and_constraints_of_weights(tmp_path):
     assert min(v.value.min() for v in loaded.weights if v.name == "bias") == 0
 
 
+def test_several_inputs_of_several_kinds(tmp_path):
+    a, b = graphnet.Input((None,), dtype="int32", name="a"), graphnet.Input((2,), name="b")
+    h = layers.LSTM(3)(layers.Embedding(5, 4, mask_zero=True)(a))
+    model = graphnet.Model({"a": a, "b": b}, [layers.Concatenate()([h, b]), h])
+    model.save(tmp_path / "m")
+    loaded = saved_model.load(tmp_path / "m")
+    for kinds in (("int32", "float32"), ("int64", "float64")):
+        x = {"a": np.array([[1, 2, 0], [3, 0, 0]], kinds[0]), "b": numbers(2, 2).astype(kinds[1])}
+        same(loaded(x), model(x))
+        same(loaded.predict(x, verbose=0), model.predict(x, verbose=0))
+
+
 def test_inside_of_other_models(tmp_path):
     inner = graphnet.Sequential([graphnet.Input((4,)), layers.Dense(3, "tanh"), layers.BatchNormalization()])
     saved_model.save(inner, tmp_path / "inner")

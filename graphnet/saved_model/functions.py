@@ -101,17 +101,17 @@ class LoadedFunction:
 
     def inlined(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The result as tensors of the trace that runs: the graph's ops are a part of it, and gradients flow through them."""
-        stand_ins: dict[int, Any] = {}
+        stand_ins: dict[str, Any] = {}  # by the names of the specs that take their places while a graph is looked for
 
         def swap(leaf: Any) -> Any:
             if not isinstance(leaf, (Tensor, Variable)):
                 return leaf
-            spec = TensorSpec.from_tensor(leaf)
-            stand_ins[id(spec)] = leaf, spec
-            return spec
+            name = str(len(stand_ins))
+            stand_ins[name] = leaf
+            return TensorSpec.from_tensor(leaf, name)
         placed = tree.map_structure(swap, self.arguments(args, kwargs))
         concrete, leaves = self.find(placed)
-        values = [stand_ins[id(leaf)][0] if id(leaf) in stand_ins else leaf for leaf in leaves]
+        values = [stand_ins[leaf.name] if isinstance(leaf, TensorSpec) else leaf for leaf in leaves]
         values = [value if str(value.dtype) == spec.dtype else cast(value, spec.dtype) for value, spec in zip(values, concrete.specs, strict=True)]
         results = replay(concrete.primitive, values)
         return tree.map_structure(lambda i: None if i is None else results[i], concrete._structure)
@@ -175,7 +175,7 @@ def _converted(placed: Any, concrete: ConcreteFunction) -> Any:
             return value
         if str(value.dtype) == spec.dtype or (spec.dtype not in dtypes.FLOATS and str(value.dtype) in dtypes.FLOATS):
             return value
-        return TensorSpec(value.shape, spec.dtype) if isinstance(value, TensorSpec) else np.asarray(value).astype(spec.dtype)
+        return TensorSpec(value.shape, spec.dtype, value.name) if isinstance(value, TensorSpec) else np.asarray(value).astype(spec.dtype)
     return tree.pack_sequence_as(placed, [one(*pair) for pair in zip(flat, expected, strict=True)])
 
 

@@ -87,7 +87,9 @@ class _Collected:
 
     def __init__(self, obj: Any, signatures: Any, optimizer: bool) -> None:
         self.obj, self.optimizer = obj, optimizer and bool(getattr(obj, "compiled", True))
-        self.constants, self.graphs, self._graph_texts = Constants(), [], {}
+        self.constants = Constants()
+        self.graphs: list[dict[str, Any]] = []
+        self._graph_texts: dict[str, int] = {}
         self._graph_numbers: dict[int, tuple[Graph, int]] = {}
         self.left: list[str] = []
         functions = {id(part): functions_of(part, part is obj) for part, _ in reached(obj) if isinstance(part, Module)}
@@ -174,9 +176,9 @@ class _Collected:
     def write(self, folder: str) -> None:
         """Writes all files into an empty folder."""
         if self.left:
-            file, line = user_line() or (__file__, 0)
+            source, line = user_line() or (__file__, 0)
             warnings.warn_explicit("Graphs that were traced for objects which a file cannot hold are left out: " + "; ".join(self.left) + ".",
-                                   UserWarning, file, line)
+                                   UserWarning, source, line)
         variables = [encode_variable(v, key) for _, v, key in self.variables.values()]
         body = {"objects": self.objects, "variables": variables, "graphs": self.graphs, "constants": self.constants.entries,
                 "signatures": self.signatures, "model": self.model}

@@ -12,9 +12,11 @@ from graphnet.errors import FileFormatError, UnsupportedError
 from graphnet.layers.serialization import deserialize
 from graphnet.layers.sharing import sharing
 from graphnet.registry import custom_object_scope
+from graphnet.saved_model.directory import is_saved_model
 from graphnet.saving import compilation, legacy_h5, weights_h5
 from graphnet.saving.archive import parse, read_archive
 from graphnet.saving.assignment import Assignments
+from graphnet.saving.directory import load_directory
 from graphnet.saving.limits import limited
 
 NEWEST = 3  # major version of Keras whose files are known
@@ -25,7 +27,7 @@ MALFORMED = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError
 def load_model(
     filepath: Any, custom_objects: Mapping[str, Any] | None = None, compile: bool = True, safe_mode: bool = True
 ) -> Any:
-    """A model from a `.keras` file, or an HDF5 file of Keras 1, 2 or 3.
+    """A model from a `.keras` file, an HDF5 file of Keras 1, 2 or 3, or the directory of a saved model.
 
     Arguments: ``filepath``; ``custom_objects`` maps names in the file to your classes and functions; ``compile`` compiles the
     model as it was (`Model.get_compile_config` tells how) and gives the optimizer its state, so that training goes on; an
@@ -33,6 +35,8 @@ def load_model(
     name. Raises FileNotFoundError, FileFormatError for a file that is damaged or of another kind, UnsupportedError for an unknown
     layer, loss, metric or optimizer. Source: https://keras.io/api/models/model_saving_apis/model_saving_and_loading/
     """
+    if is_saved_model(pathlib.Path(filepath).expanduser()):
+        return load_directory(pathlib.Path(filepath).expanduser(), custom_objects, compile)
     path = _existing(filepath)
     with limited(str(path), path.stat().st_size):
         config, training, file = _read_archive(path) if _is_archive(path) else _read_hdf5(path)
@@ -100,8 +104,8 @@ def _existing(filepath: Any) -> pathlib.Path:
                                "them without max_shard_size.")
     if path.is_dir():
         raise FileFormatError(
-            f"{str(path)!r} is a folder. A model file ends in .keras, .h5 or .hdf5; folders of TensorFlow's SavedModel are not "
-            "read."
+            f"{str(path)!r} is a folder. A model file ends in .keras, .h5 or .hdf5; of folders graphnet's own saved models "
+            "are read; TensorFlow's SavedModel is not."
         )
     return path
 
