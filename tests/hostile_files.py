@@ -321,7 +321,7 @@ def rewritten(path, name, **fields):
 @case("keras")
 def zip_with_more_than_declared(path):
     text = json.dumps(sequential())
-    keras(path, text + " " * (1 << 29))
+    keras(path, text + " " * (300 << 20))
     rewritten(path, "config.json", size=len(text), crc=zlib.crc32(text.encode()))
 
 
@@ -332,7 +332,7 @@ def zip_with_more_than_declared_by_bzip2(path):
         file.writestr("model.weights.h5", weights())
         with file.open("config.json", "w") as part:
             part.write(text.encode())
-            for _ in range(1 << 9):
+            for _ in range(1 << 7):
                 part.write(b" " * (1 << 20))
     rewritten(path, "config.json", size=len(text), crc=zlib.crc32(text.encode()))
 
@@ -358,7 +358,7 @@ def small_array_of_a_large_chunk(path):
     def make(file):
         array = file.create_dataset(KERNEL, (3, 4), "f4", chunks=(1 << 14, 1 << 14), maxshape=(None, None), compression="gzip")
         packer = zlib.compressobj(1)
-        array.id.write_direct_chunk((0, 0), b"".join([packer.compress(bytes(1 << 20)) for _ in range(1 << 10)]) + packer.flush())
+        array.id.write_direct_chunk((0, 0), b"".join([packer.compress(bytes(1 << 20)) for _ in range(300)]) + packer.flush())
     spoiled(path, replaced(KERNEL, make))
 
 
@@ -367,7 +367,7 @@ def chunk_that_unpacks_to_more(path):
     def make(file):
         array = file.create_dataset(KERNEL, (3, 4), "f4", chunks=(3, 4), compression="gzip")
         packer = zlib.compressobj(1)
-        array.id.write_direct_chunk((0, 0), b"".join([packer.compress(bytes(1 << 20)) for _ in range(1 << 10)]) + packer.flush())
+        array.id.write_direct_chunk((0, 0), b"".join([packer.compress(bytes(1 << 20)) for _ in range(300)]) + packer.flush())
     spoiled(path, replaced(KERNEL, make))
 
 

@@ -3,6 +3,7 @@
 A process of its own reads them all, with a limit on its memory, and with Python's audit hook, which is told of each file that is opened,
 each program that is started and each piece of code that is run or imported.
 """
+import io
 import json
 import os
 import pathlib
@@ -10,12 +11,17 @@ import resource
 import signal
 import subprocess
 import sys
+import tarfile
 import time
+import zipfile
 
 import pytest
 from hostile_files import CASES, small, write_all
 
-MEMORY = 700 << 20  # bytes that reading a file may add to the process
+from graphnet.errors import FileFormatError
+from graphnet.utils.archives import unpack
+
+MEMORY = 256 << 20  # bytes that reading a file may add to the process
 SECONDS = 10  # that it may take
 
 
@@ -106,6 +112,31 @@ def test_hostile_files(outcomes, name):
     for kind, text in found["said"]:
         assert kind in ("FileFormatError", "UnsupportedError"), found
         assert 20 < len(text) < 1500, found
+
+
+def tar(path, kind, data):
+    with tarfile.open(path, f"w:{kind}") as file:
+        info = tarfile.TarInfo("data")
+        info.size = len(data)
+        file.addfile(info, io.BytesIO(data))
+
+
+@pytest.mark.parametrize("kind", ["gz", "bz2", "xz", "zip"])
+def test_archives_that_fill_the_disk(tmp_path, kind):
+    """And damaged ones. What leads outside of the folder (CVE-2025-12060, hard links in tar files) is in `test_datasets`."""
+    path, data = tmp_path / "packed", bytes(100 << 20)
+    if kind == "zip":
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+            file.writestr("data", data)
+    else:
+        tar(path, kind, data)
+    with pytest.raises(FileFormatError, match="claims 104857600 bytes.*fill the memory"):
+        unpack(path, tmp_path / "folder")
+    tar(path, "gz", os.urandom(1 << 16))
+    path.write_bytes(path.read_bytes()[:-5000])
+    with pytest.raises(FileFormatError, match="damaged"):
+        unpack(path, tmp_path / "folder")
+    assert os.listdir(tmp_path) == ["packed"]
 
 
 if __name__ == "__main__":

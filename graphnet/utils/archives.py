@@ -1,34 +1,45 @@
 """Archives, unpacked so that nothing lands outside of their folder."""
+import gzip
+import lzma
 import os
 import pathlib
 import shutil
 import tarfile
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from typing import IO, Any
 
 from graphnet.errors import FileFormatError
+from graphnet.saving.limits import limited, take
+
+# what the packages for archives raise for damaged ones; a full disk is no such thing
+FAULTY = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, gzip.BadGzipFile, EOFError, RuntimeError, UnicodeError, OverflowError)
 
 
 def unpack(archive: Any, folder: pathlib.Path, kinds: Any = "auto") -> bool:
     """Unpacks a tar or zip file into a folder, which takes its name when all is there; False where it is neither.
 
     ``kinds`` is "auto", "tar", "zip" or a list of them. Members with absolute names, with "..", links and devices are refused
-    with FileFormatError, and nothing is left behind.
+    with FileFormatError, as are archives that are damaged, or hold far more than their size; nothing is left behind.
     """
     kinds = ("tar", "zip") if kinds == "auto" else (kinds,) if isinstance(kinds, str) else tuple(kinds or ())
     unknown = [kind for kind in kinds if kind not in ("tar", "zip")]
     if unknown:
         raise ValueError(f'archive_format expects "auto", "tar", "zip", None or a list of them; received {unknown[0]!r}.')
-    if "tar" in kinds and tarfile.is_tarfile(archive):
-        with tarfile.open(archive) as tar:
-            _write(_tar_members(tar, archive), folder)
-    elif "zip" in kinds and zipfile.is_zipfile(archive):
-        with zipfile.ZipFile(archive) as packed:
-            _write(_zip_members(packed, archive), folder)
-    else:
-        return False
+    try:
+        with limited(f"The archive {str(archive)!r}", os.path.getsize(archive)):
+            if "tar" in kinds and tarfile.is_tarfile(archive):
+                with tarfile.open(archive) as tar:
+                    _write(_tar_members(tar, archive), folder)
+            elif "zip" in kinds and zipfile.is_zipfile(archive):
+                with zipfile.ZipFile(archive) as packed:
+                    _write(_zip_members(packed, archive), folder)
+            else:
+                return False
+    except FAULTY as error:
+        raise FileFormatError(f"The archive {str(archive)!r} is damaged ({str(error) or type(error).__name__}). Nothing was written.") from error
     return True
 
 
@@ -42,6 +53,7 @@ def _tar_members(tar: tarfile.TarFile, archive: Any) -> Iterator[Member]:
                 f"The archive {str(archive)!r} holds {member.name!r}, a link or device, which is not unpacked. "
                 "Nothing was written."
             )
+        take(member.size, repr(member.name))
         yield _checked(member.name, archive), tar.extractfile(member) if member.isfile() else None
 
 
@@ -50,6 +62,7 @@ def _zip_members(packed: zipfile.ZipFile, archive: Any) -> Iterator[Member]:
         if member.external_attr >> 28 == 0o12:
             raise FileFormatError(f"The archive {str(archive)!r} holds {member.filename!r}, a link, which is not unpacked. "
                                   "Nothing was written.")
+        take(member.file_size, repr(member.filename))
         yield _checked(member.filename, archive), None if member.is_dir() else packed.open(member)
 
 
