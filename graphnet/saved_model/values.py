@@ -230,7 +230,7 @@ def dtype_name(value: Any) -> str:
 
 
 @cache
-def hints(kind: type[Op]) -> dict[str, Any]:
+def hints(kind: Any) -> dict[str, Any]:
     """The kinds of an op's fields."""
     found = typing.get_type_hints(kind)
     return {f.name: found[f.name] for f in fields(kind)}

@@ -224,7 +224,7 @@ def functions_of(thing: Any, called: bool) -> dict[str, Saved]:
 
 
 @functools.lru_cache(1024)
-def _methods(kind: type) -> list[str]:
+def _methods(kind: Any) -> list[str]:
     """The names of a class's traced methods."""
     return [name for name in dir(kind) if isinstance(inspect.getattr_static(kind, name, None), Function)]
 
