@@ -110,7 +110,7 @@ def test_label_out_of_range(bad, from_logits):
     n = Dim.unknown("batch")
     graph, _ = trace_function(loss, [placeholder(Spec((n,), "int32")), placeholder(Spec((n, 10)))])
     run = Executable(graph)
-    with pytest.raises(OutOfRangeError, match=rf"labels, expected between 0 and 9\): the index {bad} at position 2 "):
+    with pytest.raises(OutOfRangeError, match=rf"labels, expected between 0 and 9\): the label {bad} at position 2 "):
         run([labels, scores])
     np.testing.assert_allclose(run([labels % 5, scores])[0], np.log(10), rtol=1e-6)
 

@@ -277,13 +277,14 @@ class Instance:
         number, position, index = int(self.block[0]) - 1, int(self.block[1]), int(self.block[2])
         self.block[:STATUS] = 0
         step = self.plan.steps[number]
-        what = "label" if "labels" in step.label else "index"
-        value = "NaN" if index == -(1 << 31) else index  # what the processor makes of one
-        mend = "Check the labels: do they begin at 0, and has the last layer as many units as there are classes?" if what == "label" else (
-            "Check the data, or give the layer a larger size.")
+        shapes = f"the operands have shapes {', '.join(str(x.shape) for x in step.reads)}"
+        if "labels" in step.label:
+            label = "NaN" if index == -(1 << 31) else index  # what the processor makes of one
+            raise OutOfRangeError(f"{step.label}: the label {label} at position {position} of the flattened labels is none of these; {shapes}. "
+                                  "Do the labels begin at 0, and has the last layer as many units as there are classes?")
         raise OutOfRangeError(
-            f"{step.label or step.name}: the {what} {value} at position {position} of the flattened {what}s lies out of range; "
-            f"the operands have shapes {', '.join(str(x.shape) for x in step.reads)}. {mend}")
+            f"{step.label or step.name}: the index {index} at position {position} of the flattened indices lies outside of its table; {shapes}. "
+            "Check the data, or give the layer a larger size.")
 
 
 def empty_outputs(operands: Sequence[Operand]) -> list[np.ndarray]:
