@@ -21,7 +21,7 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
-KINDS = ["archive", "configuration", "weights_in_archive", "weights", "legacy", "index", "shard", "npz", "pickle"]
+GROUPS = [["archive", "configuration", "weights_in_archive"], ["weights", "legacy"], ["index", "shard", "npz", "pickle"]]
 COUNT = int(os.environ.get("GRAPHNET_FUZZ", "60"))
 MEMORY, SECONDS = 1 << 30, 20  # what a case may add to the process, and how long it may take
 ODD = [None, True, -1, 0, 1, 10 ** 12, 10 ** 400, float("nan"), float("inf"), 0.5, "", "x", "\ud800", "../x", [], [[]], {}, {"class_name": "Dense"}, [None],
@@ -203,41 +203,42 @@ def late(*_):
     raise Late("a case takes too long")
 
 
-def serve(folder, kind, count, number):
-    """Reads so many changed files, and prints how many were read and refused."""
+def serve(folder, kinds, count, number):
+    """Reads so many changed files of each kind, and prints how many were read and refused."""
     readers = Readers(folder)
     used = int(pathlib.Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY, resource.RLIM_INFINITY))
     signal.signal(signal.SIGALRM, late)
-    cases = [0]
+    print(json.dumps({kind: fuzz(readers, folder, kind, count, number) for kind in kinds}))
+
+
+def fuzz(readers, folder, kind, count, number):
+    """Reads so many changed files of a kind."""
+    readers.counts = {"cases": 0, "read": 0, "refused": 0}
 
     @seed(number)
     @settings(max_examples=count, deadline=None, database=None, phases=[Phase.generate, Phase.shrink], suppress_health_check=list(HealthCheck))
     @given(CHANGES, PLACES)
     def check(changes, places):
-        cases[0] += 1
+        readers.counts["cases"] += 1
         (folder / "last").write_text(repr((kind, changes, places)))
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             readers.case(kind, changes, places)
     check()
-    print(json.dumps({"cases": cases[0], **readers.counts}))
-
-
-def fuzz(folder, kind, count, number=0):
-    run = subprocess.run([sys.executable, __file__, str(folder), kind, str(count), str(number)], capture_output=True, text=True, check=False,
-                         timeout=60 + count, env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)})
-    last = folder / "last"
-    assert run.returncode == 0, f"{run.returncode} at {last.read_text() if last.exists() else 'the beginning'}\n{run.stderr[-4000:]}"
-    return json.loads(run.stdout.splitlines()[-1])
+    return readers.counts
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", KINDS)
-def test_changed_files(kind, tmp_path):
-    found = fuzz(tmp_path, kind, COUNT)
-    assert found["cases"] >= COUNT * 0.9 and found["refused"] > COUNT // 20, found
+@pytest.mark.parametrize("kinds", GROUPS, ids=lambda kinds: "-".join(kinds))
+def test_changed_files(kinds, tmp_path):
+    run = subprocess.run([sys.executable, __file__, str(tmp_path), str(COUNT), "0", *kinds], capture_output=True, text=True, check=False,
+                         timeout=60 + COUNT * len(kinds), env={**os.environ, "PYTHONPATH": os.pathsep.join(p for p in sys.path if p)})
+    last = tmp_path / "last"
+    assert run.returncode == 0, f"{run.returncode} at {last.read_text() if last.exists() else 'the beginning'}\n{run.stderr[-4000:]}"
+    for found in json.loads(run.stdout.splitlines()[-1]).values():
+        assert found["cases"] >= COUNT * 0.9 and found["refused"] > COUNT // 20, found
 
 
 if __name__ == "__main__":
-    serve(pathlib.Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4]))
+    serve(pathlib.Path(sys.argv[1]), sys.argv[4:], int(sys.argv[2]), int(sys.argv[3]))
