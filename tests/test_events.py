@@ -90,6 +90,7 @@ def test_a_file_cut_short_keeps_what_came_before(read, tmp_path):
 
 def two_towers():
     """Two inputs, a shared nested model, an op, a layer with two outputs (an LSTM's state), activations."""
+    graphnet.utils.clear_session()  # the op is the first of its name
     x = layers.Input((6, 4), name="x")
     h, state, _ = layers.LSTM(3, return_state=True, name="lstm")(x)
     both = layers.Concatenate(name="both")([h, state])
@@ -237,7 +238,8 @@ def test_an_error_closes_the_files(read, tmp_path, model):
 
 
 @pytest.mark.parametrize("arguments, error", [({"profile_batch": -2}, ValueError), ({"profile_batch": (3, 1)}, ValueError),
-                                              ({"profile_batch": "2,x"}, ValueError), ({"profile_batch": (1, 2, 3)}, ValueError),
+                                              ({"profile_batch": "2,x"}, ValueError), ({"profile_batch": (1, 2, 3)},
+                                                                                       ValueError),
                                               ({"profile_batch": ()}, ValueError),
                                               ({"update_freq": "step"}, ValueError), ({"update_freq": 0}, ValueError)])
 def test_arguments(read, arguments, error):
