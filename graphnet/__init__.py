@@ -47,7 +47,9 @@ __version__ = "0.1.0"
 __all__ = [
     "Functional", "Initializer", "Input", "InputSpec", "KerasTensor", "Layer", "Loss", "Metric", "Model", "Module", "Optimizer",
     "Regularizer", "Sequential", "TensorSpec", "Variable", "activations", "applications", "callbacks", "config", "constraints",
-    "datasets", "function", "grad", "initializers", "kernel_stats", "layers", "losses", "metrics", "models", "name_scope", "ops",
-    "optimizers", "profiler", "random", "regularizers", "saved_model", "saving", "settings", "summary", "train", "tree", "utils",
+    "datasets", "function", "grad", "initializers", "kernel_stats", "layers", "losses", "metrics", "models", "name_scope",
+    "ops",
+    "optimizers", "profiler", "random", "regularizers", "saved_model", "saving", "settings", "summary", "train", "tree",
+    "utils",
     "value_and_grad",
 ]

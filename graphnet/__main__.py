@@ -21,7 +21,8 @@ def show_progress(done: int, total: int, name: str, stream: Any) -> None:
     """A bar on a terminal; nothing in a log."""
     if stream.isatty():
         filled = BAR * done // total
-        stream.write(f"\r[{'#' * filled}{'.' * (BAR - filled)}] {done}/{total} {name[:40]:40}" + ("\n" if done == total else ""))
+        stream.write(f"\r[{'#' * filled}{'.' * (BAR - filled)}] {done}/{total} {name[:40]:40}"
+                     + ("\n" if done == total else ""))
         stream.flush()
 
 
@@ -32,7 +33,10 @@ def kept() -> tuple[int, int]:
 
 
 def warm(jobs: int) -> int:
-    """Compiles all kernels, or finds that they are compiled already. Fails where one cannot be compiled, or none can be kept."""
+    """Compiles all kernels, or finds that they are compiled already.
+
+    Fails where one cannot be compiled, or none can be kept.
+    """
     with warnings.catch_warnings(record=True) as unsafe:
         warnings.simplefilter("always")
         folder = cache.folder()

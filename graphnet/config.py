@@ -86,5 +86,6 @@ def backend() -> str:
     return "numba"
 
 __all__ = [
-    "backend", "epsilon", "floatx", "image_data_format", "set_epsilon", "set_floatx", "set_image_data_format", "standardize_data_format",
+    "backend", "epsilon", "floatx", "image_data_format", "set_epsilon", "set_floatx", "set_image_data_format",
+    "standardize_data_format",
 ]

@@ -6,7 +6,11 @@ import numpy as np
 
 from graphnet.errors import DTypeError
 
-BOOL, INTS, FLOATS = ("bool",), ("uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64"), ("float16", "float32", "float64")
+BOOL, INTS, FLOATS = (
+    ("bool",),
+    ("uint8", "uint16", "uint32", "uint64", "int8", "int16", "int32", "int64"),
+    ("float16", "float32", "float64"),
+)
 ALL = BOOL + INTS + FLOATS
 _floatx = ["float32"]
 

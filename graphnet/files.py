@@ -11,8 +11,8 @@ from typing import IO, Any
 def whole_file(path: Any, mode: str = "wb") -> Iterator[IO[Any]]:
     """A file to write to, which has the name ``path`` once the block has ended without an error; else nothing has changed.
 
-    It is written under another name in the same folder; of two writers at once the last one's file stays, whole. Where a process is
-    killed within the block, its beginning stays there as ``.<name>.<random>.pending``, to be deleted.
+    It is written under another name in the same folder; of two writers at once the last one's file stays, whole. Where a
+    process is killed within the block, its beginning stays there as ``.<name>.<random>.pending``, to be deleted.
 
     Raises OSError, with the file of before left as it was, where the disk is full or the folder cannot be written to.
 

@@ -94,8 +94,8 @@ def serialize(kind: str, thing: Any) -> Any:
         if custom is None and named(kind, thing.__name__) is thing:
             return thing.__name__
         if thing.__name__ == "<lambda>":
-            raise ValueError("A lambda has no name that a configuration could hold. Define a function with a name, and register it by "
-                             "graphnet.saving.register_keras_serializable().")
+            raise ValueError("A lambda has no name that a configuration could hold. Define a function with a name, and "
+                             "register it by graphnet.saving.register_keras_serializable().")
         return {"module": "builtins", "class_name": "function", "config": registered, "registered_name": "function"}
     if not hasattr(thing, "get_config"):
         raise ValueError(f"{own.__name__} expects get_config(self) -> dict, to be written to a file. Add it, and register the "

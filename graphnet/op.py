@@ -50,7 +50,8 @@ class Op:
         They may have the broadcast shape: autodiff sums them to the inputs' own. Of several outputs, g and y are tuples, in
         which g has None where a result is not used.
         """
-        raise UnsupportedError(f"The op {self.name!r} has no gradient. Put ops.stop_gradient around it, or compute it by others.")
+        raise UnsupportedError(f"The op {self.name!r} has no gradient. Put ops.stop_gradient around it, or compute it by "
+                               "others.")
 
     def work(self, *specs: Any) -> Any:
         """Multiply-adds, or what takes as long: one for each element of the results, but for ops that add up more."""
@@ -111,7 +112,8 @@ def broadcast(shapes: list[tuple[Any, ...]], who: str = "") -> tuple[Any, ...]:
                     listed = " and ".join(str(tuple(None if isinstance(s, Dim) else s for s in shape)) for shape in shapes)
                     raise ShapeError(
                         f"{who + ': ' if who else ''}expected operands whose shapes broadcast, received shapes {listed}: "
-                        f"on axis {axis}, {extent} meets {other}. Equal extents or 1 would do; transpose, reshape or expand_dims one operand.")
+                        f"on axis {axis}, {extent} meets {other}. Equal extents or 1 would do; transpose, reshape or "
+                        "expand_dims one operand.")
         out.append(extent)
     return tuple(out)
 
@@ -266,12 +268,15 @@ def symbolic_call(operation: Any, args: tuple[Any, ...], kwargs: dict[str, Any],
 
 
 def _locate(error: Exception, operation: Any, tensors: tuple[Tensor, ...]) -> None:
-    """Adds to an error's text the call that failed, and where its operands were made; the innermost call on tensors of the user's says it."""
+    """Adds to an error's text the call that failed, and where its operands were made; the innermost call on tensors of the
+    user's says it.
+    """
     if getattr(error, "graphnet_located", False) or len(error.args) != 1:
         return
     what = "operation" if isinstance(operation, FunctionCall) else "layer"
     made = "; ".join(f"{t.name!r} {t.shape} {made_at(t)}" for t in tensors)
-    error.args = (f"{error}\n  in the call of {what} {operation.name!r} ({getattr(operation, 'class_name', type(operation).__name__)}) on {made}",)
+    error.args = (f"{error}\n  in the call of {what} {operation.name!r} "
+                  f"({getattr(operation, 'class_name', type(operation).__name__)}) on {made}",)
     error.graphnet_located = True  # type: ignore[attr-defined]
 
 

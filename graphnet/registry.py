@@ -7,7 +7,8 @@ from typing import Any
 _custom: dict[str, Any] = {}  # "Package>Name" -> object
 _names: dict[Any, str] = {}
 _builtin: dict[tuple[str, str], Any] = {}  # (kind, class name) -> object; kinds: layers, models, initializers, ...
-_scope: contextvars.ContextVar[dict[str, Any]] = contextvars.ContextVar("graphnet_custom_objects", default={})  # noqa: B039 (never mutated)
+_scope: contextvars.ContextVar[dict[str, Any]] = contextvars.ContextVar("graphnet_custom_objects",
+                                                                        default={})  # noqa: B039 (never mutated)
 
 
 def builtin(kind: str, *names: str) -> Callable[[Any], Any]:
@@ -41,7 +42,8 @@ def names_of(kind: str) -> list[str]:
 def register_keras_serializable(package: str = "Custom", name: str | None = None) -> Callable[[Any], Any]:
     """Decorator: files may name this class or function, as ``package>name``.
 
-    Raises ValueError where a class has no ``get_config``. Source: https://keras.io/api/models/model_saving_apis/serialization_utils/
+    Raises ValueError where a class has no ``get_config``. Source:
+    https://keras.io/api/models/model_saving_apis/serialization_utils/
 
     Example:
 
@@ -55,7 +57,8 @@ def register_keras_serializable(package: str = "Custom", name: str | None = None
     def register(thing: Any) -> Any:
         full = f"{package}>{name or thing.__name__}"
         if isinstance(thing, type) and not hasattr(thing, "get_config"):
-            raise ValueError(f"register_keras_serializable expects a class with get_config; {thing.__name__} has none. Add get_config(self) -> dict.")
+            raise ValueError(f"register_keras_serializable expects a class with get_config; {thing.__name__} has none. Add "
+                             "get_config(self) -> dict.")
         _custom[full], _names[thing] = thing, full
         return thing
     return register
@@ -73,7 +76,8 @@ def get_registered_name(obj: Any) -> str:
     return _names.get(obj, obj.__name__)
 
 
-def get_registered_object(name: str, custom_objects: Mapping[str, Any] | None = None, module_objects: Mapping[str, Any] | None = None) -> Any:
+def get_registered_object(name: str, custom_objects: Mapping[str, Any] | None = None,
+                          module_objects: Mapping[str, Any] | None = None) -> Any:
     """What files mean by a name: looked up in the scope, the given objects, and what was registered; None where it is unknown.
 
     Example:

@@ -15,7 +15,9 @@ from graphnet.graph import Constant, Graph, Node, Placeholder, Read, Spec, Tenso
 
 
 class Trace:
-    """What is gathered while a function is traced: leaves of variables and constants, updates, losses, the stack of layer names."""
+    """What is gathered while a function is traced: leaves of variables and constants, updates, losses, the stack of layer
+    names.
+    """
 
     def __init__(self, training: bool | None = False, outer: int = 0) -> None:
         self.outer = outer

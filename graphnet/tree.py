@@ -68,7 +68,8 @@ def pack_sequence_as(structure: Any, flat_sequence: Any) -> Any:
     return _rebuild(structure, iter(flat_sequence))
 
 
-def _rebuild(part: Any, remaining: Iterator[Any]) -> Any:  # no closure that holds itself: leaves are freed without the collector
+# no closure that holds itself: leaves are freed without the collector
+def _rebuild(part: Any, remaining: Iterator[Any]) -> Any:
     if isinstance(part, dict):
         done = {key: _rebuild(part[key], remaining) for key in sorted(part)}
         return type(part)((key, done[key]) for key in part)

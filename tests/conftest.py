@@ -73,5 +73,6 @@ def no_thread_is_left_over():
 
 
 def pytest_make_parametrize_id(config, val, argname):
-    """Functions without a name are called after their argument, not after their address, which differs from process to process."""
+    """Functions without a name are called after their argument, not after their address, which differs from process to process.
+    """
     return argname if getattr(val, "__name__", "") == "<lambda>" else None

@@ -1,4 +1,5 @@
-"""What the tests of downloads and of data sets share: files put at a place or behind a server, their sums, and their contents."""
+"""What the tests of downloads and of data sets share: files put at a place or behind a server, their sums, and their contents.
+"""
 import hashlib
 import io
 import tarfile

@@ -29,5 +29,6 @@ def test_recorded_fits(shared):
 
 @pytest.mark.slow
 def test_modules_layers_models(shared):
-    pytest.importorskip("tensorboard", reason="the guide's trace for TensorBoard is read back with the real package: pip install tensorboard")
+    pytest.importorskip("tensorboard", reason="the guide's trace for TensorBoard is read back with the real package: pip "
+                        "install tensorboard")
     assert "all held" in run(shared / "acceptance" / "modules_layers_models.py")

@@ -1,4 +1,5 @@
-"""The networks: sizes that Keras publishes, names, features, arguments, files; topologies against Keras where it is installed."""
+"""The networks: sizes that Keras publishes, names, features, arguments, files; topologies against Keras where it is installed.
+"""
 import json
 import os
 
@@ -10,10 +11,12 @@ from graphnet import applications
 from graphnet.settings import settings
 
 SIZES = {  # https://keras.io/api/applications/ : parameters with the top; layers, the Input among them
-    "VGG16": (138_357_544, 23), "VGG19": (143_667_240, 26), "ResNet50": (25_636_712, 177), "ResNet50V2": (25_613_800, 192), "MobileNet": (4_253_864, 91),
+    "VGG16": (138_357_544, 23), "VGG19": (143_667_240, 26), "ResNet50": (25_636_712, 177), "ResNet50V2": (25_613_800, 192),
+    "MobileNet": (4_253_864, 91),
     "MobileNetV2": (3_538_984, 156), "Xception": (22_910_480, 134), "DenseNet121": (8_062_504, 429)}
 SMALL = [name for name in SIZES if name not in ("VGG16", "VGG19")]
-MODES = {"vgg16": "caffe", "vgg19": "caffe", "resnet": "caffe", "resnet50": "caffe", "resnet_v2": "tf", "mobilenet": "tf", "mobilenet_v2": "tf",
+MODES = {"vgg16": "caffe", "vgg19": "caffe", "resnet": "caffe", "resnet50": "caffe", "resnet_v2": "tf", "mobilenet": "tf",
+         "mobilenet_v2": "tf",
          "xception": "tf", "densenet": "torch"}
 
 
@@ -94,10 +97,14 @@ def test_widths_and_heads():
 
 
 @pytest.mark.parametrize("options, text", [
-    (dict(weights="nowhere.h5"), "does not exist"), (dict(classes=10), "classes=1000"), (dict(weights=None, pooling="mean"), "pooling"),
-    (dict(classifier_activation="relu"), "classifier_activation"), (dict(weights=None, include_top=False, input_shape=(31, 64, 3)), "at least 32"),
-    (dict(weights=None, input_shape=(None, None, 3)), "known extents"), (dict(input_shape=(64, 64, 3)), "input_shape=\\(224, 224, 3\\)"),
-    (dict(include_top=False, input_shape=(64, 64, 1)), "3 channels"), (dict(weights=None, input_shape=(64, 64)), "three extents")])
+    (dict(weights="nowhere.h5"), "does not exist"), (dict(classes=10), "classes=1000"),
+    (dict(weights=None, pooling="mean"), "pooling"),
+    (dict(classifier_activation="relu"), "classifier_activation"),
+    (dict(weights=None, include_top=False, input_shape=(31, 64, 3)), "at least 32"),
+    (dict(weights=None, input_shape=(None, None, 3)), "known extents"),
+    (dict(input_shape=(64, 64, 3)), "input_shape=\\(224, 224, 3\\)"),
+    (dict(include_top=False, input_shape=(64, 64, 1)), "3 channels"),
+    (dict(weights=None, input_shape=(64, 64)), "three extents")])
 def test_arguments_are_checked_before_anything_is_built(options, text):
     with pytest.raises(ValueError, match=text):
         applications.ResNet50(**options)
@@ -117,7 +124,10 @@ def test_trained_weights_are_looked_for_in_both_caches(tmp_path, monkeypatch):
             (tmp_path / folder / "models").mkdir(parents=True)
             (tmp_path / folder / "models" / name).write_bytes(b"")
             applications.MobileNetV2(include_top=False, input_shape=(96, 96, 3), alpha=0.35)
-        with pytest.warns(UserWarning, match="those for 224 are taken"), pytest.raises(FileNotFoundError, match="_1.0_224_no_top.h5"):
+        with (
+            pytest.warns(UserWarning, match="those for 224 are taken"),
+            pytest.raises(FileNotFoundError, match="_1.0_224_no_top.h5"),
+        ):
             applications.MobileNetV2(include_top=False)
     assert loaded == [str(tmp_path / folder / "models" / name) for folder in ("own", "keras")]
 
@@ -158,7 +168,8 @@ def test_decoding(tmp_path, monkeypatch):
         with pytest.raises(FileNotFoundError, match="imagenet_class_index.json"):
             applications.vgg19.decode_predictions(scores)
         (tmp_path / "models").mkdir()
-        (tmp_path / "models" / "imagenet_class_index.json").write_text(json.dumps({str(i): [f"n{i:08d}", f"thing_{i}"] for i in range(1000)}))
+        (tmp_path / "models" / "imagenet_class_index.json").write_text(json.dumps({str(i): [f"n{i:08d}", f"thing_{i}"]
+                                                                                   for i in range(1000)}))
         decoded = applications.vgg19.decode_predictions(scores, top=3)
     for row, found in zip(scores, decoded, strict=True):
         best = sorted(range(1000), key=lambda i: -row[i])[:3]
@@ -173,10 +184,13 @@ def test_decoding(tmp_path, monkeypatch):
 @pytest.mark.parametrize("name", list(SIZES))
 def test_topology_and_outputs_are_those_of_keras(name):
     os.environ.setdefault("KERAS_BACKEND", "jax")
-    keras = pytest.importorskip("keras", reason="compares with the real Keras, which is not installed here", exc_type=ImportError)
+    keras = pytest.importorskip("keras", reason="compares with the real Keras, which is not installed here",
+                                exc_type=ImportError)
     keras.utils.clear_session()
     graphnet.utils.clear_session()
-    theirs, ours = (getattr(package.applications, name)(weights=None, include_top=False, pooling="avg") for package in (keras, graphnet))
+    theirs, ours = (
+        getattr(package.applications, name)(weights=None, include_top=False, pooling="avg") for package in (keras, graphnet)
+    )
     assert [layer.name for layer in ours.layers] == [layer.name for layer in theirs.layers]
     assert [(w.path, w.shape) for w in ours.weights] == [(w.path, tuple(w.shape)) for w in theirs.weights]
     values = drawn(ours)

@@ -43,7 +43,8 @@ def room(parts):
 def imports(path):
     """The rooms that a file imports from, with line numbers; those for type checking alone do not count."""
     tree = ast.parse(path.read_text())
-    skipped = {n for block in ast.walk(tree) if isinstance(block, ast.If) and "TYPE_CHECKING" in ast.dump(block.test) for n in ast.walk(block)}
+    skipped = {n for block in ast.walk(tree) if isinstance(block, ast.If) and "TYPE_CHECKING" in ast.dump(block.test)
+               for n in ast.walk(block)}
     for node in ast.walk(tree):
         if node in skipped:
             continue
@@ -63,7 +64,9 @@ def test_imports_go_down(path):
     assert own in LEVEL, f"{own} has no level: add the room to the table"
     for other, line in imports(path):
         if other != own:
-            assert LEVEL[other] < LEVEL[own], f"{path.relative_to(PACKAGE)}:{line}: {own} (level {LEVEL[own]}) imports {other} (level {LEVEL[other]})"
+            assert LEVEL[other] < LEVEL[own], (
+                f"{path.relative_to(PACKAGE)}:{line}: {own} (level {LEVEL[own]}) imports {other} (level {LEVEL[other]})"
+            )
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(PACKAGE)))
@@ -73,6 +76,8 @@ def test_files_and_functions_are_short(path):
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
             first = node.body[0]
-            documented = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str)
+            documented = (
+                isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str)
+            )
             start = first.end_lineno if documented else node.lineno
             assert node.end_lineno - start < 60, f"{node.name} has {node.end_lineno - start} lines"

@@ -69,12 +69,15 @@ def assert_same(first, second):
 
 # ---- round trips
 
-DTYPES = st.sampled_from([np.dtype(d) for d in ("float32", "float64", "float16", "int8", "int32", "int64", "uint8", "uint32", "bool")])
+DTYPES = st.sampled_from([np.dtype(d) for d in ("float32", "float64", "float16", "int8", "int32", "int64", "uint8", "uint32",
+                                                "bool")])
 VALUES = DTYPES.flatmap(lambda d: arrays.arrays(d, arrays.array_shapes(min_dims=0, max_dims=3, min_side=0, max_side=3)))
-NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=6).filter(lambda n: not n.startswith("_"))
+NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1,
+                max_size=6).filter(lambda n: not n.startswith("_"))
 TREES = st.recursive(VALUES, lambda t: st.one_of(
     st.lists(t, max_size=3), st.tuples(t, t), st.dictionaries(NAMES, t, max_size=3),
-    st.dictionaries(st.from_regex("[a-z]{1,3}_part", fullmatch=True), t, max_size=3).map(lambda d: ("module", d))), max_leaves=12)
+    st.dictionaries(st.from_regex("[a-z]{1,3}_part", fullmatch=True), t, max_size=3).map(lambda d: ("module", d))),
+    max_leaves=12)
 
 
 def build(tree, zero):
@@ -351,7 +354,8 @@ def test_errors_teach(bad, message, tmp_path, monkeypatch):
 # ---- training goes on
 
 OPTIMIZERS = {
-    "adam": lambda: gn.optimizers.Adam(0.01, amsgrad=True), "momentum": lambda: gn.optimizers.SGD(0.05, momentum=0.9, nesterov=True),
+    "adam": lambda: gn.optimizers.Adam(0.01, amsgrad=True),
+    "momentum": lambda: gn.optimizers.SGD(0.05, momentum=0.9, nesterov=True),
     "schedule": lambda: gn.optimizers.Nadam(gn.optimizers.schedules.ExponentialDecay(0.05, 2, 0.5)),
     "schedule_free": lambda: gn.optimizers.ScheduleFreeAdamW(0.01), "adafactor": lambda: gn.optimizers.Adafactor(0.01),
     "ema": lambda: gn.optimizers.RMSprop(0.01, use_ema=True, ema_overwrite_frequency=3, gradient_accumulation_steps=2),
@@ -359,7 +363,8 @@ OPTIMIZERS = {
 
 
 def compiled(optimizer):
-    model = gn.Sequential([gn.Input((3,)), gn.layers.Dense(4, "tanh"), gn.layers.Dropout(0.5, seed=3), gn.layers.BatchNormalization(),
+    model = gn.Sequential([gn.Input((3,)), gn.layers.Dense(4, "tanh"), gn.layers.Dropout(0.5, seed=3),
+                           gn.layers.BatchNormalization(),
                            gn.layers.Dense(1)])
     model.compile(OPTIMIZERS[optimizer](), "mse")
     return model
@@ -430,7 +435,8 @@ def test_one_in_so_many_hours_stays(tmp_path, monkeypatch):
     for _ in range(7):
         now[0] += 3600
         manager.save()
-        manager = gn.train.CheckpointManager(manager.checkpoint, tmp_path, 1, keep_checkpoint_every_n_hours=2)  # as a new process would
+        # as a new process would
+        manager = gn.train.CheckpointManager(manager.checkpoint, tmp_path, 1, keep_checkpoint_every_n_hours=2)
     assert names(manager) == ["ckpt-7"]
     assert {p.stem for p in tmp_path.glob("*.index")} == {"ckpt-2", "ckpt-4", "ckpt-6", "ckpt-7"}
 
@@ -453,10 +459,12 @@ def test_intervals_and_init(tmp_path):
     *(json.dumps({"format": "graphnet.checkpoint_state", "version": 1, "latest": None, "preserved": None, "doomed": [],
                   "all": [{"name": name, "time": 0}]})
       for name in ("../a", "/etc/a", "..", "", "a\\b", 3, "a\0b")),
-    '{"format": "graphnet.checkpoint_state", "version": 1, "all": [{"name": "a", "time": NaN}], "preserved": null, "doomed": []}',
+    '{"format": "graphnet.checkpoint_state", "version": 1, "all": [{"name": "a", "time": NaN}], "preserved": null, "doomed": '
+    '[]}',
     '{"format": "graphnet.checkpoint_state", "version": 1, "all": [], "preserved": null, "doomed": ["../x"]}'])
 def test_a_state_file_names_nothing_outside(text, tmp_path):
     (tmp_path / "checkpoint").write_text(text)
-    for reads in (lambda: gn.train.latest_checkpoint(tmp_path), lambda: gn.train.CheckpointManager(gn.train.Checkpoint(), tmp_path, 1)):
+    for reads in (lambda: gn.train.latest_checkpoint(tmp_path), lambda: gn.train.CheckpointManager(gn.train.Checkpoint(),
+                                                                                                   tmp_path, 1)):
         with pytest.raises(FileFormatError, match="Delete it"):
             reads()

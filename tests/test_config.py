@@ -1,4 +1,6 @@
-"""Models as plain data: random graphs through their configuration, Keras's own recorded JSON, and configurations of every era, written by hand."""
+"""Models as plain data: random graphs through their configuration, Keras's own recorded JSON, and configurations of every era,
+written by hand.
+"""
 
 import json
 
@@ -25,7 +27,8 @@ def check_same(model, again, data):
     assert list(model.graph) == list(again.graph) and model.graph.graph == again.graph.graph
     assert [v.shape for v in model.weights] == [v.shape for v in again.weights]
     again.set_weights(model.get_weights())
-    for got, want in zip(gn.tree.flatten(again.predict(data, verbose=0)), gn.tree.flatten(model.predict(data, verbose=0)), strict=True):
+    for got, want in zip(gn.tree.flatten(again.predict(data, verbose=0)), gn.tree.flatten(model.predict(data, verbose=0)),
+                         strict=True):
         np.testing.assert_array_equal(got, want)
 
 
@@ -72,7 +75,8 @@ def random_model(draw, depth=2):
             tensors.append(ops.stack([x[:, 0], y[:, -1], x[:, 1], ops.max(y, axis=-1)], axis=1))
         elif kind == "nested" and depth:
             inner = random_model(draw, depth - 1)
-            pool += [d for d in inner.layers if isinstance(d, layers.Dense) and d.kernel.shape == (4, 4)][:1]  # used outside of it too
+            # used outside of it too
+            pool += [d for d in inner.layers if isinstance(d, layers.Dense) and d.kernel.shape == (4, 4)][:1]
             for _ in range(draw(st.integers(1, 2))):
                 tensors += gn.tree.flatten(inner([tensors[draw(st.integers(0, len(tensors) - 1))] for _ in inner.inputs]))
         elif kind == "dict":
@@ -92,7 +96,8 @@ def test_random_models_through_their_configuration(data):
 
 
 @pytest.mark.parametrize(
-    "name", ["autoencoder", "autoencoder_nested", "bidirectional_gru", "conv1d_net", "ensemble", "shared_embedding", "ticket_triage", "toy_resnet"]
+    "name", ["autoencoder", "autoencoder_nested", "bidirectional_gru", "conv1d_net", "ensemble", "shared_embedding",
+             "ticket_triage", "toy_resnet"]
 )
 def test_recorded_json(shared, name):
     folder = shared / "models" / "keras_reference"
@@ -152,7 +157,8 @@ def test_layers_of_the_user():
     model = gn.Model(x, Doubling(3.0)(x))
     with pytest.raises(UnsupportedError, match=r"'Doubling'.*custom_objects=.*register_keras_serializable"):
         gn.models.model_from_json(model.to_json())
-    check_same(model, gn.models.model_from_json(model.to_json(), custom_objects={"Doubling": Doubling}), np.ones((2, 4), "float32"))
+    check_same(model, gn.models.model_from_json(model.to_json(), custom_objects={"Doubling": Doubling}),
+               np.ones((2, 4), "float32"))
     with gn.saving.custom_object_scope({"Doubling": Doubling}):
         check_same(model, gn.Model.from_config(model.get_config()), np.ones((2, 4), "float32"))
 
@@ -191,7 +197,8 @@ def legacy(layers_, inputs, outputs, class_name="Model"):
         {"class_name": kind, "config": {"name": name, **arguments}, "name": name, "inbound_nodes": inbound}
         for name, (kind, arguments, inbound) in layers_.items()
     ]
-    return json.dumps({"class_name": class_name, "config": {"name": "m", "layers": listed, "input_layers": inputs, "output_layers": outputs}})
+    return json.dumps({"class_name": class_name, "config": {"name": "m", "layers": listed, "input_layers": inputs,
+                                                            "output_layers": outputs}})
 
 
 def an_input(*shape, dtype="float32"):
@@ -248,7 +255,8 @@ def test_a_graph_of_keras_2(class_name):
 def nested_config(first):
     """A nested model called twice; old files count its calls from 0, later ones from 1."""
     inner = json.loads(
-        legacy({"i": an_input(4), "d": ("Dense", {"units": 4, "kernel_initializer": "ones"}, [[["i", 0, 0, {}]]])}, [["i", 0, 0]], [["d", 0, 0]])
+        legacy({"i": an_input(4), "d": ("Dense", {"units": 4, "kernel_initializer": "ones"}, [[["i", 0, 0, {}]]])},
+               [["i", 0, 0]], [["d", 0, 0]])
     )["config"]
     return (
         {"x": an_input(4), "sub": ("Model", inner, [[["x", 0, 0, {}]], [["sub", first, 0, {}]]])},
@@ -295,7 +303,8 @@ def test_sequential_of_keras_1():
             {"class_name": "Flatten", "config": {"name": "f"}},
             {
                 "class_name": "Dense",
-                "config": {"name": "d", "output_dim": 4, "init": "uniform", "activation": "linear", "input_dim": None, "bias": False},
+                "config": {"name": "d", "output_dim": 4, "init": "uniform", "activation": "linear", "input_dim": None,
+                           "bias": False},
             },
         ],
     }
@@ -322,7 +331,8 @@ def test_wrappers_of_keras_2():
         {
             "x": an_input(None, 4),
             "mask": ("Masking", {"mask_value": 0.0}, [[["x", 0, 0, {}]]]),
-            "both": ("Bidirectional", {"layer": cell, "merge_mode": "concat", "trainable": True, "dtype": "float32"}, [[["mask", 0, 0, {}]]]),
+            "both": ("Bidirectional", {"layer": cell, "merge_mode": "concat", "trainable": True, "dtype": "float32"},
+                     [[["mask", 0, 0, {}]]]),
             "each": (
                 "TimeDistributed",
                 {"layer": {"class_name": "Dense", "config": {"name": "dense", "units": 2}}, "trainable": True},
@@ -336,7 +346,8 @@ def test_wrappers_of_keras_2():
     assert out.shape == (2, 5, 2) and len(model.weights) == 8
     cell["config"]["time_major"] = True
     with pytest.raises(UnsupportedError, match="time_major=True"):
-        run_legacy({"x": an_input(5, 4), "r": (cell["class_name"], cell["config"], [[["x", 0, 0, {}]]])}, [["x", 0, 0]], [["r", 0, 0]], data=None)
+        run_legacy({"x": an_input(5, 4), "r": (cell["class_name"], cell["config"], [[["x", 0, 0, {}]]])}, [["x", 0, 0]],
+                   [["r", 0, 0]], data=None)
 
 
 def test_states_stood_behind_the_input():
@@ -436,7 +447,8 @@ def test_nodes_of_tensorflows_graph(op, operands, constants, attributes, want):
         "y": an_input(3, 4),
         "w": ("Reshape", {"target_shape": [3, 4, 1]}, [[["x", 0, 0, {}]]]),
         "z": ("Flatten", {}, [[["y", 0, 0, {}]]]),
-        "tf_op": ("TensorFlowOpLayer", {"node_def": node, "constants": constants, "trainable": True}, [[[n, 0, 0, {}] for n in operands]]),
+        "tf_op": ("TensorFlowOpLayer", {"node_def": node, "constants": constants, "trainable": True},
+                  [[[n, 0, 0, {}] for n in operands]]),
     }
     _, (got, *_) = run_legacy(parts, [["x", 0, 0], ["y", 0, 0]], [["tf_op", 0, 0], ["z", 0, 0], ["w", 0, 0]], data=[X, Y])
     np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-6)
@@ -453,7 +465,8 @@ def test_nodes_of_tensorflows_graph(op, operands, constants, attributes, want):
 def test_what_there_is_no_op_for(config, said):
     kind = "TFOpLambda" if "function" in config else "TensorFlowOpLayer"
     with pytest.raises(UnsupportedError, match=said):
-        run_legacy({"x": an_input(4), "odd": (kind, config, [["x", 0, 0, {"axis": 3}]])}, [["x", 0, 0]], [["odd", 0, 0]], data=None)
+        run_legacy({"x": an_input(4), "odd": (kind, config, [["x", 0, 0, {"axis": 3}]])}, [["x", 0, 0]], [["odd", 0, 0]],
+                   data=None)
 
 
 def test_policies():
@@ -462,7 +475,8 @@ def test_policies():
         "module": "keras.layers",
         "config": {"name": "d", "units": 2, "dtype": {"class_name": "DTypePolicy", "config": {"name": "mixed_float16"}}},
     }
-    config = {"class_name": "Sequential", "module": "keras", "config": {"name": "s", "layers": [dense], "build_input_shape": [None, 3]}}
+    config = {"class_name": "Sequential", "module": "keras",
+              "config": {"name": "s", "layers": [dense], "build_input_shape": [None, 3]}}
     model = gn.models.model_from_json(json.dumps(config))
     assert model.layers[0].kernel.dtype == "float32"
 

@@ -1,4 +1,6 @@
-"""Control flow in graphs: what Python's own loops and branches give, also through plans, with gradients, states and random extents."""
+"""Control flow in graphs: what Python's own loops and branches give, also through plans, with gradients, states and random
+extents.
+"""
 import numpy as np
 import pytest
 
@@ -107,7 +109,8 @@ def test_branches_assign_variables():
 def test_branches_within_branches_and_loops():
     def function(a):
         def step(value, row):
-            grown = ops.cond(ops.sum(row) > 0, lambda: ops.cond(ops.sum(a) > 1e9, lambda: value, lambda: value + row), lambda: value * 0.5)
+            grown = ops.cond(ops.sum(row) > 0, lambda: ops.cond(ops.sum(a) > 1e9, lambda: value, lambda: value
+                                                                + row), lambda: value * 0.5)
             return grown, ops.sum(grown)
         return ops.scan(step, ops.zeros_like(a[0]), a)
     check(function, xs, kind=Scan)
@@ -167,7 +170,9 @@ def test_a_python_number_takes_the_dtype_of_a_step():
 
 def test_scan_over_an_unknown_extent():
     n = Dim.unknown("n")
-    graph, _ = trace_function(lambda a: ops.scan(lambda c, row: (c + row, c * row), ops.zeros((4,)), a), [placeholder(Spec((n, 4)))])
+    graph, _ = trace_function(
+        lambda a: ops.scan(lambda c, row: (c + row, c * row), ops.zeros((4,)), a), [placeholder(Spec((n, 4)))]
+    )
     run = Executable(graph.verify())
     for length in (1, 5):
         a = rng.standard_normal((length, 4)).astype("float32")
@@ -191,7 +196,8 @@ def test_a_carry_of_an_unknown_batch():
 
 def test_fori_loop():
     check(lambda a: ops.fori_loop(2, 2 + LONG, lambda i, v: v * 0.9 + ops.cast(i, "float32"), a), x, kind=Scan)
-    check(lambda a: ops.fori_loop(3, 1 - LONG, lambda i, v: v + 1, a) + ops.fori_loop(0, LONG, lambda i, v: v + 1, a), x, kind=Scan)
+    check(lambda a: ops.fori_loop(3, 1 - LONG, lambda i, v: v + 1, a) + ops.fori_loop(0, LONG, lambda i, v: v + 1, a), x,
+          kind=Scan)
     check_gradient(lambda a, b: ops.sum(ops.fori_loop(0, LONG, lambda i, v: ops.sin(v @ b) + a, a)), x, w)
 
 
@@ -205,7 +211,8 @@ def test_while_loop():
     def function(a):
         return ops.while_loop(lambda i, v: ops.sum(v * v) < 1e3, lambda i, v: (i + 1, v * 1.5), (0, a))
     check(function, x, kind=WhileLoop)
-    check(lambda a: ops.while_loop(lambda v: ops.sum(v * v) < 1e9, lambda v: v * 2.0, a, maximum_iterations=3), x, kind=WhileLoop)
+    check(lambda a: ops.while_loop(lambda v: ops.sum(v * v) < 1e9, lambda v: v * 2.0, a, maximum_iterations=3), x,
+          kind=WhileLoop)
     graph = graph_of(lambda n, a: ops.while_loop(lambda v: ops.sum(v) < 1e9, lambda v: v + 1.0, a, n), np.array(4, "int32"), x)
     np.testing.assert_allclose(evaluate(graph, [np.array(4, "int32"), x])[0][0], x + 4, rtol=1e-6)
 
@@ -278,7 +285,8 @@ def test_steps_are_plans():
 
 def test_passes_go_into_bodies():
     def function(a):
-        return ops.fori_loop(0, LONG, lambda i, v: ops.sin(v) + ops.sin(v) + ops.cond(ops.sum(v) > 0, lambda: v * 1.0, lambda: v + 0.0), a)
+        return ops.fori_loop(0, LONG, lambda i, v: ops.sin(v) + ops.sin(v)
+                             + ops.cond(ops.sum(v) > 0, lambda: v * 1.0, lambda: v + 0.0), a)
     graph = graph_of(function, x)
     small = run_passes(graph).verify()
     sizes = [next(len(node.op.body.steps) for node in g.nodes if isinstance(node.op, Scan)) for g in (graph, small)]
@@ -303,7 +311,8 @@ def test_at_the_users_level():
 # ---- what does not fit
 
 def test_errors_name_shapes():
-    with pytest.raises(ShapeError, match=r"cond expects branches.*float32\[3, 4\]; received|cond expects branches.*float32\[4\].*float32\[3, 4\]"):
+    with pytest.raises(ShapeError, match=r"cond expects branches.*float32\[3, 4\]; received|cond expects "
+                       r"branches.*float32\[4\].*float32\[3, 4\]"):
         graph_of(lambda a: ops.cond(ops.sum(a) > 0, lambda: a, lambda: a[0]), x)
     with pytest.raises(ShapeError, match=r"cond expects branches with results of the same structure"):
         graph_of(lambda a: ops.cond(ops.sum(a) > 0, lambda: (a, a), lambda: a), x)
@@ -342,12 +351,14 @@ def test_results_and_gradients_are_keras():
             last, ys = o.scan(lambda s, row: (o.tanh(o.matmul(s, b) + row), {"y": s * row}), c, a, reverse=True)
             chosen = o.cond(o.sum(last) > 0, lambda: o.sum(ys["y"] * ys["y"]), lambda: o.sum(ys["y"]))
             power = o.fori_loop(0, LONG, lambda i, v: v * 0.9 + o.cast(i, "float32"), last)
-            branch = o.switch(o.cast(o.sum(o.sign(c)), "int32"), [lambda v: v, lambda v: v * v, lambda v: o.exp(v * 0.01)], power)
+            branch = o.switch(o.cast(o.sum(o.sign(c)), "int32"), [lambda v: v, lambda v: v * v, lambda v: o.exp(v * 0.01)],
+                              power)
             return chosen + o.sum(branch)
         return loss
 
     def growth(o):
-        return lambda a: o.while_loop(lambda i, v: o.max(v) < 100.0, lambda i, v: (i + 1, v * 1.5), (0, a), maximum_iterations=9)
+        return lambda a: o.while_loop(lambda i, v: o.max(v) < 100.0, lambda i, v: (i + 1, v * 1.5), (0, a),
+                                      maximum_iterations=9)
     graph = graph_of(recurrence(ops), xs, w, x)
     found = Executable(gradients(graph, graph.outputs[0], graph.inputs))([xs, w, x])
     value, wanted = jax.value_and_grad(recurrence(keras.ops), (0, 1, 2))(xs, w, x)

@@ -45,7 +45,8 @@ def test_names_globs_and_orders():
     model = gn.Model(x, y)
     values = dict(zip([n for n in model.graph], gn.Model(x, [layer.output for layer in model.layers])(X), strict=True))
     close(model.extract("block1_dense")(X), values["block1_dense"])
-    for patterns, names in [(("block?_relu",), [f"block{i}_relu" for i in range(3)]), (("block2_dense", "block0_dense"), ["block2_dense", "block0_dense"]),
+    for patterns, names in [(("block?_relu",), [f"block{i}_relu" for i in range(3)]),
+                            (("block2_dense", "block0_dense"), ["block2_dense", "block0_dense"]),
                             (("*[01]_dense", "x"), ["block0_dense", "block1_dense", "x"])]:
         got = model.extract(*patterns)(X)
         assert len(got) == len(names)
@@ -64,7 +65,8 @@ def test_only_what_is_needed_is_computed():
 def test_paths_into_nested_models():
     model, middle, inner = deep()
     before = middle.get_layer("before")
-    got = model.extract("middle/encoder/dense_a", "middle:1/encoder/dense_a", "middle/encoder", "middle:1", "dense_a", "middle/encoder/code_in")([X, Y])
+    got = model.extract("middle/encoder/dense_a", "middle:1/encoder/dense_a", "middle/encoder", "middle:1", "dense_a",
+                        "middle/encoder/code_in")([X, Y])
     close(got[0], inner.extract("dense_a")(before(X)))
     close(got[1], inner.extract("dense_a")(before(Y)))
     close(got[2], inner(before(X)))
@@ -78,9 +80,16 @@ def test_graphs_of_features_name_their_calls_by_path():
     model, _, _ = deep()
     features = model.extract("middle/encoder/dense_b", "dense_a")
     graph = features.graph
-    assert "middle/encoder/dense_a" in graph and "dense_a" in graph and graph.nodes["middle/encoder/dense_a"]["layer"] == "middle/encoder/dense_a"
+    assert (
+        "middle/encoder/dense_a" in graph
+        and "dense_a" in graph
+        and graph.nodes["middle/encoder/dense_a"]["layer"] == "middle/encoder/dense_a"
+    )
     assert nx.has_path(graph, "a", "middle/encoder/dense_b") and not nx.has_path(graph, "b", "middle/encoder/dense_b")
-    assert gn.utils.model_to_dot(features).source.count("dense_a\" [") + gn.utils.model_to_dot(features).source.count("dense_a [") == 2
+    assert (
+        gn.utils.model_to_dot(features).source.count('dense_a" [') + gn.utils.model_to_dot(features).source.count("dense_a [")
+        == 2
+    )
     close(features.extract("middle/encoder/dense_a")([X, Y]), model.extract("middle/encoder/dense_a")([X, Y]))
 
 
@@ -103,7 +112,8 @@ def test_layers_do_not_count_extraction_among_their_calls():
 def test_calls_of_a_shared_layer():
     twin, x, y = layers.Dense(4, name="twin"), gn.Input((8,)), gn.Input((8,))
     model = gn.Model([x, y], layers.add([twin(x), twin(y)]))
-    for names, want in [(("twin",), [X]), (("twin:0",), [X]), (("twin:1",), [Y]), (("twin*",), [X, Y]), (("twin:1", "twin"), [Y, X])]:
+    for names, want in [(("twin",), [X]), (("twin:0",), [X]), (("twin:1",), [Y]), (("twin*",), [X, Y]),
+                        (("twin:1", "twin"), [Y, X])]:
         got = model.extract(*names)([X, Y])
         for g, data in zip(got if len(want) > 1 else [got], want, strict=True):
             close(g, twin(data))
@@ -126,7 +136,8 @@ def test_several_outputs_dicts_and_sequential():
 def test_masks_come_along():
     x = gn.Input((None,), dtype="int32")
     body = gn.Input((None, 4))
-    inner = gn.Model(body, layers.LSTM(3, name="second")(layers.LSTM(4, return_sequences=True, name="first")(body)), name="inner")
+    inner = gn.Model(body, layers.LSTM(3, name="second")(layers.LSTM(4, return_sequences=True, name="first")(body)),
+                     name="inner")
     model = gn.Model(x, layers.Dense(2)(inner(layers.Embedding(9, 4, mask_zero=True)(x))))
     words = np.array([[1, 2, 3, 0, 0], [4, 5, 0, 0, 0]], "int32")
     short = model.extract("inner/second")
@@ -145,8 +156,10 @@ def test_ops_inside_nested_models():
 
 
 @pytest.mark.parametrize("names, error, said", [
-    ((), ValueError, "received none"), ((3,), TypeError, "received 3"), (("middle/befor",), ValueError, "Did you mean middle/before"),
-    (("nothing",), ValueError, r"nothing in model 'deep' is called 'nothing'.*There are: a, middle"), (("middle:7",), ValueError, "middle:1"),
+    ((), ValueError, "received none"), ((3,), TypeError, "received 3"),
+    (("middle/befor",), ValueError, "Did you mean middle/before"),
+    (("nothing",), ValueError, r"nothing in model 'deep' is called 'nothing'.*There are: a, middle"),
+    (("middle:7",), ValueError, "middle:1"),
     (("*/*/*/*",), ValueError, "nothing in model")])
 def test_what_fits_nothing(names, error, said):
     with pytest.raises(error, match=said):
@@ -157,7 +170,8 @@ def test_only_named_parts_of_nested_models_are_replayed(monkeypatch):
     model, middle, inner = deep()
     replayed = []
     original = gn.Functional._replay
-    monkeypatch.setattr(gn.Functional, "_replay", lambda self, node, *rest: replayed.append(node.op.name) or original(self, node, *rest))
+    monkeypatch.setattr(gn.Functional, "_replay", lambda self, node, *rest: replayed.append(node.op.name)
+                        or original(self, node, *rest))
     model.extract("dense_a", "middle")
     assert not replayed
     model.extract("middle/encoder/dense_a")

@@ -90,7 +90,8 @@ def test_variables_are_made_at_the_first_call_alone():
     np.testing.assert_array_equal(b(ONES), b.w.numpy())
     assert (a.w.numpy() != b.w.numpy()).any() and not a.__call__.concrete_functions[0].primitive.updates
     with pytest.raises(
-        GraphError, match=r"'__call__' makes the variable 'late' at a trace that is not its first(?s:.*)test_function_graphs.py:\d+"
+        GraphError, match=r"'__call__' makes the variable 'late' at a trace that is not its "
+        r"first(?s:.*)test_function_graphs.py:\d+"
     ):
         a(ONES, more=True)
     with pytest.raises(GraphError, match="makes the variable 'anew'"):

@@ -1,7 +1,8 @@
-"""Gradients of every layer by its inputs and all its weights at once: against central differences in float64, and compiled in float32.
+"""Gradients of every layer by its inputs and all its weights at once: against central differences in float64, and compiled in
+float32.
 
-Of f(x, w) = <g, layer(x; w)> it is checked that <df, v> = (f(... + h v) - f(... - h v)) / 2h for a random direction v, f run by the
-numpy interpreter; then that the plan's float32 gradients are the float64 ones within a few units in the last place.
+Of f(x, w) = <g, layer(x; w)> it is checked that <df, v> = (f(... + h v) - f(... - h v)) / 2h for a random direction v, f run by
+the numpy interpreter; then that the plan's float32 gradients are the float64 ones within a few units in the last place.
 """
 import inspect
 import zlib

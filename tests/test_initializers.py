@@ -12,7 +12,8 @@ from graphnet.graph import Spec
 from graphnet.ops.random import RandomFactors, words
 from graphnet.tracing import placeholder, trace_function
 
-NAMES = ["Constant", "GlorotNormal", "GlorotUniform", "HeNormal", "HeUniform", "Identity", "LecunNormal", "LecunUniform", "Ones",
+NAMES = ["Constant", "GlorotNormal", "GlorotUniform", "HeNormal", "HeUniform", "Identity", "LecunNormal", "LecunUniform",
+         "Ones",
          "Orthogonal",
          "RandomNormal", "RandomUniform", "TruncatedNormal", "VarianceScaling", "Zeros"]
 
@@ -102,7 +103,8 @@ def test_quantiles_of_normal_numbers():
 def test_an_element_depends_on_seed_and_place_only():
     for shape in ((7,), (1000,), (3, 5)):
         n = math.prod(shape)
-        np.testing.assert_array_equal(random.uniform(shape, seed=5).reshape(-1)[:7], random.uniform((1000,), seed=5)[:min(n, 7)])
+        np.testing.assert_array_equal(random.uniform(shape, seed=5).reshape(-1)[:7],
+                                      random.uniform((1000,), seed=5)[:min(n, 7)])
     assert (words(np.array([1, 0]), 4) != words(np.array([1, 1]), 4)).all()
 
 

@@ -1,7 +1,8 @@
-"""Whole models trained beside the real Keras on jax: the same weights, data and calls; logs with their names and order, and weights.
+"""Whole models trained beside the real Keras on jax: the same weights, data and calls; logs with their names and order, and
+weights.
 
-A scenario is a function of `k`, which is graphnet or keras, that gives a compiled model and a list of calls of it; all that the calls
-return is compared, and the weights and the optimizer's variables behind them.
+A scenario is a function of `k`, which is graphnet or keras, that gives a compiled model and a list of calls of it; all that the
+calls return is compared, and the weights and the optimizer's variables behind them.
 """
 import os
 
@@ -11,7 +12,8 @@ import pytest
 import graphnet
 
 os.environ.setdefault("KERAS_BACKEND", "jax")
-keras = pytest.importorskip("keras", reason="the real Keras is not installed beside graphnet, to compare training with", exc_type=ImportError)
+keras = pytest.importorskip("keras", reason="the real Keras is not installed beside graphnet, to compare training with",
+                            exc_type=ImportError)
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")  # of Keras and jax
 SCENARIOS = []
 
@@ -61,7 +63,8 @@ def two_inputs(rows, as_dict=False):
 
 def steps(model, *args, times=3, **options):
     """Calls of train_on_batch, one that gives a dict and one of evaluate."""
-    return [*[lambda: model.train_on_batch(*args, **options)] * times, lambda: model.train_on_batch(*args, return_dict=True, **options),
+    return [*[lambda: model.train_on_batch(*args, **options)] * times, lambda: model.train_on_batch(*args, return_dict=True,
+                                                                                                    **options),
             lambda: model.test_on_batch(*args[:2], return_dict=True)]
 
 
@@ -96,8 +99,9 @@ def fit_with_a_split(k):
 def validation_data_at_some_epochs(k):
     model = regressor(k)
     model.compile("nadam", "huber", metrics=["mape"])
-    return model, runs(model, drawn(20, 5), drawn(20, 1), batch_size=8, epochs=4, validation_data=(drawn(9, 5), drawn(9, 1), np.abs(drawn(9))),
-                       validation_freq=2, validation_batch_size=4, validation_steps=2, shuffle=False)
+    return model, runs(model, drawn(20, 5), drawn(20, 1), batch_size=8, epochs=4,
+                       validation_data=(drawn(9, 5), drawn(9, 1), np.abs(drawn(9))), validation_freq=2, validation_batch_size=4,
+                       validation_steps=2, shuffle=False)
 
 
 @scenario
@@ -130,10 +134,12 @@ def steps_per_epoch_of_a_generator(k):
 @scenario
 def sample_weights(k):
     model = classifier(k)
-    model.compile("adam", k.losses.SparseCategoricalCrossentropy(), metrics=["accuracy"], weighted_metrics=["sparse_categorical_accuracy"])
+    model.compile("adam", k.losses.SparseCategoricalCrossentropy(), metrics=["accuracy"],
+                  weighted_metrics=["sparse_categorical_accuracy"])
     w = np.abs(drawn(24))
     return model, [*steps(model, drawn(24, 5), labels(24), w),
-                   lambda: model.fit(drawn(24, 5), labels(24), sample_weight=w, verbose=0, shuffle=False, batch_size=7, validation_split=0.25).history,
+                   lambda: model.fit(drawn(24, 5), labels(24), sample_weight=w, verbose=0, shuffle=False, batch_size=7,
+                                     validation_split=0.25).history,
                    lambda: model.evaluate(drawn(24, 5), labels(24), sample_weight=w, verbose=0, batch_size=7)]
 
 
@@ -142,21 +148,27 @@ def class_weights(k):
     model = classifier(k)
     model.compile("adam", "sparse_categorical_crossentropy", weighted_metrics=["sparse_categorical_accuracy"])
     factors = {0: 0.5, 1: 1.0, 2: 3.0}
-    return model, [lambda: model.fit(drawn(24, 5), labels(24), class_weight=factors, verbose=0, shuffle=False, batch_size=7).history,
-                   lambda: model.train_on_batch(drawn(24, 5), labels(24), class_weight=factors)]
+    return model, [
+        lambda: model.fit(drawn(24, 5), labels(24), class_weight=factors, verbose=0, shuffle=False, batch_size=7).history,
+        lambda: model.train_on_batch(drawn(24, 5), labels(24), class_weight=factors),
+    ]
 
 
 @scenario
 def class_weights_of_one_hot_labels(k):
     model = classifier(k)
-    model.compile("adam", "categorical_crossentropy", metrics=["accuracy", k.metrics.AUC(name="auc"), k.metrics.Precision(name="p")])
-    return model, [lambda: model.fit(drawn(24, 5), one_hot(24), class_weight={0: 0.5, 1: 2.0, 2: 3.0}, verbose=0, shuffle=False).history]
+    model.compile("adam", "categorical_crossentropy",
+                  metrics=["accuracy", k.metrics.AUC(name="auc"), k.metrics.Precision(name="p")])
+    return model, [
+        lambda: model.fit(drawn(24, 5), one_hot(24), class_weight={0: 0.5, 1: 2.0, 2: 3.0}, verbose=0, shuffle=False).history
+    ]
 
 
 @scenario
 def several_metrics_of_one_kind(k):
     model = classifier(k)
-    model.compile("sgd", "categorical_crossentropy", metrics=[["accuracy"], [k.metrics.TopKCategoricalAccuracy(2)]], weighted_metrics=[
+    model.compile("sgd", "categorical_crossentropy", metrics=[["accuracy"], [k.metrics.TopKCategoricalAccuracy(2)]],
+                  weighted_metrics=[
         k.metrics.CategoricalAccuracy(), k.metrics.CategoricalCrossentropy(), k.metrics.F1Score(average="macro")])
     return model, steps(model, drawn(24, 5), one_hot(24), np.abs(drawn(24)))
 
@@ -179,7 +191,10 @@ def a_dict_of_losses(k):
     model.compile("adam", {"kind": "categorical_crossentropy", "size": "mse"}, loss_weights={"kind": 0.3, "size": 2.0},
                   metrics={"kind": ["accuracy", "mse"], "size": "mae"}, weighted_metrics={"kind": ["accuracy"]})
     y = {"size": drawn(18, 1), "kind": one_hot(18)}
-    return model, [*steps(model, two_inputs(18), y), *runs(model, two_inputs(18), y, shuffle=False, epochs=2, batch_size=7, validation_split=0.2)]
+    return model, [
+        *steps(model, two_inputs(18), y),
+        *runs(model, two_inputs(18), y, shuffle=False, epochs=2, batch_size=7, validation_split=0.2),
+    ]
 
 
 @scenario
@@ -187,8 +202,12 @@ def a_list_of_losses(k):
     model = two_heads(k)
     model.compile("adam", ["mse", "categorical_crossentropy"], loss_weights=[1.0, 0.2], metrics=[["mae", "mse"], ["accuracy"]])
     y = [drawn(18, 1), one_hot(18)]
-    return model, [*steps(model, two_inputs(18), y), *runs(model, two_inputs(18), y, shuffle=False, batch_size=7, validation_data=(two_inputs(5), [
-        drawn(5, 1), one_hot(5)]))]
+    return model, [
+        *steps(model, two_inputs(18), y),
+        *runs(
+            model, two_inputs(18), y, shuffle=False, batch_size=7, validation_data=(two_inputs(5), [drawn(5, 1), one_hot(5)])
+        ),
+    ]
 
 
 @scenario
@@ -204,7 +223,10 @@ def dicts_in_and_out(k):
     model.compile("adam", {"size": "mse", "kind": "categorical_crossentropy"}, metrics={"size": ["mae"], "kind": ["accuracy"]},
                   loss_weights={"size": 0.5, "kind": 1.0})
     y = {"kind": one_hot(18), "size": drawn(18, 1)}
-    return model, [*steps(model, two_inputs(18, True), y), *runs(model, two_inputs(18, True), y, shuffle=False, epochs=2, batch_size=7)]
+    return model, [
+        *steps(model, two_inputs(18, True), y),
+        *runs(model, two_inputs(18, True), y, shuffle=False, epochs=2, batch_size=7),
+    ]
 
 
 @scenario
@@ -223,8 +245,8 @@ def a_loss_for_one_output(k):
 
 @scenario
 def regularizers(k):
-    model = classifier(k, kernel_regularizer=k.regularizers.L1L2(0.01, 0.02), bias_regularizer="l2", activity_regularizer=k.regularizers.L2(0.1),
-                       kernel_constraint=k.constraints.MaxNorm(1.0))
+    model = classifier(k, kernel_regularizer=k.regularizers.L1L2(0.01, 0.02), bias_regularizer="l2",
+                       activity_regularizer=k.regularizers.L2(0.1), kernel_constraint=k.constraints.MaxNorm(1.0))
     model.compile("adam", "categorical_crossentropy", metrics=["accuracy"])
     return model, runs(model, drawn(30, 5), one_hot(30), batch_size=8, epochs=2, shuffle=False)
 
@@ -255,8 +277,10 @@ def frozen_batch_normalization(k):
 @scenario
 def images(k):
     model = k.Sequential([
-        k.Input((8, 8, 3)), k.layers.Rescaling(1 / 255), k.layers.Conv2D(4, 3, padding="same", use_bias=False), k.layers.BatchNormalization(),
-        k.layers.ReLU(), k.layers.MaxPooling2D(), k.layers.SeparableConv2D(5, 3, activation="relu"), k.layers.GlobalAveragePooling2D(),
+        k.Input((8, 8, 3)), k.layers.Rescaling(1 / 255), k.layers.Conv2D(4, 3, padding="same", use_bias=False),
+        k.layers.BatchNormalization(),
+        k.layers.ReLU(), k.layers.MaxPooling2D(), k.layers.SeparableConv2D(5, 3, activation="relu"),
+        k.layers.GlobalAveragePooling2D(),
         k.layers.Dense(3, activation="softmax")])
     model.compile(k.optimizers.SGD(0.1, momentum=0.9), "sparse_categorical_crossentropy", metrics=["accuracy"])
     x = rng().integers(256, size=(20, 8, 8, 3)).astype("uint8")
@@ -281,7 +305,8 @@ def masks_reach_the_loss(k):
     inputs = k.Input((6,), dtype="int32")
     hidden = k.layers.LSTM(5, return_sequences=True)(k.layers.Embedding(11, 4, mask_zero=True)(inputs))
     model = k.Model(inputs, k.layers.Dense(3, activation="softmax")(hidden))
-    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"], weighted_metrics=["sparse_categorical_crossentropy"])
+    model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"],
+                  weighted_metrics=["sparse_categorical_crossentropy"])
     x = rng().integers(1, 11, size=(12, 6))
     x[::2, 3:] = 0
     y, w = rng().integers(3, size=(12, 6)), np.abs(drawn(12, 6))
@@ -299,13 +324,15 @@ def attention(k):
     hidden = k.layers.Add()([inputs, k.layers.MultiHeadAttention(2, 3)(hidden, hidden)])
     hidden = k.layers.Dense(6, activation="gelu")(k.layers.LayerNormalization()(hidden))
     model = k.Model(inputs, k.layers.Dense(2)(k.layers.GlobalAveragePooling1D()(hidden)))
-    model.compile(k.optimizers.SGD(0.1, weight_decay=0.1), k.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
+    model.compile(k.optimizers.SGD(0.1, weight_decay=0.1), k.losses.SparseCategoricalCrossentropy(from_logits=True),
+                  metrics=["accuracy"])
     return model, runs(model, drawn(20, 4, 6), labels(20, 2), batch_size=8, epochs=2, shuffle=False)
 
 
 @scenario
 def shared_and_nested(k):
-    inner = k.Sequential([k.Input((5,)), k.layers.Dense(4, activation="tanh", kernel_regularizer="l2"), k.layers.BatchNormalization()], name="inner")
+    inner = k.Sequential([k.Input((5,)), k.layers.Dense(4, activation="tanh", kernel_regularizer="l2"),
+                          k.layers.BatchNormalization()], name="inner")
     a, b = k.Input((5,)), k.Input((5,))
     model = k.Model([a, b], k.layers.Dense(1)(k.layers.Subtract()([inner(a), inner(b)])))
     model.compile("adam", "mse")
@@ -359,15 +386,23 @@ def the_rate_changes_between_fits(k):
 
     def slower():
         model.optimizer.learning_rate = 1e-4
-    return model, [*runs(model, drawn(12, 5), drawn(12, 1), shuffle=False), slower, *runs(model, drawn(12, 5), drawn(12, 1), shuffle=False)]
+
+    return model, [
+        *runs(model, drawn(12, 5), drawn(12, 1), shuffle=False),
+        slower,
+        *runs(model, drawn(12, 5), drawn(12, 1), shuffle=False),
+    ]
 
 
 @scenario
 def compiled_twice(k):
     model = regressor(k)
     model.compile("adam", "mse", metrics=["mae"])
-    return model, [*runs(model, drawn(12, 5), drawn(12, 1), shuffle=False), lambda: model.compile("sgd", "mae", metrics=["mse"]),
-                   *runs(model, drawn(12, 5), drawn(12, 1), shuffle=False)]
+    return model, [
+        *runs(model, drawn(12, 5), drawn(12, 1), shuffle=False),
+        lambda: model.compile("sgd", "mae", metrics=["mse"]),
+        *runs(model, drawn(12, 5), drawn(12, 1), shuffle=False),
+    ]
 
 
 @scenario
@@ -386,7 +421,8 @@ def callbacks_see_the_same(k):
     model = regressor(k)
     model.compile("sgd", "mse", metrics=["mae"])
     fit = runs(model, drawn(20, 5), drawn(20, 1), batch_size=8, epochs=3, validation_split=0.5, shuffle=False, callbacks=[
-        Sees(), k.callbacks.ReduceLROnPlateau(patience=1, min_delta=10.0), k.callbacks.EarlyStopping(patience=2, min_delta=10.0)])
+        Sees(), k.callbacks.ReduceLROnPlateau(patience=1, min_delta=10.0),
+        k.callbacks.EarlyStopping(patience=2, min_delta=10.0)])
     return model, [*fit, lambda: seen, lambda: float(np.asarray(model.optimizer.learning_rate))]
 
 
@@ -430,7 +466,8 @@ def test_as_in_keras(function):
     found = []
     for k in (keras, graphnet):
         model, calls = function(k)
-        model.set_weights([np.abs(0.5 * drawn(*w.shape)) + 0.1 if "variance" in w.path else 0.5 * drawn(*w.shape) for w in model.weights])
+        model.set_weights([np.abs(0.5 * drawn(*w.shape)) + 0.1 if "variance" in w.path else 0.5 * drawn(*w.shape)
+                           for w in model.weights])
         found.append(([plain(call()) for call in calls], [v.path.rsplit("/", 1)[-1] for v in model.weights], state(model)))
     (theirs, their_names, their_state), (ours, our_names, our_state) = found
     for i, (a, b) in enumerate(zip(ours, theirs, strict=True)):

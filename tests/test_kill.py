@@ -60,7 +60,8 @@ def train(kind: str, folder: pathlib.Path, ready: int) -> None:
     files = folder / "files"
     path, first = files / ("m.keras" if kind == "model" else "m.weights.h5"), 0
     if kind.startswith("backup"):
-        keep = callbacks.BackupAndRestore(files, save_freq="epoch" if kind == "backup" else KINDS[kind], double_checkpoint=kind == "backup")
+        keep = callbacks.BackupAndRestore(files, save_freq="epoch" if kind == "backup" else KINDS[kind],
+                                          double_checkpoint=kind == "backup")
     else:
         keep = callbacks.ModelCheckpoint(path, save_weights_only=kind == "weights")
         if path.exists():
@@ -81,7 +82,9 @@ def train(kind: str, folder: pathlib.Path, ready: int) -> None:
             known = records(folder)
             steps = int(model.optimizer.iterations)
             if steps:
-                assert dict(known)[steps] == digest(model), f"the weights after {steps} steps are not those of the run that was killed"
+                assert dict(known)[steps] == digest(model), (
+                    f"the weights after {steps} steps are not those of the run that was killed"
+                )
             lost = (known[-1][0] if known else 0) - steps
             assert lost <= KINDS[kind], f"{lost} steps are lost"
     fit(model, initial_epoch=first, epochs=10**6, callbacks=[Log(), keep, Check()])
@@ -122,16 +125,18 @@ def test_runs_that_are_killed(kind, tmp_path):
     (tmp_path / "files").mkdir()
     root = pathlib.Path(__file__).resolve().parents[1]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(root), os.environ.get("PYTHONPATH", "")])}
-    done = subprocess.run([sys.executable, __file__, kind, str(tmp_path), str(kills)], env=environment, capture_output=True, text=True,
-                          timeout=60 + 5 * kills, check=False)
+    done = subprocess.run([sys.executable, __file__, kind, str(tmp_path), str(kills)], env=environment, capture_output=True,
+                          text=True, timeout=60 + 5 * kills, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
     assert int(done.stdout) > kills
     steps = [number for number, _ in records(tmp_path)]
     assert max(steps) > STEPS and all(later <= before + 1 for before, later in zip(steps, steps[1:], strict=False))
     if kind.startswith("backup"):
-        assert sum(name.startswith(".") for name in os.listdir(tmp_path / "files")) <= 1  # the next run removes what the last one left
+        # the next run removes what the last one left
+        assert sum(name.startswith(".") for name in os.listdir(tmp_path / "files")) <= 1
     known = {"m.keras", "m.weights.h5", "latest.weights.h5", "previous.weights.h5", "training_metadata.json"}
-    assert all(name in known or name.endswith(".pending") or name == "pending.weights.h5" for name in os.listdir(tmp_path / "files"))
+    assert all(name in known or name.endswith(".pending") or name == "pending.weights.h5"
+               for name in os.listdir(tmp_path / "files"))
 
 
 if __name__ == "__main__":

@@ -72,7 +72,8 @@ def test_cache_shows_the_folder(own_cache, capsys):
     assert capsys.readouterr().out == f"{own_cache}: 1 files, 1.0 MB of at most 256 MB\n"
 
 
-@pytest.mark.parametrize("arguments, said", [([], "required"), (["melt"], "invalid choice"), (["warm", "--jobs", "0"], "from 1 on; received '0'"),
+@pytest.mark.parametrize("arguments, said", [([], "required"), (["melt"], "invalid choice"),
+                                             (["warm", "--jobs", "0"], "from 1 on; received '0'"),
                                              (["warm", "--jobs", "two"], "received 'two'")])
 def test_wrong_arguments(arguments, said, capsys):
     with pytest.raises(SystemExit) as stop:
@@ -96,4 +97,9 @@ def test_progress_is_for_terminals():
             command.show_progress(done, 4, "kernel", stream)
     assert log.getvalue() == ""
     lines = terminal.getvalue().split("\r")
-    assert "[########" in lines[1] and "1/4 kernel" in lines[1] and f"[{'#' * command.BAR}] 4/4" in lines[-1] and lines[-1].endswith("\n")
+    assert (
+        "[########" in lines[1]
+        and "1/4 kernel" in lines[1]
+        and f"[{'#' * command.BAR}] 4/4" in lines[-1]
+        and lines[-1].endswith("\n")
+    )

@@ -244,7 +244,8 @@ def test_new_tensors_of_an_unknown_extent():
     n = Dim.unknown("n")
     x = placeholder(Spec((n, 3)))
     for make in (lambda: ops.zeros(ops.shape(x)), lambda: ops.broadcast_to(np.ones(3, "float32"), ops.shape(x)),
-                 lambda: ops.expand_dims(ops.arange(ops.shape(x)[0], dtype="float32"), 1), lambda: ops.multiply(x, ops.size(x))):
+                 lambda: ops.expand_dims(ops.arange(ops.shape(x)[0], dtype="float32"), 1), lambda: ops.multiply(x,
+                                                                                                                ops.size(x))):
         y = ops.add(x, make())
         assert y.shape == (None, 3)
     graph, _ = trace_function(lambda v: ops.mean(ops.multiply(v, ops.shape(v)[0])), [x])

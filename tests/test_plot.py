@@ -37,7 +37,9 @@ def ensemble():
 
 
 def shared():
-    """A layer called three times, once on its own result; a nested model of two inputs, given as a dict, and two outputs, called twice."""
+    """A layer called three times, once on its own result; a nested model of two inputs, given as a dict, and two outputs,
+    called twice.
+    """
     twin, x, y = layers.Dense(8, name="twin"), gn.Input((8,), name="x"), gn.Input((8,), name="y")
     u, v = twin(twin(x)), twin(y)
     a, b = gn.Input((8,), name="a"), gn.Input((8,), name="b")
@@ -69,8 +71,10 @@ def parts(svg, kind):
     found = {}
     for group in xml.etree.ElementTree.fromstring(svg).iter(f"{SVG}g"):
         if group.get("class") == kind:
-            points = [tuple(map(float, p.split(","))) for polygon in group.iter(f"{SVG}polygon") for p in polygon.get("points").split()]
-            points += [tuple(map(float, p)) for path in group.iter(f"{SVG}path") for p in re.findall(r"(-?[\d.]+),(-?[\d.]+)", path.get("d"))]
+            points = [tuple(map(float, p.split(","))) for polygon in group.iter(f"{SVG}polygon")
+                      for p in polygon.get("points").split()]
+            points += [tuple(map(float, p)) for path in group.iter(f"{SVG}path")
+                       for p in re.findall(r"(-?[\d.]+),(-?[\d.]+)", path.get("d"))]
             xs, ys = zip(*points, strict=True)
             found.setdefault(group.find(f"{SVG}title").text, []).append((min(xs), min(ys), max(xs), max(ys)))
     return found
@@ -110,7 +114,9 @@ def edges(dot):
 def test_a_shared_layer_has_a_pin_for_each_call():
     found = edges(gn.utils.model_to_dot(shared()))
     assert ("x", "twin:in0:n") in found and ("twin:out0:s", "twin:in1:n") in found and ("y", "twin:in2:n") in found
-    assert [tail for tail, head in found if head == "concatenate" or head.startswith("concatenate_")] == [f"inner:out{i}:s" for i in range(4)]
+    assert [tail for tail, head in found if head == "concatenate" or head.startswith("concatenate_")] == [
+        f"inner:out{i}:s" for i in range(4)
+    ]
 
 
 def test_edges_reach_the_right_boxes_of_a_nested_model():
@@ -119,7 +125,9 @@ def test_edges_reach_the_right_boxes_of_a_nested_model():
     assert ("twin:out2:e", "inner/b:in0:w") in found
     assert ("twin:out2:e", "inner/a:in1:w") in found
     assert ("x", "inner/b:in1:w") in found
-    assert {tail for tail, head in found if head.startswith("concatenate")} == {f"inner/from_{k}:out{i}:e" for k in "ab" for i in (0, 1)}
+    assert {tail for tail, head in found if head.startswith("concatenate")} == {
+        f"inner/from_{k}:out{i}:e" for k in "ab" for i in (0, 1)
+    }
 
 
 def test_boxes_say_what_was_asked_for():
@@ -127,7 +135,8 @@ def test_boxes_say_what_was_asked_for():
     model.get_layer(index=1).trainable = False
     plain = gn.utils.model_to_dot(model, show_layer_names=False).source
     assert "Conv2D" in plain and "conv2d" not in re.sub(r"^\s*conv2d.*?\[|.* -> .*", "", plain, flags=re.MULTILINE)
-    full = gn.utils.model_to_dot(model, show_shapes=True, show_dtype=True, show_layer_activations=True, show_trainable=True).source
+    full = gn.utils.model_to_dot(model, show_shapes=True, show_dtype=True, show_layer_activations=True,
+                                 show_trainable=True).source
     for text in ("(None, 12, 12, 1)", "(None, 10, 10, 4)", "float32", "relu", "not trainable", "picture"):
         assert text in full and text not in plain.replace("picture [", "").replace("picture ->", "")
 

@@ -163,7 +163,8 @@ def message(pb):
     kinds = {"int64": 3, "uint64": 4, "string": 9}
     messages = {
         "Stat": [("metadata_id", 1, "int64", 1), ("uint64_value", 3, "uint64", 1), ("str_value", 5, "string", 1)],
-        "Event": [("metadata_id", 1, "int64", 1), ("offset_ps", 2, "int64", 1), ("duration_ps", 3, "int64", 1), ("stats", 4, "Stat", 3)],
+        "Event": [("metadata_id", 1, "int64", 1), ("offset_ps", 2, "int64", 1), ("duration_ps", 3, "int64", 1),
+                  ("stats", 4, "Stat", 3)],
         "Line": [("id", 1, "int64", 1), ("name", 2, "string", 1), ("timestamp_ns", 3, "int64", 1), ("events", 4, "Event", 3)],
         "Metadata": [("id", 1, "int64", 1), ("name", 2, "string", 1)],
         "Entry": [("key", 1, "int64", 1), ("value", 2, "Metadata", 1)],

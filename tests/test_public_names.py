@@ -8,12 +8,16 @@ import pytest
 
 import graphnet
 
-AREAS = ["", "activations", "applications", "callbacks", "config", "constraints", "datasets", "errors", "initializers", "layers", "losses",
-         "metrics", "models", "ops", "ops.image", "ops.linalg", "optimizers", "random", "regularizers", "saving", "train", "tree", "utils"]
-FAMILIES = [f"{room}.{m.name}" for room in ("layers", "ops") for m in pkgutil.iter_modules(importlib.import_module(f"graphnet.{room}").__path__)
+AREAS = ["", "activations", "applications", "callbacks", "config", "constraints", "datasets", "errors", "initializers",
+         "layers", "losses",
+         "metrics", "models", "ops", "ops.image", "ops.linalg", "optimizers", "random", "regularizers", "saving", "train",
+         "tree", "utils"]
+FAMILIES = [f"{room}.{m.name}" for room in ("layers", "ops")
+            for m in pkgutil.iter_modules(importlib.import_module(f"graphnet.{room}").__path__)
             if m.ispkg or room == "ops" and m.name not in ("image", "recurrent")]  # those are areas of their own
 INTERNAL = {  # functions beside the public ones, for other files of the package
-    "activations": {"FUNCTIONS", "builtin"}, "constraints": {"builtin"}, "regularizers": {"ShapeError", "builtin"}, "ops.linalg": {"MatMul"},
+    "activations": {"FUNCTIONS", "builtin"}, "constraints": {"builtin"}, "regularizers": {"ShapeError", "builtin"},
+    "ops.linalg": {"MatMul"},
     "utils": {"NAMES", "set_global_seed"}}
 READERS = {"load_model", "load_weights"}  # their examples need files: the README has one
 
@@ -32,7 +36,8 @@ def documented(name):
     return list(seen.values())
 
 
-THINGS = [pytest.param(name, public, thing, id=f"{name}.{public}".lstrip(".")) for name in AREAS for public, thing in documented(name)]
+THINGS = [pytest.param(name, public, thing, id=f"{name}.{public}".lstrip(".")) for name in AREAS
+          for public, thing in documented(name)]
 
 
 @pytest.mark.parametrize("name", AREAS)
@@ -44,10 +49,12 @@ def test_names_are_listed_once_and_in_order(name):
 
 @pytest.mark.parametrize("name", AREAS)
 def test_what_keras_users_import_is_listed(name):
-    """Whatever an area's first file imports from the package or defines, and does not begin with an underscore, is in its list."""
+    """Whatever an area's first file imports from the package or defines, and does not begin with an underscore, is in its list.
+    """
     module = area(name)
     if not hasattr(module, "__path__"):
-        own = {n for n, v in vars(module).items() if getattr(v, "__module__", None) == module.__name__ and callable(v) and hasattr(v, "prefix")}
+        own = {n for n, v in vars(module).items() if getattr(v, "__module__", None) == module.__name__ and callable(v)
+               and hasattr(v, "prefix")}
     else:
         own = {n for n, v in vars(module).items() if not n.startswith("_") and not isinstance(v, types.ModuleType)
                and str(getattr(v, "__module__", "")).startswith("graphnet")}
@@ -74,11 +81,13 @@ def test_it_says_what_it_does_by_an_example(name, public, thing):
         assert ">>>" in text or public in READERS, f"{public} has no example"
 
 
-@pytest.mark.parametrize("base", [graphnet.Model, graphnet.Functional, graphnet.Sequential, graphnet.Layer, graphnet.Variable, graphnet.KerasTensor,
+@pytest.mark.parametrize("base", [graphnet.Model, graphnet.Functional, graphnet.Sequential, graphnet.Layer, graphnet.Variable,
+                                  graphnet.KerasTensor,
                                   graphnet.Module, graphnet.initializers.Initializer], ids=lambda base: base.__name__)
 def test_methods_of_the_main_classes_say_what_they_do(base):
     lacking = {name for name, member in vars(base).items()
-               if inspect.isfunction(member) and not name.startswith("_") and member.__name__ != "<lambda>" and not inspect.getdoc(getattr(base, name))}
+               if inspect.isfunction(member) and not name.startswith("_") and member.__name__ != "<lambda>"
+               and not inspect.getdoc(getattr(base, name))}
     assert lacking <= {"from_config"}
 
 

@@ -1,4 +1,6 @@
-"""Random models against the reference backend: residuals, shared layers, several outputs, odd sizes; extraction, threads, callers at once."""
+"""Random models against the reference backend: residuals, shared layers, several outputs, odd sizes; extraction, threads,
+callers at once.
+"""
 import os
 import pathlib
 import subprocess
@@ -23,7 +25,8 @@ def unary(rng, channels):
     """A layer that keeps a picture's height and width."""
     kind = rng.integers(9)
     if kind == 0:
-        return layers.Conv2D(int(rng.integers(1, 20)), int(rng.integers(1, 4)), padding="same", activation=str(rng.choice(["relu", "tanh", "linear"])))
+        return layers.Conv2D(int(rng.integers(1, 20)), int(rng.integers(1, 4)), padding="same",
+                             activation=str(rng.choice(["relu", "tanh", "linear"])))
     if kind == 1:
         return layers.Conv2D(int(rng.integers(1, 40)), 1, activation="relu")
     if kind == 2:
@@ -69,7 +72,8 @@ def picture_model(seed, steps=9):
             alive.append(layers.add([a, same[rng.integers(len(same))], a]))
     heads = [layers.Dense(3, activation="softmax")(layers.GlobalAveragePooling2D()(alive[-1])), alive[-2]]
     model = graphnet.Model(x, heads)
-    model.set_weights([rng.uniform(0.2, 1, v.shape) if "variance" in v.name else rng.normal(0, 0.4, v.shape) for v in model.weights])
+    model.set_weights([rng.uniform(0.2, 1, v.shape) if "variance" in v.name else rng.normal(0, 0.4, v.shape)
+                       for v in model.weights])
     side = size or (int(rng.integers(1, 12)), int(rng.integers(1, 12)))
     batch = int(rng.choice([0, 1, 2, 3, 5]))
     return model, rng.normal(size=(batch, *side, x.shape[-1])).astype("float32")
@@ -126,7 +130,8 @@ def test_any_number_of_threads_gives_the_same_bytes():
     said = set()
     for threads in ("1", "2", "8"):
         environment = {**os.environ, "NUMBA_NUM_THREADS": threads, "GRAPHNET_THREADS": threads}
-        said.add(subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True).stdout)
+        said.add(subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True,
+                                check=True).stdout)
     assert len(said) == 1
 
 

@@ -210,7 +210,10 @@ def test_unknown_extents():
     n, t = Dim.unknown("n"), Dim.unknown("t")
     weights = [Spec((3, 20)), Spec((5, 20)), Spec((20,))]
     assert LSTM(initial=False, return_sequences=True).infer(Spec((n, t, 3)), *weights)[0].shape == (n, t, 5)
-    assert LSTM(masked=True).infer(Spec((n, t, 3)), *weights, Spec((n, 5)), Spec((n, 5)), Spec((n, t), "bool"))[0].shape == (n, 5)
+    assert LSTM(masked=True).infer(Spec((n, t, 3)), *weights, Spec((n, 5)), Spec((n, 5)), Spec((n, t), "bool"))[0].shape == (
+        n,
+        5,
+    )
     kernels = [Spec((3, 3, 2, 16)), Spec((3, 3, 4, 16)), Spec((16,))]
     specs = ConvLSTM(initial=False, return_sequences=True).infer(Spec((n, t, 8, 9, 2)), *kernels)
     assert [s.shape for s in specs] == [(n, t, 6, 7, 4), (n, 6, 7, 4), (n, 6, 7, 4)]
@@ -266,7 +269,9 @@ def test_gradients_with_noise_are_central_differences(name, masked):
     gs, vs = [rng.standard_normal(y.shape) for y in outputs], [rng.standard_normal(a.shape) for a in arrays[:count]]
     found = op.vjp(tuple(gs), outputs, *arrays)
     assert found[count:] == [None] * (1 + masked)
-    ahead, behind = (op.reference(*[a + h * v for a, v in zip(arrays, vs, strict=False)], *arrays[count:]) for h in (1e-6, -1e-6))
+    ahead, behind = (
+        op.reference(*[a + h * v for a, v in zip(arrays, vs, strict=False)], *arrays[count:]) for h in (1e-6, -1e-6)
+    )
     wanted = sum(float((g * (a - b)).sum()) / 2e-6 for g, a, b in zip(gs, ahead, behind, strict=True))
     np.testing.assert_allclose(sum(float((c * v).sum()) for c, v in zip(found, vs, strict=False)), wanted, rtol=1e-6)
 

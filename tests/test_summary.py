@@ -38,12 +38,15 @@ def agrees(ours, keras):
     if isinstance(keras, str):
         return ours == keras
     return len(ours) == len(keras) and ours[0] == keras[0] and all(
-        a == b or ("…" in b and re.fullmatch(".*".join(map(re.escape, b.split("…"))), a)) for a, b in zip(ours[1:], keras[1:], strict=True))
+        a == b or ("…" in b and re.fullmatch(".*".join(map(re.escape, b.split("…"))), a))
+        for a, b in zip(ours[1:], keras[1:], strict=True))
 
 
-NAMES = ["autoencoder", "autoencoder_nested", "bidirectional_gru", "conv1d_net", "encoder", "ensemble", "mnist_mlp", "shared_embedding", "ticket_triage",
+NAMES = ["autoencoder", "autoencoder_nested", "bidirectional_gru", "conv1d_net", "encoder", "ensemble", "mnist_mlp",
+         "shared_embedding", "ticket_triage",
          "toy_resnet"]
-REAL = ["chars2vec_eng_50.keras", "chars2vec_eng_50_pair.keras", "fer2013_mini_XCEPTION.102-0.66.hdf5", "mtcnn_pnet.keras", "mtcnn_rnet.keras",
+REAL = ["chars2vec_eng_50.keras", "chars2vec_eng_50_pair.keras", "fer2013_mini_XCEPTION.102-0.66.hdf5", "mtcnn_pnet.keras",
+        "mtcnn_rnet.keras",
         "ner_lstm.keras"]
 
 
@@ -81,7 +84,9 @@ def test_nothing_is_cut_at_any_width():
 def test_trainable():
     rows = {row[1].split("(")[0]: row[-1] for row in parsed(text_of(residual(), show_trainable=True)) if isinstance(row, tuple)}
     assert rows["norm"] == "N" and rows["x"] == "-" and rows["sum"] == "-" and rows["Layer"] == "Trainable"
-    assert "Trainable params: 72 (288.00 B)" in text_of(residual()) and "Non-trainable params: 32 (128.00 B)" in text_of(residual())
+    assert "Trainable params: 72 (288.00 B)" in text_of(residual()) and "Non-trainable params: 32 (128.00 B)" in text_of(
+        residual()
+    )
 
 
 def test_positions_are_shares_of_the_line():
@@ -93,7 +98,8 @@ def test_positions_are_shares_of_the_line():
 
 def test_layer_range():
     def names(*layer_range):
-        return [row[1].split("(")[0] for row in parsed(text_of(residual(), layer_range=layer_range)) if isinstance(row, tuple)][1:]
+        return [row[1].split("(")[0] for row in parsed(text_of(residual(), layer_range=layer_range))
+                if isinstance(row, tuple)][1:]
     assert names("norm", "norm") == ["norm"] and names("x", "norm")[-1] == "norm" and names("sum", "n.*m") == ["norm", "sum"]
     for wrong, said in [(("nothing", "sum"), "fits no layer"), (("x",), "two names"), ("xy", "two names")]:
         with pytest.raises(ValueError, match=said):
@@ -140,6 +146,10 @@ def test_names_are_not_used_up():
 
 
 def test_cells_wrap():
-    assert wrapped("   └ name (Class)", 12) == ["   └ name", "(Class)"] and wrapped("", 5) == [""] and "".join(wrapped("x" * 23, 5)) == "x" * 23
+    assert (
+        wrapped("   └ name (Class)", 12) == ["   └ name", "(Class)"]
+        and wrapped("", 5) == [""]
+        and "".join(wrapped("x" * 23, 5)) == "x" * 23
+    )
     table = render(["A", "B"], [["a long cell", "1"], ["b", "22\n333"]], [4, 3], "lr")
     assert {len(line) for line in table.splitlines()} == {14} and " 333 │" in table

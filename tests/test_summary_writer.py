@@ -103,7 +103,9 @@ def test_records(read, tmp_path):
         with graphnet.name_scope("outer"):
             summary.scalar("inner", 2, 7)
     run = read(tmp_path)
-    assert [(step, float(value)) for step, value in values(run, "loss")] == [(step, np.float32(1 / (step + 1))) for step in range(3)]
+    assert [(step, float(value)) for step, value in values(run, "loss")] == [
+        (step, np.float32(1 / (step + 1))) for step in range(3)
+    ]
     assert run.SummaryMetadata("loss").plugin_data.plugin_name == "scalars"
     assert run.SummaryMetadata("loss").summary_description == "*falls*"
     (step, rows), = values(run, "numbers")
@@ -198,7 +200,10 @@ def test_within_a_trace(protocol, tmp_path):
         summary.scalar("x", x, 0)
         return x
     noisy(np.float32(1))  # nothing is recorded: no error
-    with summary.create_file_writer(tmp_path).as_default(), pytest.raises(UnsupportedError, match="Return the tensor.*\n.*test_summary"):
+    with (
+        summary.create_file_writer(tmp_path).as_default(),
+        pytest.raises(UnsupportedError, match="Return the tensor.*\n.*test_summary"),
+    ):
         noisy(np.ones(2, "float32"))
 
 
@@ -211,7 +216,9 @@ def test_a_trace_of_a_function(read, tmp_path):
         summary.trace_export("my_func")
     nodes = {node.name: node for node in read(tmp_path).Graph().node}
     kinds = sorted(node.op for node in nodes.values())
-    assert kinds == sorted(["Placeholder", "Identity"] + ["VarHandleOp", "ReadVariableOp"] * 4 + ["MatMul", "BiasAdd", "Relu"] * 2)
+    assert kinds == sorted(
+        ["Placeholder", "Identity"] + ["VarHandleOp", "ReadVariableOp"] * 4 + ["MatMul", "BiasAdd", "Relu"] * 2
+    )
     assert nodes["second/MatMul"].input == ["first/Relu", "second/w/Read/ReadVariableOp"]
     assert nodes["second/w/Read/ReadVariableOp"].input == ["second/w"]
     assert [dim.size for dim in nodes["first/MatMul"].attr["_output_shapes"].list.shape[0].dim] == [4, 3]
@@ -260,11 +267,17 @@ def test_names_of_ops():
     def body(x, v, t):
         y = ops.relu6(ops.conv(x, np.ones((3, 3, 2, 4), "float32")) + v)
         z = ops.matmul(ops.reshape(y, (1, 6, 24)), np.ones((1, 24, 5), "float32"))
-        return ops.max_pool(y, 2), ops.average_pool(ops.conv(t, np.ones((2, 2, 2, 1, 1), "float32")), 2), ops.clip(z, -1, 1), x * 2 + x
+        return (
+            ops.max_pool(y, 2),
+            ops.average_pool(ops.conv(t, np.ones((2, 2, 2, 1, 1), "float32")), 2),
+            ops.clip(z, -1, 1),
+            x * 2 + x,
+        )
     specs = [graphnet.TensorSpec(shape) for shape in ((1, 8, 8, 2), (4,), (1, 4, 4, 4, 1))]
     graph = graphnet.function(body).get_concrete_function(*specs).graph
     assert [tensorflow_op(graph, name) for name, node in graph.nodes(data=True) if node["kind"] == "op"] == [
-        "Conv2D", "BiasAdd", "Relu6", "MaxPool", "Conv3D", "AvgPool3D", "Reshape", "BatchMatMulV2", "ClipByValue", "Mul", "AddV2"]
+        "Conv2D", "BiasAdd", "Relu6", "MaxPool", "Conv3D", "AvgPool3D", "Reshape", "BatchMatMulV2", "ClipByValue", "Mul",
+        "AddV2"]
 
 
 def test_graphs_that_are_none(protocol, tmp_path):
@@ -284,7 +297,8 @@ def board(protocol):
     servers = []
 
     def start(folder):
-        server = subprocess.Popen([sys.executable, "-m", "tensorboard.main", "--logdir", str(folder), "--host", "127.0.0.1", "--port", "0",
+        server = subprocess.Popen([sys.executable, "-m", "tensorboard.main", "--logdir", str(folder), "--host", "127.0.0.1",
+                                   "--port", "0",
                                    "--load_fast=false"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         servers.append(server)
         address = next(found[0] for line in server.stderr if (found := re.search(r"http://127\.0\.0\.1:\d+", line)))

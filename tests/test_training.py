@@ -1,4 +1,6 @@
-"""compile, fit, evaluate, train_on_batch: what is trained, what logs are called, what is refused, and that a step is whole or not at all."""
+"""compile, fit, evaluate, train_on_batch: what is trained, what logs are called, what is refused, and that a step is whole or
+not at all.
+"""
 import os
 import subprocess
 import sys
@@ -63,7 +65,10 @@ def test_fit_learns_and_keeps_a_history():
     np.testing.assert_allclose(accuracy, (predicted.argmax(-1) == y).mean(), rtol=1e-6)
     logp = predicted - np.log(np.exp(predicted.astype("float64")).sum(-1, keepdims=True))
     np.testing.assert_allclose(loss, -logp[np.arange(len(y)), y].mean(), rtol=1e-5)
-    assert model.evaluate(x, y, verbose=0, return_dict=True) == {"accuracy": pytest.approx(accuracy), "loss": pytest.approx(loss)}
+    assert model.evaluate(x, y, verbose=0, return_dict=True) == {
+        "accuracy": pytest.approx(accuracy),
+        "loss": pytest.approx(loss),
+    }
 
 
 def test_a_smaller_last_batch_compiles_nothing():
@@ -110,7 +115,8 @@ def test_sequential_checks_what_it_is_fed():
 
 
 @pytest.mark.parametrize("asked", [
-    {"kind": ["accuracy", "mae"], "size": ["mae", "mse"]}, {"kind": ["accuracy", "mae"], "size": "mse"}, [["accuracy", "mae"], "mse"]])
+    {"kind": ["accuracy", "mae"], "size": ["mae", "mse"]}, {"kind": ["accuracy", "mae"], "size": "mse"},
+    [["accuracy", "mae"], "mse"]])
 @pytest.mark.parametrize("named", [True, False])
 def test_several_metrics_an_output(asked, named):
     """A list of metrics belongs to its output, whether the model gives a dict or a list."""
@@ -123,7 +129,11 @@ def test_several_metrics_an_output(asked, named):
     logs = model.evaluate(x, y, verbose=0, return_dict=True)
     found = {name: value for name, value in logs.items() if not name.endswith("loss")}
     sizes = asked["size"] if isinstance(asked, dict) else asked[1]
-    assert set(found) == {"kind_accuracy", "kind_mae", *[f"size_{name}" for name in ([sizes] if isinstance(sizes, str) else sizes)]}
+    assert set(found) == {
+        "kind_accuracy",
+        "kind_mae",
+        *[f"size_{name}" for name in ([sizes] if isinstance(sizes, str) else sizes)],
+    }
     np.testing.assert_allclose(found["size_mse"], np.mean((predicted(model, x, named) - y["size"]) ** 2), rtol=1e-5)
 
 
@@ -423,7 +433,8 @@ def test_equal_seeds_give_equal_bytes_for_any_number_of_threads():
 def test_metrics_of_compile_may_be_shared_by_name_but_not_lost():
     x, y = data(16)
     model = classifier()
-    model.compile("sgd", losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"], weighted_metrics=["accuracy"])
+    model.compile("sgd", losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"],
+                  weighted_metrics=["accuracy"])
     logs = model.train_on_batch(x, y, sample_weight=np.r_[np.ones(8), np.zeros(8)].astype("float32"), return_dict=True)
     assert list(logs) == ["accuracy", "loss", "weighted_accuracy"]
 
@@ -440,7 +451,8 @@ def test_regularized_convolutions_train():
     """The regularizer's part of the gradient is added behind the kernels' cotangents."""
     inputs = gn.Input((8, 8, 3))
     h = layers.Conv2D(5, 3, kernel_regularizer="l2", activation="gelu")(inputs)
-    h = layers.Conv2DTranspose(4, 3, strides=2, kernel_regularizer="l2")(layers.DepthwiseConv2D(3, depthwise_regularizer="l2")(h))
+    h = layers.Conv2DTranspose(4, 3, strides=2, kernel_regularizer="l2")(layers.DepthwiseConv2D(3,
+                                                                                                depthwise_regularizer="l2")(h))
     model = gn.Model(inputs, layers.Dense(2, kernel_regularizer="l1")(layers.Flatten()(h)))
     model.compile("adam", "mse")
     x, y = RNG.normal(size=(6, 8, 8, 3)).astype("float32"), np.ones((6, 2), "float32")

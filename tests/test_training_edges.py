@@ -1,4 +1,5 @@
-"""What fit is given by users in a hurry: losses without gradients, generators used up, odd counts, copies of compiled models."""
+"""What fit is given by users in a hurry: losses without gradients, generators used up, odd counts, copies of compiled models.
+"""
 import copy
 import pickle
 
@@ -96,7 +97,8 @@ def test_batches_of_one_row():
 
 
 def test_models_of_float64():
-    parts = [layers.Dense(4, activation="tanh", dtype="float64"), layers.BatchNormalization(dtype="float64"), layers.Dense(1, dtype="float64")]
+    parts = [layers.Dense(4, activation="tanh", dtype="float64"), layers.BatchNormalization(dtype="float64"),
+             layers.Dense(1, dtype="float64")]
     model = gn.Sequential([gn.Input((5,), dtype="float64"), *parts])
     model.compile("adam", "mse", metrics=["mae"])
     history = model.fit(X.astype("float64"), Y.astype("float64"), verbose=0, epochs=4, validation_split=0.1).history
@@ -106,7 +108,8 @@ def test_models_of_float64():
 def test_nested_outputs_and_what_belongs_to_them():
     inputs = gn.Input((5,))
     model = gn.Model(inputs, {"p": [layers.Dense(1)(inputs), layers.Dense(2)(inputs)], "q": layers.Dense(3)(inputs)})
-    model.compile("sgd", {"p": ["mse", "mae"], "q": "mse"}, metrics={"p": [["mae"], ["mse"]], "q": ["mae"]}, loss_weights={"p": [1.0, 2.0], "q": 0.5})
+    model.compile("sgd", {"p": ["mse", "mae"], "q": "mse"}, metrics={"p": [["mae"], ["mse"]], "q": ["mae"]},
+                  loss_weights={"p": [1.0, 2.0], "q": 0.5})
     y = {"p": [np.ones((20, 1)), np.ones((20, 2))], "q": np.ones((20, 3))}
     logs = model.train_on_batch(X, y, return_dict=True)
     assert sorted(logs) == list(logs) == ["loss", "p/0_loss", "p/0_mae", "p/1_loss", "p/1_mse", "q_loss", "q_mae"]

@@ -1,4 +1,7 @@
-"""Keras's activations: functions of a tensor, or of an array. Most are those of `graphnet.ops`; some take other defaults here."""
+"""Keras's activations: functions of a tensor, or of an array.
+
+Most are those of `graphnet.ops`; some take other defaults here.
+"""
 import math
 from typing import Any
 
@@ -104,7 +107,8 @@ def linear(x: Any) -> Any:
 
 
 swish, hard_swish = silu, hard_silu
-FUNCTIONS = (celu, elu, exponential, gelu, glu, hard_shrink, hard_sigmoid, hard_silu, hard_tanh, leaky_relu, linear, log_sigmoid,
+FUNCTIONS = (celu, elu, exponential, gelu, glu, hard_shrink, hard_sigmoid, hard_silu, hard_tanh, leaky_relu, linear,
+             log_sigmoid,
              log_softmax, mish, relu, relu6, selu, sigmoid, silu, soft_shrink, softmax, softplus, softsign, sparse_plus,
              sparse_sigmoid,
              sparsemax, squareplus, tanh, tanh_shrink, threshold)

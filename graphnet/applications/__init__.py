@@ -25,7 +25,9 @@ from graphnet.applications.vgg19 import VGG19 as VGG19
 from graphnet.applications.xception import Xception as Xception
 
 __all__ = [
-    "DenseNet121", "DenseNet169", "DenseNet201", "MobileNet", "MobileNetV2", "ResNet101", "ResNet101V2", "ResNet152", "ResNet152V2", "ResNet50",
-    "ResNet50V2", "VGG16", "VGG19", "Xception", "densenet", "imagenet_utils", "mobilenet", "mobilenet_v2", "resnet", "resnet50", "resnet_v2",
+    "DenseNet121", "DenseNet169", "DenseNet201", "MobileNet", "MobileNetV2", "ResNet101", "ResNet101V2", "ResNet152",
+    "ResNet152V2", "ResNet50",
+    "ResNet50V2", "VGG16", "VGG19", "Xception", "densenet", "imagenet_utils", "mobilenet", "mobilenet_v2", "resnet", "resnet50",
+    "resnet_v2",
     "vgg16", "vgg19", "xception",
 ]

@@ -28,7 +28,8 @@ def densenet(options: Options, blocks: tuple[int, ...], kind: str) -> Model:
     """DenseNet with so many layers in each block."""
     options.check()
     if config.image_data_format() == "channels_first":
-        raise UnsupportedError(f"{options.name} expects image_data_format 'channels_last', as in Keras. Set it by graphnet.config.set_image_data_format.")
+        raise UnsupportedError(f"{options.name} expects image_data_format 'channels_last', as in Keras. Set it by "
+                               "graphnet.config.set_image_data_format.")
 
     def features(x: Any) -> Any:
         x = layers.ZeroPadding2D(((3, 3), (3, 3)))(x)
@@ -47,24 +48,36 @@ def densenet(options: Options, blocks: tuple[int, ...], kind: str) -> Model:
                  lambda top: f"densenet/{kind}_weights_tf_dim_ordering_tf_kernels{'' if top else '_notop'}.h5")
 
 
-@documented("DenseNet121, of 2017: each layer sees the features of all layers before it in its block.", "https://arxiv.org/abs/1608.06993", (None, 1024))
-def DenseNet121(include_top: bool = True, weights: Any = "imagenet", input_tensor: Any = None, input_shape: Any = None, pooling: str | None = None,
-                classes: int = 1000, classifier_activation: Any = "softmax", name: str = "densenet121") -> Model:
-    return densenet(Options(include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation, name), (6, 12, 24, 16), "densenet121")
+@documented("DenseNet121, of 2017: each layer sees the features of all layers before it in its block.",
+            "https://arxiv.org/abs/1608.06993", (None, 1024))
+def DenseNet121(include_top: bool = True, weights: Any = "imagenet", input_tensor: Any = None, input_shape: Any = None,
+                pooling: str | None = None, classes: int = 1000, classifier_activation: Any = "softmax",
+                name: str = "densenet121") -> Model:
+    return densenet(Options(include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation, name),
+                    (6, 12, 24, 16), "densenet121")
 
 
-@documented("DenseNet169, of 2017: each layer sees the features of all layers before it in its block.", "https://arxiv.org/abs/1608.06993", (None, 1664))
-def DenseNet169(include_top: bool = True, weights: Any = "imagenet", input_tensor: Any = None, input_shape: Any = None, pooling: str | None = None,
-                classes: int = 1000, classifier_activation: Any = "softmax", name: str = "densenet169") -> Model:
-    return densenet(Options(include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation, name), (6, 12, 32, 32), "densenet169")
+@documented("DenseNet169, of 2017: each layer sees the features of all layers before it in its block.",
+            "https://arxiv.org/abs/1608.06993", (None, 1664))
+def DenseNet169(include_top: bool = True, weights: Any = "imagenet", input_tensor: Any = None, input_shape: Any = None,
+                pooling: str | None = None, classes: int = 1000, classifier_activation: Any = "softmax",
+                name: str = "densenet169") -> Model:
+    return densenet(Options(include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation, name),
+                    (6, 12, 32, 32), "densenet169")
 
 
-@documented("DenseNet201, of 2017: each layer sees the features of all layers before it in its block.", "https://arxiv.org/abs/1608.06993", (None, 1920))
-def DenseNet201(include_top: bool = True, weights: Any = "imagenet", input_tensor: Any = None, input_shape: Any = None, pooling: str | None = None,
-                classes: int = 1000, classifier_activation: Any = "softmax", name: str = "densenet201") -> Model:
-    return densenet(Options(include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation, name), (6, 12, 48, 32), "densenet201")
+@documented("DenseNet201, of 2017: each layer sees the features of all layers before it in its block.",
+            "https://arxiv.org/abs/1608.06993", (None, 1920))
+def DenseNet201(include_top: bool = True, weights: Any = "imagenet", input_tensor: Any = None, input_shape: Any = None,
+                pooling: str | None = None, classes: int = 1000, classifier_activation: Any = "softmax",
+                name: str = "densenet201") -> Model:
+    return densenet(Options(include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation, name),
+                    (6, 12, 48, 32), "densenet201")
 
 
 def preprocess_input(x: Any, data_format: str | None = None) -> Any:
-    """Images of 0..255 as this network expects them: of ImageNet's mean 0 and deviation 1. Source: https://keras.io/api/applications/"""
+    """Images of 0..255 as this network expects them: of ImageNet's mean 0 and deviation 1.
+
+    Source: https://keras.io/api/applications/
+    """
     return imagenet_utils.preprocess_input(x, data_format, "torch")

@@ -20,20 +20,25 @@ DEVIATIONS = (0.229, 0.224, 0.225)
 
 
 def cached(name: str, address: str, use: str) -> pathlib.Path:
-    """The file of that name in Keras's cache or in graphnet's; FileNotFoundError tells where to put it. Nothing is downloaded."""
-    folders = [pathlib.Path(os.environ.get("KERAS_HOME") or pathlib.Path.home() / ".keras") / "models", pathlib.Path(settings.home) / "models"]
+    """The file of that name in Keras's cache or in graphnet's; FileNotFoundError tells where to put it.
+
+    Nothing is downloaded.
+    """
+    folders = [pathlib.Path(os.environ.get("KERAS_HOME") or pathlib.Path.home() / ".keras") / "models",
+               pathlib.Path(settings.home) / "models"]
     for folder in folders:
         if (folder / name).is_file():
             return folder / name
-    raise FileNotFoundError(f"{use} expects the file {name} in {folders[0]} or {folders[1]}, and neither has it. graphnet downloads nothing: fetch "
-                            f"{address} and put it there.")
+    raise FileNotFoundError(f"{use} expects the file {name} in {folders[0]} or {folders[1]}, and neither has it. graphnet "
+                            f"downloads nothing: fetch {address} and put it there.")
 
 
 def preprocess_input(x: Any, data_format: str | None = None, mode: str = "caffe") -> Any:
     """Images of 0..255 as a network expects them; the images themselves stay as they are.
 
-    Arguments: ``x`` an array or tensor (..., H, W, 3) of red, green, blue; ``data_format``; ``mode``: "tf": x / 127.5 - 1; "torch": x / 255, less the
-    mean and by the deviation of ImageNet's channels; "caffe": blue, green, red less their means. Shape: as x, in floats.
+    Arguments: ``x`` an array or tensor (..., H, W, 3) of red, green, blue; ``data_format``; ``mode``: "tf": x / 127.5 - 1;
+    "torch": x / 255, less the mean and by the deviation of ImageNet's channels; "caffe": blue, green, red less their means.
+    Shape: as x, in floats.
     Source: https://keras.io/api/applications/
 
     Example:
@@ -51,7 +56,8 @@ def preprocess_input(x: Any, data_format: str | None = None, mode: str = "caffe"
     first = data_format == "channels_first"
     axis = -3 if first else -1
     if x.shape[axis] != 3:
-        raise ValueError(f"preprocess_input expects 3 channels on axis {axis} ({data_format}); received shape {tuple(x.shape)}.")
+        raise ValueError(f"preprocess_input expects 3 channels on axis {axis} ({data_format}); received shape "
+                         f"{tuple(x.shape)}.")
 
     def along(values: Sequence[float]) -> np.ndarray:
         return np.asarray(values, str(x.dtype)).reshape((3, 1, 1) if first else (3,))
@@ -70,11 +76,12 @@ def class_index(path: pathlib.Path) -> list[tuple[str, str]]:
 def decode_predictions(preds: Any, top: int = 5) -> list[list[tuple[str, str, Any]]]:
     """The `top` classes of each prediction, best first: (WordNet's number, name, score).
 
-    Arguments: ``preds`` an array (N, 1000). Raises ValueError for another shape, FileNotFoundError where the file of class names is in no cache:
-    its text says which file to put where. Source: https://keras.io/api/applications/
+    Arguments: ``preds`` an array (N, 1000). Raises ValueError for another shape, FileNotFoundError where the file of class
+    names is in no cache: its text says which file to put where. Source: https://keras.io/api/applications/
     """
     scores = np.asarray(preds)
     if scores.ndim != 2 or scores.shape[1] != 1000:
-        raise ValueError(f"decode_predictions expects predictions of shape (N, 1000), of a network with its top for ImageNet; received shape {scores.shape}.")
+        raise ValueError("decode_predictions expects predictions of shape (N, 1000), of a network with its top for ImageNet; "
+                         f"received shape {scores.shape}.")
     names = class_index(cached(CLASS_INDEX, CLASS_INDEX_ADDRESS, "decode_predictions"))
     return [[(*names[i], row[i]) for i in np.argsort(-row, kind="stable")[:top]] for row in scores]

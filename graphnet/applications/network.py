@@ -37,17 +37,20 @@ class Options:
     def check(self) -> None:
         """Raises ValueError before anything is built."""
         if self.weights not in (None, "imagenet") and not os.path.exists(self.weights):
-            raise ValueError(f"{self.name} expects weights to be None, 'imagenet' or the path of a file; received {self.weights!r}, which does not exist.")
+            raise ValueError(f"{self.name} expects weights to be None, 'imagenet' or the path of a file; received "
+                             f"{self.weights!r}, which does not exist.")
         if self.weights == "imagenet" and self.include_top and self.classes != 1000:
-            raise ValueError(f"{self.name} expects classes=1000 with weights='imagenet' and include_top=True; received classes={self.classes}.")
+            raise ValueError(f"{self.name} expects classes=1000 with weights='imagenet' and include_top=True; received "
+                             f"classes={self.classes}.")
         if self.pooling not in (None, "avg", "max"):
             raise ValueError(f"{self.name} expects pooling to be None, 'avg' or 'max'; received {self.pooling!r}.")
         if self.include_top and self.weights is not None and activations.get(self.classifier_activation) not in (
                 activations.linear, activations.softmax):
-            raise ValueError(f"{self.name} expects classifier_activation to be None or 'softmax' with trained weights; received "
-                             f"{self.classifier_activation!r}.")
+            raise ValueError(f"{self.name} expects classifier_activation to be None or 'softmax' with trained weights; "
+                             f"received {self.classifier_activation!r}.")
         if self.input_tensor is not None and type(self.input_tensor) is not Tensor:
-            raise TypeError(f"{self.name} expects input_tensor to be a symbolic tensor, as graphnet.Input gives; received {type(self.input_tensor).__name__}.")
+            raise TypeError(f"{self.name} expects input_tensor to be a symbolic tensor, as graphnet.Input gives; received "
+                            f"{type(self.input_tensor).__name__}.")
 
     def shape(self, size: int, smallest: int) -> tuple[int | None, ...]:
         """The input's shape without the batch axis, checked."""
@@ -59,12 +62,14 @@ class Options:
         usual = (channels, size, size) if first else (size, size, channels)
         if self.weights == "imagenet" and self.include_top:
             if given not in (None, usual):
-                raise ValueError(f"{self.name} expects input_shape={usual} with weights='imagenet' and include_top=True; received {given}.")
+                raise ValueError(f"{self.name} expects input_shape={usual} with weights='imagenet' and include_top=True; "
+                                 f"received {given}.")
             return usual
         if given is None:
             return usual if self.include_top else (3, None, None) if first else (None, None, 3)
         if given[0 if first else -1] != channels:
-            raise ValueError(f"{self.name} expects an input of 3 channels with weights='imagenet'; received input_shape={given}.")
+            raise ValueError(f"{self.name} expects an input of 3 channels with weights='imagenet'; received "
+                             f"input_shape={given}.")
         if any(s is not None and s < smallest for s in (given[1:] if first else given[:-1])):
             raise ValueError(f"{self.name} expects an input of at least {smallest} x {smallest}; received input_shape={given}.")
         if self.include_top and None in given:

@@ -25,5 +25,6 @@ def vgg(options: Options, convolutions: tuple[int, ...]) -> Model:
         return layers.Dense(4096, activation="relu", name="fc2")(x)
 
     kind = f"vgg{sum(convolutions) + 3}"
-    return build(options, options.shape(224, 32), features, lambda top: f"{kind}/{kind}_weights_tf_dim_ordering_tf_kernels{'' if top else '_notop'}.h5",
-                 head, pool_names=(None, None))
+    return build(options, options.shape(224, 32), features,
+                 lambda top: f"{kind}/{kind}_weights_tf_dim_ordering_tf_kernels{'' if top else '_notop'}.h5", head,
+                 pool_names=(None, None))

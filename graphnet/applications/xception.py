@@ -53,12 +53,15 @@ def _features(x: Any) -> Any:
 def xception(options: Options) -> Model:
     options.check()
     return build(options, options.shape(299, 71), _features,
-                 lambda top: f"xception/xception_weights_tf_dim_ordering_tf_kernels{'' if top else '_notop'}.h5", pool_names=(None, None))
+                 lambda top: f"xception/xception_weights_tf_dim_ordering_tf_kernels{'' if top else '_notop'}.h5",
+                 pool_names=(None, None))
 
 
-@documented("Xception, of 2017: depthwise separable convolutions with residuals; images of 299 x 299.", "https://arxiv.org/abs/1610.02357", (None, 2048))
-def Xception(include_top: bool = True, weights: Any = "imagenet", input_tensor: Any = None, input_shape: Any = None, pooling: str | None = None,
-             classes: int = 1000, classifier_activation: Any = "softmax", name: str = "xception") -> Model:
+@documented("Xception, of 2017: depthwise separable convolutions with residuals; images of 299 x 299.",
+            "https://arxiv.org/abs/1610.02357", (None, 2048))
+def Xception(include_top: bool = True, weights: Any = "imagenet", input_tensor: Any = None, input_shape: Any = None,
+             pooling: str | None = None, classes: int = 1000, classifier_activation: Any = "softmax",
+             name: str = "xception") -> Model:
     return xception(Options(include_top, weights, input_tensor, input_shape, pooling, classes, classifier_activation, name))
 
 

@@ -54,7 +54,8 @@ def read_npz(path: Any, *names: str) -> list[np.ndarray]:
     except (FileFormatError, FileNotFoundError):
         raise
     except DAMAGED as error:  # type: ignore[misc]
-        raise FileFormatError(f"{str(path)!r} is no .npz file, or a damaged one: {str(error) or type(error).__name__}.") from None
+        raise FileFormatError(f"{str(path)!r} is no .npz file, or a damaged one: "
+                              f"{str(error) or type(error).__name__}.") from None
 
 
 def _read_npy(file: io.BytesIO, path: Any) -> np.ndarray:
@@ -67,7 +68,8 @@ def _read_npy(file: io.BytesIO, path: Any) -> np.ndarray:
                 raise ValueError(f"an array of shape {shape} and dtype {dtype} was announced, which its bytes are not")
             file.seek(0)
             return np.lib.format.read_array(file, allow_pickle=False)
-    except (ValueError, EOFError, SyntaxError, TypeError, RecursionError, tokenize.TokenError) as error:  # a header is a Python literal
+    # a header is a Python literal
+    except (ValueError, EOFError, SyntaxError, TypeError, RecursionError, tokenize.TokenError) as error:
         raise FileFormatError(f"{str(path)!r} is damaged: {error}.") from None
     array = unpickle(file, path)
     if not isinstance(array, np.ndarray) or array.shape != shape:

@@ -42,7 +42,8 @@ def get(identifier: Any) -> Any:
     return identifiers.get(_KIND, identifier)
 
 
-graph.Variable._initializer_named = staticmethod(get)  # type: ignore[attr-defined]  # variables stand below this room, and take names as well
+graph.Variable._initializer_named = staticmethod(
+    get)  # type: ignore[attr-defined]  # variables stand below this room, and take names as well
 
 
 def serialize(initializer: Any) -> Any:

@@ -11,7 +11,9 @@ from graphnet.registry import builtin
 
 
 class Initializer:
-    """Base of initializers; called with a shape and a dtype, it gives an array. Source: https://keras.io/api/layers/initializers/
+    """Base of initializers; called with a shape and a dtype, it gives an array.
+
+    Source: https://keras.io/api/layers/initializers/
 
     A class of one's own defines ``__call__(self, shape, dtype=None)`` and, to be saved, ``get_config(self)``.
 
@@ -27,7 +29,8 @@ class Initializer:
                                   "array.")
 
     def get_config(self) -> dict[str, Any]:
-        """The arguments that make an equal initializer; those of a class of one's own too, where attributes bear their names."""
+        """The arguments that make an equal initializer; those of a class of one's own too, where attributes bear their names.
+        """
         names = [n for n in inspect.signature(type(self).__init__).parameters if n != "self"]
         return {name: getattr(self, name) for name in names if hasattr(self, name)}
 

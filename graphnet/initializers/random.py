@@ -32,7 +32,8 @@ class RandomInitializer(Initializer):
     def get_config(self) -> dict[str, Any]:
         seed: Any = self._init_seed
         if isinstance(seed, random.SeedGenerator):
-            seed = {"module": "keras.random", "class_name": "SeedGenerator", "config": seed.get_config(), "registered_name": None}
+            seed = {"module": "keras.random", "class_name": "SeedGenerator", "config": seed.get_config(),
+                    "registered_name": None}
         return {"seed": seed}
 
 
@@ -97,7 +98,8 @@ class RandomUniform(RandomInitializer):
 
 def compute_fans(shape: Sequence[int], input_axes: Sequence[int] | None = None,
                  output_axes: Sequence[int] | None = None) -> tuple[int, int]:
-    """Inputs and outputs of a unit: of a kernel (*K, I, O) they are I and O times the extents of K, unless axes say otherwise."""
+    """Inputs and outputs of a unit: of a kernel (*K, I, O) they are I and O times the extents of K, unless axes say otherwise.
+    """
     if input_axes is not None and output_axes is not None:
         return math.prod(shape[a] for a in input_axes), math.prod(shape[a] for a in output_axes)
     if len(shape) < 2:

@@ -8,8 +8,17 @@ from graphnet.layers.layer import Layer
 
 
 def whole_numbers(value: Any, n: int, name: str, who: str, zero: bool = False) -> tuple[int, ...]:
-    """An argument as n whole numbers: one number stands for all. Positive ones, or not negative ones where `zero` is allowed."""
-    listed = (value,) * n if isinstance(value, int) else tuple(value) if isinstance(value, Iterable) and not isinstance(value, str) else ()
+    """An argument as n whole numbers: one number stands for all.
+
+    Positive ones, or not negative ones where `zero` is allowed.
+    """
+    listed = (
+        (value,) * n
+        if isinstance(value, int)
+        else tuple(value)
+        if isinstance(value, Iterable) and not isinstance(value, str)
+        else ()
+    )
     if len(listed) != n or not all(hasattr(v, "__index__") for v in listed) or any(v < (0 if zero else 1) for v in listed):
         least = "not negative" if zero else "positive"
         raise ValueError(f"{who} expects {name} to be a whole number or {n} of them, {least}; received {name}={value!r}.")
@@ -26,11 +35,14 @@ def window_padding(value: Any, who: str, causal: bool = False) -> str:
 
 
 def margins(value: Any, rank: int, name: str, who: str) -> tuple[tuple[int, ...], ...]:
-    """What is added or cut on each of `rank` axes, as pairs (before, after): from one number, a number an axis, or a pair an axis."""
+    """What is added or cut on each of `rank` axes, as pairs (before, after): from one number, a number an axis, or a pair an
+    axis.
+    """
     if isinstance(value, int):
         value = (value,) * rank
     if not isinstance(value, Sequence) or len(value) != rank:
-        raise ValueError(f"{who} expects {name} to be a whole number, {rank} of them, or {rank} pairs (before, after); received {name}={value!r}.")
+        raise ValueError(f"{who} expects {name} to be a whole number, {rank} of them, or {rank} pairs (before, after); "
+                         f"received {name}={value!r}.")
     return tuple([whole_numbers(v, 2, f"each entry of {name}", who, zero=True) for v in value])
 
 

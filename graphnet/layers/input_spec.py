@@ -25,10 +25,15 @@ class InputSpec:
         graphnet.errors.ShapeError: Input 0 of ...: expected axis -1 to have extent 2, received extent 3 ...
     """
 
-    def __init__(self, dtype: str | None = None, shape: tuple[Any, ...] | None = None, ndim: int | None = None, max_ndim: int | None = None,
-                 min_ndim: int | None = None, axes: Mapping[int, int | None] | None = None, allow_last_axis_squeeze: bool = False,
-                 name: str | None = None, optional: bool = False) -> None:
-        self.dtype, self.shape, self.max_ndim, self.min_ndim = dtype, None if shape is None else tuple(shape), max_ndim, min_ndim
+    def __init__(self, dtype: str | None = None, shape: tuple[Any, ...] | None = None, ndim: int | None = None,
+                 max_ndim: int | None = None, min_ndim: int | None = None, axes: Mapping[int, int | None] | None = None,
+                 allow_last_axis_squeeze: bool = False, name: str | None = None, optional: bool = False) -> None:
+        self.dtype, self.shape, self.max_ndim, self.min_ndim = (
+            dtype,
+            None if shape is None else tuple(shape),
+            max_ndim,
+            min_ndim,
+        )
         self.ndim = len(self.shape) if self.shape is not None else ndim
         self.axes = {int(k): v for k, v in (axes or {}).items()}
         self.allow_last_axis_squeeze, self.name, self.optional = allow_last_axis_squeeze, name, optional
@@ -52,8 +57,8 @@ class InputSpec:
                 continue
             given = extents[axis]
             if isinstance(given, int) and given != extent:
-                raise ShapeError(f"{start}axis {axis} to have extent {extent}, received extent {given} (shape {shown(extents)})."
-                                 f"{_mend_axis(extents, axis, extent)}")
+                raise ShapeError(f"{start}axis {axis} to have extent {extent}, received extent {given} (shape "
+                                 f"{shown(extents)}).{_mend_axis(extents, axis, extent)}")
 
 
 def _mend_ndim(given: int, wanted: int) -> str:
@@ -91,8 +96,8 @@ def check_arguments(call: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any],
         if needed and p.name not in given and p.name not in ("training", "mask") and not p.name.endswith("_mask"):
             raise TypeError(f"{who} expects the argument {p.name!r}; it was not given. {takes}")
     if len(args) > 1 and hasattr(given.get("training"), "shape"):
-        raise TypeError(f"{who} expects its inputs as one argument, and training to be True or False; received a second tensor or array. "
-                        "Put several inputs in brackets: [a, b].")
+        raise TypeError(f"{who} expects its inputs as one argument, and training to be True or False; received a second tensor "
+                        "or array. Put several inputs in brackets: [a, b].")
     first = parameters[0] if parameters else None
     if args and (isinstance(args[0], str) or (args[0] is None and first is not None and first.default is first.empty)):
         raise GraphError(f"{who} expects a tensor or an array; received {args[0]!r}.")
@@ -110,8 +115,8 @@ def check_inputs(specs: Any, inputs: Any, who: str) -> None:
         specs, values = [specs[n] for n in names], [inputs[n] for n in names]
     else:
         if isinstance(specs, InputSpec) and isinstance(inputs, (list, tuple)) and any(hasattr(x, "shape") for x in inputs):
-            raise ShapeError(f"{who} expects one input; received a {type(inputs).__name__} of {len(inputs)}. Pass it without brackets, "
-                             "or join several by Concatenate or Add first.")
+            raise ShapeError(f"{who} expects one input; received a {type(inputs).__name__} of {len(inputs)}. Pass it without "
+                             "brackets, or join several by Concatenate or Add first.")
         specs, values = tree.flatten(specs), tree.flatten(inputs)
     if len(specs) != len(values):
         raise ShapeError(f"{who} expects {len(specs)} input(s); received {len(values)}.")
@@ -121,9 +126,12 @@ def check_inputs(specs: Any, inputs: Any, who: str) -> None:
 
 
 def specs_of(args: Any, kwargs: Mapping[str, Any]) -> tuple[Any, dict[str, Any]] | None:
-    """The arguments of a call with a Spec in the place of each array, without phase and masks; None where others than data are among them."""
+    """The arguments of a call with a Spec in the place of each array, without phase and masks; None where others than data are
+    among them.
+    """
     def leaf(x: Any) -> Any:
         return Spec(tuple(shape_of(x)), str(x.dtype)) if hasattr(x, "shape") and hasattr(x, "dtype") else x
-    found = tree.map_structure(leaf, (args, {name: value for name, value in kwargs.items() if name not in ("training", "mask")}))
+    found = tree.map_structure(leaf,
+                               (args, {name: value for name, value in kwargs.items() if name not in ("training", "mask")}))
     plain = all(x is None or isinstance(x, (Spec, bool, int, float, str)) for x in tree.iterate(found))
     return found if plain else None

@@ -34,12 +34,13 @@ MODULES = {
 }
 # arguments that Keras hands to the op's call although they may be plain data; others that hold no tensor are the op's own
 OPERANDS = frozenset(
-    "x x1 x2 y key condition condlist choicelist default indices updates start_indices inputs xs values constant_values q start "
-    "stop "
+    "x x1 x2 y key condition condlist choicelist default indices updates start_indices inputs xs values constant_values q "
+    "start stop "
     "sorted_sequence segment_ids rtol atol operands arrays".split()
 )
 
-COUNTS, MANY = ("indices_or_sections", "num", "n"), 1 << 16  # arguments that say how many nodes an op makes; how many a file may ask for
+# arguments that say how many nodes an op makes; how many a file may ask for
+COUNTS, MANY = ("indices_or_sections", "num", "n"), 1 << 16
 
 
 def is_op(name: str, module: str) -> bool:
@@ -112,8 +113,8 @@ class RecordedCall(FunctionCall):
             counts["axis"] = max([extent for extent in given["x"].shape if isinstance(extent, int)], default=0)
         for name, count in counts.items():
             if count > MANY:
-                raise FileFormatError(f"Node {self.name!r} ({self.class_name}) asks for {count} parts or turns ({name}); files may ask for "
-                                      f"{MANY}.")
+                raise FileFormatError(f"Node {self.name!r} ({self.class_name}) asks for {count} parts or turns ({name}); files "
+                                      f"may ask for {MANY}.")
 
 
 def split(

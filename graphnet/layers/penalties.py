@@ -42,7 +42,8 @@ class Penalized(Module):
                 trace.losses.append((self, trace.lift(value)))
             elif type(value) is Tensor:
                 raise SymbolicTensorError(
-                    f"add_loss of {getattr(self, 'name', self)!r} expects to be called inside of a layer's call; received the symbolic tensor "
+                    f"add_loss of {getattr(self, 'name', self)!r} expects to be called inside of a layer's call; received the "
+                    "symbolic tensor "
                     f"{value.name!r} outside of it. Write a layer whose call adds the loss, and call it on that tensor.")
             else:
                 self._untracked_losses = (*self._untracked_losses, value)
@@ -52,7 +53,8 @@ class Penalized(Module):
         for output in tree.flatten(result):
             if output is not None:
                 loss = self.activity_regularizer(output)
-                self.add_loss(ops.divide_no_nan(loss, ops.cast(ops.shape(output)[0], loss.dtype)) if len(output.shape) else loss)
+                self.add_loss(ops.divide_no_nan(loss, ops.cast(ops.shape(output)[0], loss.dtype)) if len(output.shape)
+                              else loss)
 
     @property
     def losses(self) -> list[Any]:

@@ -153,7 +153,8 @@ def deserialize(config: Any, custom_objects: Mapping[str, Any] | None = None, wh
     if module not in ("", "None") and module.split(".")[0] not in KERAS:
         builtin = None
     kind = (
-        registry.lookup(config.get("registered_name") or name, custom_objects) or registry.lookup(name, custom_objects) or builtin
+        registry.lookup(config.get("registered_name") or name, custom_objects) or registry.lookup(name, custom_objects)
+        or builtin
     )
     kind = kind or registry.get_registered_object(config.get("registered_name") or name, custom_objects)
     if kind is None:
@@ -237,8 +238,8 @@ def _unknown(name: str, place: str, module: str) -> str:
     import difflib
     near = difflib.get_close_matches(name, registry.names_of("layers"), 2)
     return (
-        f"Layer {place!r} is of class {name!r} (module {module or 'unknown'}), which graphnet does not know. If it is your own, "
-        "pass "
+        f"Layer {place!r} is of class {name!r} (module {module or 'unknown'}), which graphnet does not know. If it is your "
+        "own, pass "
         f"custom_objects={{{name!r}: {name}}}, or register it by graphnet.saving.register_keras_serializable()."
         + (f" graphnet has {' and '.join(near)}." if near else "")
     )
@@ -251,5 +252,5 @@ def _from_config(kind: Any, config: dict[str, Any], custom_objects: Mapping[str,
         except UnsupportedError:
             raise
         except (TypeError, ValueError, KeyError) as error:
-            raise FileFormatError(f"Layer {place!r} ({kind.__name__}) cannot be made from its configuration: {error}") from error
-
+            raise FileFormatError(f"Layer {place!r} ({kind.__name__}) cannot be made from its configuration: "
+                                  f"{error}") from error

@@ -27,7 +27,10 @@ MANY = 1 << 20  # thresholds: float32 hardly tells more of them apart
 
 
 def even_thresholds(count: int) -> list[float]:
-    """`count` thresholds from 0 to 1, equally far apart. Raises ValueError for more than are of any use: files name the count, too."""
+    """`count` thresholds from 0 to 1, equally far apart.
+
+    Raises ValueError for more than are of any use: files name the count, too.
+    """
     if count > MANY:
         raise ValueError(f"num_thresholds is expected to be at most {MANY}; received {count}.")
     return [0.0, *((i + 1) * 1.0 / (count - 1) for i in range(count - 2)), 1.0]

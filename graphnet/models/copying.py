@@ -1,12 +1,17 @@
-"""Copies of models: `copy.deepcopy` and pickle take configuration, weights and what `compile` was given; calls made on a model stay with it."""
+"""Copies of models: `copy.deepcopy` and pickle take configuration, weights and what `compile` was given; calls made on a model
+stay with it.
+"""
 from typing import Any
 
 from graphnet.layers.layer import Layer
 
 
 def reduced(model: Any) -> tuple[Any, ...]:
-    """What pickle keeps of a functional or Sequential model: its class, configuration, the user's own classes in it, weights, training."""
-    own = {type(m).__name__: type(m) for m in model.submodules if isinstance(m, Layer) and not type(m).__module__.startswith("graphnet.")}
+    """What pickle keeps of a functional or Sequential model: its class, configuration, the user's own classes in it, weights,
+    training.
+    """
+    own = {type(m).__name__: type(m) for m in model.submodules if isinstance(m, Layer)
+           and not type(m).__module__.startswith("graphnet.")}
     return revived, (model._own_class(), model.get_config(), own, model.get_weights(), _training(model))
 
 
@@ -26,7 +31,9 @@ def revived(kind: Any, config: Any, own: dict[str, type], weights: list[Any], tr
 
 
 def _training(model: Any) -> Any:
-    """The arguments of `compile`, with the optimizer's configuration and the values of its variables; None if it was not called."""
+    """The arguments of `compile`, with the optimizer's configuration and the values of its variables; None if it was not
+    called.
+    """
     if not model.compiled:
         return None
     arguments = {name: value for name, value in model._training_state.config.items() if name != "optimizer"}

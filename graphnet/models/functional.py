@@ -46,7 +46,10 @@ class Functional(Model):
         self._untracked_executables: dict[Any, Any] = {}
         self._untracked_fast: Any = None
         self._inputs_structure, self._outputs_structure = inputs, outputs
-        self._input_tensors, self._output_tensors = _tensors(inputs, "inputs", self.name), _tensors(outputs, "outputs", self.name)
+        self._input_tensors, self._output_tensors = (
+            _tensors(inputs, "inputs", self.name),
+            _tensors(outputs, "outputs", self.name),
+        )
         self._check_inputs_unique()
         self._nodes, self._operations = walk(self._input_tensors, self._output_tensors)
         check_connected(self._input_tensors, self._output_tensors, self._nodes, self.name)
@@ -66,7 +69,8 @@ class Functional(Model):
         scopes = {node.op: node.scope for node in self._nodes}  # of calls that an extracted model takes from nested ones
         for op in self._operations:
             if seen.setdefault((scopes.get(op), op.name), op) is not op:
-                raise GraphError(f"Model {self.name!r} expects its layers to have different names; two are called {op.name!r}. Rename one: name='...'.")
+                raise GraphError(f"Model {self.name!r} expects its layers to have different names; two are called {op.name!r}. "
+                                 "Rename one: name='...'.")
 
     def _attributes(self) -> Any:
         return iter([self._operations])
@@ -127,9 +131,10 @@ class Functional(Model):
     def graph(self) -> "nx.MultiDiGraph":
         """The model as a frozen `networkx.MultiDiGraph`: a node for each call, an edge for each operand.
 
-        Node attributes: ``kind`` ("input", "layer", "op", "model"), ``layer`` (its name), ``class_name``, ``call`` (number of the call), ``input_shapes``,
-        ``output_shapes``, ``output_dtypes``, ``params``, ``trainable``, ``activation``, ``graph`` (of a nested model). An edge's key is the operand's
-        position, its attribute ``output`` which output of the producer it is. Graph attributes: ``name``, ``inputs`` and ``outputs``, as (node, output).
+        Node attributes: ``kind`` ("input", "layer", "op", "model"), ``layer`` (its name), ``class_name``, ``call`` (number of
+        the call), ``input_shapes``, ``output_shapes``, ``output_dtypes``, ``params``, ``trainable``, ``activation``, ``graph``
+        (of a nested model). An edge's key is the operand's position, its attribute ``output`` which output of the producer it
+        is. Graph attributes: ``name``, ``inputs`` and ``outputs``, as (node, output).
 
         Example:
 
@@ -144,8 +149,10 @@ class Functional(Model):
     def extract(self, *names: str) -> Model:
         """A model that gives intermediate features by name, and computes only what they need.
 
-        Names are those of layers, globs ("block5_conv*"), paths into nested models ("encoder/conv2d_1"), and calls of shared layers ("name:1").
-        The result is one array for one name that fits one call, else a list in the order asked for. Raises ValueError for what fits nothing.
+        Names are those of layers, globs ("block5_conv*"), paths into nested models ("encoder/conv2d_1"), and calls of shared
+        layers ("name:1").
+        The result is one array for one name that fits one call, else a list in the order asked for. Raises ValueError for what
+        fits nothing.
         """
         return extract(self, names)
 
@@ -183,10 +190,12 @@ class Functional(Model):
     def _match(self, inputs: Any) -> list[Any]:
         return data.match(self._input_tensors, self._inputs_structure, inputs, f"model {self.name!r}")
 
-    def _replay(self, node: Node, values: dict[Any, Any], extents: dict[Any, Any], run: Callable[..., Any] | None = None) -> None:
+    def _replay(self, node: Node, values: dict[Any, Any], extents: dict[Any, Any],
+                run: Callable[..., Any] | None = None) -> None:
         args, kwargs = restore(node.arguments, [values[t.key] for t in node.inputs], extents)
         if len(args) == 1 and not kwargs and len(node.inputs) == 1 and getattr(node.op, "takes_mask", False):
-            mask = _mask_when_built(node.inputs[0], values)  # Keras fixes it when the model is built, for calls on one tensor and nothing else
+            # Keras fixes it when the model is built, for calls on one tensor and nothing else
+            mask = _mask_when_built(node.inputs[0], values)
             kwargs = {} if mask is None else {"mask": mask}
         result = node.op(*args, **kwargs) if run is None else run(node, *args, **kwargs)
         results = [r for r in tree.flatten(result) if r is not None]
@@ -194,7 +203,8 @@ class Functional(Model):
             values[node, i] = result
         for offset, i in enumerate(node.structure[1]):
             mask = get_mask(results[i])
-            if mask is None and isinstance(node.op, Layer):  # taken off an operand since the model was built: what reads this later still needs it
+            # taken off an operand since the model was built: what reads this later still needs it
+            if mask is None and isinstance(node.op, Layer):
                 masks = tree.map_structure(lambda t: _mask_when_built(t, values), restore(node.arguments, node.inputs)[0][0])
                 mask = tree.flatten(node.op.compute_mask(args[0], masks))[i]
             values[node, len(results) + offset] = mask
@@ -217,8 +227,13 @@ class Functional(Model):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if len(args) == 1 and not kwargs:
             x = args[0]
-            if type(x) is np.ndarray and self._untracked_fast is not None and self._untracked_seen[0] == edits[0] and current() is None \
-                    and not _training.get():
+            if (
+                type(x) is np.ndarray
+                and self._untracked_fast is not None
+                and self._untracked_seen[0] == edits[0]
+                and current() is None
+                and not _training.get()
+            ):
                 return self._untracked_fast(x)
             if current() is None and _all_arrays(x):
                 return self._compiled(x, False)
@@ -267,7 +282,8 @@ class Functional(Model):
         who = f"model {self.name!r}"
         inputs = {id(value): tensor for tensor, value in zip(self._input_tensors, self._match(x), strict=True)}
         return tree.map_structure(
-            lambda leaf: data.convert(leaf, inputs[id(leaf)].spec, inputs[id(leaf)].name, who) if id(leaf) in inputs else leaf, x)
+            lambda leaf: data.convert(leaf, inputs[id(leaf)].spec, inputs[id(leaf)].name, who) if id(leaf) in inputs else leaf,
+            x)
 
     def _open_extents(self, x: Any) -> dict[int, set[int]]:
         return {id(value): {axis for axis, extent in enumerate(tensor.shape) if extent is None}
@@ -285,7 +301,12 @@ class Functional(Model):
     def get_config(self) -> dict[str, Any]:
         """The graph of layers as plain data, in Keras's form."""
         from graphnet.models.config import functional_config
-        if type(self).__init__ is not Functional.__init__ and type(self).__module__ != Functional.__module__ and not type(self).__dict__.get("get_config"):
+
+        if (
+            type(self).__init__ is not Functional.__init__
+            and type(self).__module__ != Functional.__module__
+            and not type(self).__dict__.get("get_config")
+        ):
             base = {"name": self.name, "trainable": self.trainable}
             return {**base, **functional_config(self)}
         return functional_config(self)
@@ -306,7 +327,8 @@ def _tensors(structure: Any, what: str, name: str) -> list[Tensor]:
             raise GraphError(f"Model {name!r} expects symbolic tensors in {what}; received the layer {leaf.name!r} itself. "
                              f"Call it on a tensor and pass the result, or pass {leaf.name}.output.")
         if type(leaf) is not Tensor:
-            raise GraphError(f"Model {name!r} expects symbolic tensors in {what}; received {type(leaf).__name__}. Begin with graphnet.Input(shape=...).")
+            raise GraphError(f"Model {name!r} expects symbolic tensors in {what}; received {type(leaf).__name__}. Begin with "
+                             "graphnet.Input(shape=...).")
     return leaves
 
 

@@ -9,8 +9,8 @@ from graphnet.saved_model.objects import KINDS, LoadedLayer
 class LoadedModel(LoadedLayer, Model):
     """A model as its graphs, in training and inference: it predicts, and is compiled, trained and saved as any other.
 
-    Made by `graphnet.saved_model.load`, and by `load_model` where a saved model's classes are not known. It has no layers to look
-    into, and no losses that layers added: these were not a part of what the model gives.
+    Made by `graphnet.saved_model.load`, and by `load_model` where a saved model's classes are not known. It has no layers to
+    look into, and no losses that layers added: these were not a part of what the model gives.
 
     Example:
 

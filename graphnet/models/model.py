@@ -30,9 +30,11 @@ def _functional_arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> bool
 
 @builtin("models")
 class Model(Trainer, Layer):
-    """A model: ``Model(inputs, outputs)`` from symbolic tensors (also lists or dicts of them), or a subclass with its own ``call``.
+    """A model: ``Model(inputs, outputs)`` from symbolic tensors (also lists or dicts of them), or a subclass with its own
+    ``call``.
 
-    Arguments: ``inputs``, ``outputs``, ``name``, ``trainable``. Raises GraphError where the outputs do not follow from the inputs.
+    Arguments: ``inputs``, ``outputs``, ``name``, ``trainable``. Raises GraphError where the outputs do not follow from the
+    inputs.
     Source: https://keras.io/api/models/model/
 
     Example:
@@ -61,7 +63,8 @@ class Model(Trainer, Layer):
             return
         if args or not set(_FUNCTIONAL).isdisjoint(kwargs):
             received = [f"{len(args)} positional argument(s)"] * bool(args) + [f"{name}=" for name in kwargs]
-            raise TypeError(f"{type(self).__name__} expects inputs and outputs together, or neither; received {', '.join(received)}.")
+            raise TypeError(f"{type(self).__name__} expects inputs and outputs together, or neither; received "
+                            f"{', '.join(received)}.")
         super().__init__(**kwargs)
         self._untracked_executables: dict[Any, Any] = {}
 
@@ -104,7 +107,9 @@ class Model(Trainer, Layer):
     # ---- building
 
     def build(self, input_shape: Any) -> None:
-        """Makes the variables of a subclassed model, by calling it on symbolic inputs of that shape; a list or dict of shapes for several inputs."""
+        """Makes the variables of a subclassed model, by calling it on symbolic inputs of that shape; a list or dict of shapes
+        for several inputs.
+        """
         if self.built:
             return
         several = isinstance(input_shape, (list, dict)) and not all(s is None or isinstance(s, int) for s in input_shape)
@@ -161,7 +166,8 @@ class Model(Trainer, Layer):
         if entry is None:
             if not self.built:
                 self(x, training=training)
-            tensors = [placeholder(fresh_spec((None, *leaf.shape[1:]), leaf.dtype.name, f"input_{i}"), f"input_{i}") for i, leaf in enumerate(leaves)]
+            tensors = [placeholder(fresh_spec((None, *leaf.shape[1:]), leaf.dtype.name, f"input_{i}"), f"input_{i}")
+                       for i, leaf in enumerate(leaves)]
             graph, structure = self._trace(tensors, lambda values: tree.pack_sequence_as(x, values), training)
             entry = self._untracked_executables[key] = (Executable(graph), structure)
             self._untracked_seen = edits[0], self._marks()  # what the trace itself has set needs no other
@@ -173,11 +179,13 @@ class Model(Trainer, Layer):
         """The results for one batch of data."""
         return self(x, training=False) if self.run_eagerly else self._traced_run(x, False)
 
-    def predict(self, x: Any, batch_size: int | None = None, verbose: Any = "auto", steps: int | None = None, callbacks: Any = None) -> Any:
+    def predict(self, x: Any, batch_size: int | None = None, verbose: Any = "auto", steps: int | None = None,
+                callbacks: Any = None) -> Any:
         """Results for x, computed in batches: numpy arrays, in the structure of the model's outputs.
 
-        Arguments: ``x`` an array, a list or dict of arrays, a generator of batches or a PyDataset; ``batch_size`` rows at once (32); ``verbose``
-        "auto", 0, 1 or 2; ``steps`` batches to take of a generator. Raises DataError where x does not fit the inputs.
+        Arguments: ``x`` an array, a list or dict of arrays, a generator of batches or a PyDataset; ``batch_size`` rows at once
+        (32); ``verbose`` "auto", 0, 1 or 2; ``steps`` batches to take of a generator. Raises DataError where x does not fit the
+        inputs.
         Source: https://keras.io/api/models/model_training_apis/#predict-method
         """
         return run_predict(self, x, batch_size, verbose, steps, callbacks)
@@ -201,20 +209,25 @@ class Model(Trainer, Layer):
     @property
     def graph(self) -> "nx.MultiDiGraph":
         """The model as a frozen networkx graph of layer calls; subclassed models have none."""
-        raise GraphError(f"Model {self.name!r} ({type(self).__name__}) computes in its own call method, so it has no graph of layers. "
-                         "Build it from Input and Model(inputs, outputs) to have one.")
+        raise GraphError(f"Model {self.name!r} ({type(self).__name__}) computes in its own call method, so it has no graph of "
+                         "layers. Build it from Input and Model(inputs, outputs) to have one.")
 
-    def summary(self, line_length: int | None = None, positions: Sequence[float] | None = None, print_fn: Callable[[str], Any] | None = None,
-                expand_nested: bool = False, show_trainable: bool = False, layer_range: Sequence[str] | None = None) -> None:
-        """Prints the layers with their output shapes and numbers of parameters. Source: https://keras.io/api/models/model/#summary-method"""
+    def summary(self, line_length: int | None = None, positions: Sequence[float] | None = None,
+                print_fn: Callable[[str], Any] | None = None, expand_nested: bool = False, show_trainable: bool = False,
+                layer_range: Sequence[str] | None = None) -> None:
+        """Prints the layers with their output shapes and numbers of parameters.
+
+        Source: https://keras.io/api/models/model/#summary-method
+        """
         from graphnet.models.overview import summary
         summary(self, line_length, positions, print_fn, expand_nested, show_trainable, layer_range)
 
     def profile(self, x: Any, runs: int = 20, threads: int | None = None) -> Any:
         """The time of each layer for one batch, beside what the machine could do: print it, or draw it.
 
-        Arguments: ``x`` a batch as for `predict_on_batch`; ``runs`` of which the shortest count; ``threads`` (as settings allow). Gives a profile
-        with ``layers()``, ``steps``, ``to_chrome_trace(path)``; `utils.plot_model(model, profile=...)` colours layers by their share.
+        Arguments: ``x`` a batch as for `predict_on_batch`; ``runs`` of which the shortest count; ``threads`` (as settings
+        allow). Gives a profile with ``layers()``, ``steps``, ``to_chrome_trace(path)``; `utils.plot_model(model, profile=...)`
+        colours layers by their share.
 
         Example:
 
@@ -229,8 +242,8 @@ class Model(Trainer, Layer):
     def _profiled(self, x: Any) -> tuple[Executable, list[np.ndarray]]:
         """What runs a batch, and the batch as it takes it."""
         self._batch(x)
-        raise GraphError(f"profile expects a functional or Sequential model; {self.name!r} ({type(self).__name__}) computes in its own call method. "
-                         "Build it from Input and Model(inputs, outputs).")
+        raise GraphError(f"profile expects a functional or Sequential model; {self.name!r} ({type(self).__name__}) computes in "
+                         "its own call method. Build it from Input and Model(inputs, outputs).")
 
     def load_weights(self, filepath: Any, by_name: bool = False, skip_mismatch: bool = False, **kwargs: Any) -> None:
         """Reads weights from a `.weights.h5`, `.keras` or legacy `.h5` file; nothing is changed where the file does not fit."""
@@ -251,7 +264,9 @@ class Model(Trainer, Layer):
         save_weights(self, filepath, overwrite=overwrite, max_shard_size=max_shard_size)
 
     def get_compile_config(self) -> dict[str, Any]:
-        """What `compile` was given, as plain data; empty for a model that was not compiled. A class with a `compile` of its own overrides it.
+        """What `compile` was given, as plain data; empty for a model that was not compiled.
+
+        A class with a `compile` of its own overrides it.
 
         Example:
 
@@ -268,8 +283,8 @@ class Model(Trainer, Layer):
         """Compiles the model as `get_compile_config` tells, and makes the optimizer's variables."""
         from graphnet.saving.compilation import compile_arguments
         if type(self).compile is not Trainer.compile:
-            warnings.warn(f"{type(self).__name__} has a compile of its own, which was not called. Call it, or define get_compile_config and "
-                          "compile_from_config as well.", stacklevel=2)
+            warnings.warn(f"{type(self).__name__} has a compile of its own, which was not called. Call it, or define "
+                          "get_compile_config and compile_from_config as well.", stacklevel=2)
             return
         self.compile(**compile_arguments(config))
         if self.optimizer is not None and self.built:
@@ -277,8 +292,8 @@ class Model(Trainer, Layer):
 
     def export(self, filepath: Any, format: str = "tf_saved_model", **kwargs: Any) -> None:
         """Is not there: raises UnsupportedError, which says what is."""
-        raise UnsupportedError(f"Model {self.name!r}: export writes files of TensorFlow, ONNX and the like, which graphnet does not. "
-                               "Use save(\"model.keras\"), which Keras reads, and export it there.")
+        raise UnsupportedError(f"Model {self.name!r}: export writes files of TensorFlow, ONNX and the like, which graphnet "
+                               "does not. Use save(\"model.keras\"), which Keras reads, and export it there.")
 
     def build_from_config(self, config: dict[str, Any]) -> None:
         """Builds with the shapes that a file recorded."""
@@ -288,13 +303,17 @@ class Model(Trainer, Layer):
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: dict[str, Any] | None = None) -> Any:
         """A model with that configuration and new weights; a functional one from its graph of layers."""
-        if {"layers", "input_layers", "output_layers"} <= set(config) and (cls.__init__ is Model.__init__ or issubclass(cls, _functional())):
+        if {"layers", "input_layers", "output_layers"} <= set(config) and (
+            cls.__init__ is Model.__init__ or issubclass(cls, _functional())
+        ):
             from graphnet.models.rebuild import functional_from_config
             return functional_from_config(cls, config, custom_objects)
         return super().from_config(config)
 
     def to_json(self, **kwargs: Any) -> str:
-        """The architecture as JSON text, without weights: `graphnet.models.model_from_json` reads it. Arguments as for `json.dumps`.
+        """The architecture as JSON text, without weights: `graphnet.models.model_from_json` reads it.
+
+        Arguments as for `json.dumps`.
 
         Example:
 

@@ -49,7 +49,8 @@ def totals(model: Any) -> Totals:
         [v for v in model.weights if id(v) in trainable],
         [v for v in model.weights if id(v) not in trainable],
     )
-    return Totals(tuple(sum(v.size for v in g) for g in groups), tuple(sum(v.value.nbytes for v in g) for g in groups))  # type: ignore[arg-type]
+    return Totals(tuple(sum(v.size for v in g) for g in groups),
+                  tuple(sum(v.value.nbytes for v in g) for g in groups))  # type: ignore[arg-type]
 
 
 def _topology(model: Any) -> Any:
@@ -83,8 +84,8 @@ def _rows(listed: list[Any], graph: Any, connected: dict[Any, tuple[str, ...]], 
         weights = getattr(op, "weights", [])
         layer = hasattr(op, "built")
         params = sum(v.size for v in weights) if not layer or op.built else None
-        yield Row(op.name, type(op).__name__ if layer else op.class_name, shapes[op] if op in shapes else _built_for(op), params,
-                  connected.get(op, ()), op.trainable if weights else None, depth)
+        yield Row(op.name, type(op).__name__ if layer else op.class_name, shapes[op] if op in shapes else _built_for(op),
+                  params, connected.get(op, ()), op.trainable if weights else None, depth)
         if expand and getattr(op, "layers", None):
             yield from _rows(list(op.layers), _topology(op), connected, expand, depth + 1)
 

@@ -1,4 +1,5 @@
-"""Model.profile: the times of each layer's steps, measured; Model.cost: multiply-adds, bytes and memory, before anything runs."""
+"""Model.profile: the times of each layer's steps, measured; Model.cost: multiply-adds, bytes and memory, before anything runs.
+"""
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -25,7 +26,8 @@ def profile(model: Any, x: Any, runs: int = 20, threads: int | None = None) -> P
         whole = min(_timed(runner, arrays) for _ in range(runs))
         times = np.min([runner.times(arrays) for _ in range(runs)], axis=0)
         able = machine(allowed_threads())
-    steps = [StepTime(s.kernel, s.label, float(t), s.work, s.nbytes) for s, t in zip(runner.plan.steps_report(), times, strict=True)]
+    steps = [StepTime(s.kernel, s.label, float(t), s.work, s.nbytes)
+             for s, t in zip(runner.plan.steps_report(), times, strict=True)]
     return Profile(model.name, steps, able, whole)
 
 
@@ -39,8 +41,8 @@ def _timed(runner: Any, arrays: list[np.ndarray]) -> float:
 class LayerCost:
     """What one layer costs; an unknown extent is an expression: ``2048*batch``.
 
-    Attributes: ``multiply_adds``; ``params``, the number of values in its weights; ``nbytes`` that it reads and writes at its borders, weights
-    included; ``memory``, bytes of its results.
+    Attributes: ``multiply_adds``; ``params``, the number of values in its weights; ``nbytes`` that it reads and writes at its
+    borders, weights included; ``memory``, bytes of its results.
     """
 
     layer: str
@@ -57,7 +59,8 @@ class Cost:
         self.name, self.layers = name, layers
         zero: list[Extent] = [0, 0, 0]
         for row in layers:
-            zero = [a + b for a, b in zip(zero, (row.multiply_adds, row.nbytes, row.memory), strict=True)]  # type: ignore[operator]
+            zero = [a + b for a, b in zip(zero, (row.multiply_adds, row.nbytes, row.memory),
+                                          strict=True)]  # type: ignore[operator]
         self.total = LayerCost("total", zero[0], params, zero[1], zero[2])
 
     def at(self, **extents: int) -> "Cost":
@@ -65,9 +68,11 @@ class Cost:
 
         Raises ValueError for a name that no unknown extent has.
         """
-        names = {s.name for row in (*self.layers, self.total) for e in (row.multiply_adds, row.nbytes, row.memory) for s in dims.symbols(e)}
+        names = {s.name for row in (*self.layers, self.total) for e in (row.multiply_adds, row.nbytes, row.memory)
+                 for s in dims.symbols(e)}
         if unknown := set(extents) - names:
-            raise ValueError(f"cost.at expects names among {', '.join(sorted(names)) or 'none'}; received {', '.join(sorted(unknown))}.")
+            raise ValueError(f"cost.at expects names among {', '.join(sorted(names)) or 'none'}; received "
+                             f"{', '.join(sorted(unknown))}.")
 
         def put(extent: Extent) -> Extent:
             return dims.substitute(extent, {s: extents[s.name] for s in dims.symbols(extent) if s.name in extents})
@@ -110,7 +115,8 @@ def _row(layer: str, nodes: list[Node], graph: Graph) -> LayerCost:
         if not isinstance(node.op, View):
             work = work + node.op.work(*[t.spec for t in node.inputs])  # type: ignore[operator]
     memory = _bytes(results)
-    return LayerCost(layer, work, sum(v.size for v in weights), _bytes([t.spec for t in read.values()]) + memory, memory)  # type: ignore[operator]
+    return LayerCost(layer, work, sum(v.size for v in weights), _bytes([t.spec for t in read.values()]) + memory,
+                     memory)  # type: ignore[operator]
 
 
 def _bytes(specs: list[Spec]) -> Extent:

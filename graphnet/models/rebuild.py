@@ -202,7 +202,9 @@ class _Rebuild:
         layer, recorded = self.layers[call[0]], self.recorded[call]
         modern = isinstance(recorded, Mapping) and "args" in recorded
         args, kwargs = self.modern_arguments(recorded) if modern else self.legacy_arguments(recorded, layer)
-        result = symbolic_call(layer, *layer.merged(args, kwargs)) if isinstance(layer, RecordedCall) else layer(*args, **kwargs)
+        result = (
+            symbolic_call(layer, *layer.merged(args, kwargs)) if isinstance(layer, RecordedCall) else layer(*args, **kwargs)
+        )
         self.values[call] = [t for t in tree.flatten(result) if type(t) is Tensor]
 
     def modern_arguments(self, recorded: Mapping[str, Any]) -> tuple[list[Any], dict[str, Any]]:

@@ -31,13 +31,15 @@ class Sequential(Model):
         23
     """
 
-    def __init__(self, layers: Sequence[Any] | None = None, trainable: bool = True, name: str | None = None, **kwargs: Any) -> None:
+    def __init__(self, layers: Sequence[Any] | None = None, trainable: bool = True, name: str | None = None,
+                 **kwargs: Any) -> None:
         super().__init__(name=name, trainable=trainable, **kwargs)
         self._chain: list[Layer] = []
         self._functional: Functional | None = None
         self.autocast = False
         if isinstance(layers, Layer):
-            raise TypeError(f"Sequential {self.name!r} expects a list of layers; received the layer {layers.name!r}. Put brackets around them: [...].")
+            raise TypeError(f"Sequential {self.name!r} expects a list of layers; received the layer {layers.name!r}. Put "
+                            "brackets around them: [...].")
         for layer in layers or ():
             self.add(layer, rebuild=False)
         self._rebuild()
@@ -57,11 +59,14 @@ class Sequential(Model):
         if type(layer) is Tensor:
             layer = layer.node.op
         if not isinstance(layer, Layer):
-            raise TypeError(f"Sequential {self.name!r} expects layers; received {layer!r} ({type(layer).__name__}). Did you forget to make it: Dense(10)?")
+            raise TypeError(f"Sequential {self.name!r} expects layers; received {layer!r} ({type(layer).__name__}). Did you "
+                            "forget to make it: Dense(10)?")
         if any(known.name == layer.name for known in self._chain):
-            raise ValueError(f"Sequential {self.name!r} expects layers with different names; it has {layer.name!r} already. Name one of them: name='...'.")
+            raise ValueError(f"Sequential {self.name!r} expects layers with different names; it has {layer.name!r} already. "
+                             "Name one of them: name='...'.")
         if isinstance(layer, InputLayer) and self._chain:
-            raise ValueError(f"Sequential {self.name!r} has layers already; an Input comes first. Received Input {layer.name!r}.")
+            raise ValueError(f"Sequential {self.name!r} has layers already; an Input comes first. Received Input "
+                             f"{layer.name!r}.")
         if not self._chain and not isinstance(layer, InputLayer):
             shape = layer._untracked_batch_shape
             if shape is not None:
@@ -97,11 +102,14 @@ class Sequential(Model):
         if self._functional is not None or input_shape is None:
             return
         if not self.layers:
-            raise GraphError(f"Sequential {self.name!r} expects at least one layer before it is built or called; it has none. Use add(layer).")
+            raise GraphError(f"Sequential {self.name!r} expects at least one layer before it is built or called; it has none. "
+                             "Use add(layer).")
         if isinstance(input_shape, (list, dict)) or (input_shape and isinstance(input_shape[0], (tuple, list))):
-            raise GraphError(f"Sequential {self.name!r} takes one input; received input_shape={input_shape}. Use Model(inputs, outputs).")
+            raise GraphError(f"Sequential {self.name!r} takes one input; received input_shape={input_shape}. Use Model(inputs, "
+                             "outputs).")
         dtype = "int32" if type(self._chain[0]).__name__ == "Embedding" else None
-        self._chain.insert(0, Input(batch_shape=(None, *tuple(input_shape)[1:]), dtype=dtype, name=f"{self.name}_input").node.op)
+        self._chain.insert(0, Input(batch_shape=(None, *tuple(input_shape)[1:]), dtype=dtype,
+                                    name=f"{self.name}_input").node.op)
         self._rebuild()
 
     @property
@@ -114,7 +122,8 @@ class Sequential(Model):
 
     def _graph_model(self) -> Functional:
         if self._functional is None:
-            raise AttributeError(f"Sequential {self.name!r} does not know its input's shape yet: begin it with Input(shape=...), or call it on data.")
+            raise AttributeError(f"Sequential {self.name!r} does not know its input's shape yet: begin it with "
+                                 "Input(shape=...), or call it on data.")
         return self._functional
 
     @property
@@ -220,5 +229,6 @@ class Sequential(Model):
 def _shape_of(x: Any) -> tuple[Any, ...]:
     import numpy as np
     if isinstance(x, dict) or (isinstance(x, (list, tuple)) and len(x) > 1 and all(np.ndim(part) > 1 for part in x)):
-        raise DataError(f"A Sequential takes one array; received a {type(x).__name__} of {len(x)}. Use Model(inputs, outputs) for several inputs.")
+        raise DataError(f"A Sequential takes one array; received a {type(x).__name__} of {len(x)}. Use Model(inputs, outputs) "
+                        "for several inputs.")
     return (None, *np.shape(x)[1:])

@@ -1,4 +1,6 @@
-"""From outputs back to inputs: the nodes of a functional model, its layers in Keras's order, and what a disconnected graph lacks."""
+"""From outputs back to inputs: the nodes of a functional model, its layers in Keras's order, and what a disconnected graph
+lacks.
+"""
 from collections.abc import Sequence
 from typing import Any
 
@@ -52,18 +54,22 @@ def _by_depth(order: list[Node], sight: dict[Any, int], inputs: Sequence[Tensor]
 
 
 def check_connected(inputs: Sequence[Tensor], outputs: Sequence[Tensor], nodes: Sequence[Node], name: str) -> None:
-    """Raises GraphError where an output depends on an Input that is not among the model's inputs; shows the shortest path to it."""
+    """Raises GraphError where an output depends on an Input that is not among the model's inputs; shows the shortest path to
+    it.
+    """
     given = {t.key for t in inputs}
     for node in nodes:
         if not node.inputs and not isinstance(node.op, FunctionCall) and (node, 0) not in given:
             import networkx as nx  # here, because importing it takes long and only this needs it
             graph = nx.DiGraph((t.node, n) for n in nodes for t in n.inputs)
             ends = {t.node for t in outputs}
-            paths = [nx.shortest_path(graph, node, end) for end in ends if end in graph and node in graph and nx.has_path(graph, node, end)]
+            paths = [nx.shortest_path(graph, node, end) for end in ends if end in graph and node in graph
+                     and nx.has_path(graph, node, end)]
             path = min(paths, key=len) if paths else [node]
             shown = " -> ".join(n.name for n in (path if len(path) <= 7 else [*path[:3], *path[-3:]]))
             missing = Tensor(node)
             raise GraphError(
-                f"Model {name!r} is disconnected: its outputs depend on the Input {node.name!r} (shape {missing.shape}, {made_at(missing)}), which is "
-                f"not among its inputs {[t.name for t in inputs]}. The way from it to an output: {shown}. Add it to inputs, or build the outputs "
-                "from the inputs given.")
+                f"Model {name!r} is disconnected: its outputs depend on the Input {node.name!r} (shape {missing.shape}, "
+                f"{made_at(missing)}), which is "
+                f"not among its inputs {[t.name for t in inputs]}. The way from it to an output: {shown}. Add it to inputs, or "
+                "build the outputs from the inputs given.")

@@ -48,7 +48,8 @@ class CompiledLoss:
         self.names: list[str | None] = []
         self.metrics: list[Any] = []  # of several losses a mean of each
         if isinstance(weights, bool) or (weights is not None and not isinstance(weights, (int, float, list, tuple, Mapping))):
-            raise ValueError(f"compile expects loss_weights to be a number, a list or a dict by output name; received {weights!r}.")
+            raise ValueError("compile expects loss_weights to be a number, a list or a dict by output name; received "
+                             f"{weights!r}.")
 
     def _build(self, y_true: list[Any], y_pred: Any, found: list[Any]) -> None:
         weights = spread(self.weights, y_pred, self.names, "loss_weights")
@@ -71,7 +72,10 @@ class CompiledLoss:
             self.metrics = list(dict.fromkeys([*named, *self.metrics]))
 
     def __call__(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> Any:
-        """The weighted sum of the outputs' losses; updates their means. Raises DataError where targets do not fit the outputs."""
+        """The weighted sum of the outputs' losses; updates their means.
+
+        Raises DataError where targets do not fit the outputs.
+        """
         self.names = names_of(y_pred, self.output_names)
         found = spread(self.loss, y_pred, self.names, "The argument loss of compile")
         targets, predictions = self._targets(y_true, y_pred, found), tree.flatten(y_pred)
@@ -79,7 +83,8 @@ class CompiledLoss:
             self._build(targets, y_pred, found)
         weights = spread(sample_weight, y_pred, self.names, "sample_weight")
         values = []
-        for (loss, factor, tracker), target, prediction, weight in zip(self.parts or (), targets, predictions, weights, strict=True):
+        for (loss, factor, tracker), target, prediction, weight in zip(self.parts or (), targets, predictions, weights,
+                                                                       strict=True):
             if loss is None:
                 continue
             value = loss(target, prediction, sample_weight=weight)
@@ -94,7 +99,8 @@ class CompiledLoss:
     def _targets(self, y_true: Any, y_pred: Any, found: list[Any]) -> list[Any]:
         """The target of each output; a DataError where one that has a loss has none."""
         if y_true is None:
-            raise DataError("The model was compiled with a loss, which needs targets; received y=None. Pass y, or batches (x, y).")
+            raise DataError("The model was compiled with a loss, which needs targets; received y=None. Pass y, or batches (x, "
+                            "y).")
         measured = [name for one, name in zip(found, self.names, strict=True) if one is not None]
         if len(measured) > 1 and not isinstance(y_true, (list, tuple, Mapping)):
             listed = f" ({', '.join(map(str, measured))})" if all(measured) else ""
@@ -126,7 +132,8 @@ class CompiledMetrics:
     def __init__(self, plain: Any, weighted: Any, output_names: Sequence[str] | None) -> None:
         for what, given in (("metrics", plain), ("weighted_metrics", weighted)):
             if given and not isinstance(given, (list, tuple, Mapping)):
-                raise ValueError(f"compile expects {what} to be a list, tuple or dict of metrics; received {given!r}. Write [{given!r}].")
+                raise ValueError(f"compile expects {what} to be a list, tuple or dict of metrics; received {given!r}. Write "
+                                 f"[{given!r}].")
         self.plain, self.weighted, self.output_names = plain, weighted, output_names
         self.parts: list[tuple[str, int, Any, bool]] | None = None  # name in logs, output, metric, whether weighted
 

@@ -18,11 +18,12 @@ def value_and_grad(function: Callable[..., Any], argnums: int | Sequence[int] = 
     """A function that gives ``function(*args)`` and its gradient: (value, gradient).
 
     Arguments: ``function`` gives a scalar, and with ``has_aux`` a pair of it and whatever else is wanted; ``argnums`` which
-    arguments to differentiate by. The gradient of a float array, or of a structure of them, has its shape and structure; that of
-    a `Variable` is an array; that of a `Module` (a layer, a model) is a list in the order of its ``trainable_variables``, as
+    arguments to differentiate by. The gradient of a float array, or of a structure of them, has its shape and structure; that
+    of a `Variable` is an array; that of a `Module` (a layer, a model) is a list in the order of its ``trainable_variables``, as
     ``optimizer.apply`` takes it. Of several argnums it is a tuple.
-    The function is traced, so it speaks ops, and what it assigns to variables is assigned when it has run. Called within a trace
-    (a ``train_step``) it becomes part of that graph. Raises ShapeError for a value that is no scalar, DTypeError for integers.
+    The function is traced, so it speaks ops, and what it assigns to variables is assigned when it has run. Called within a
+    trace (a ``train_step``) it becomes part of that graph. Raises ShapeError for a value that is no scalar, DTypeError for
+    integers.
 
     Example:
 
@@ -102,7 +103,8 @@ def _differentiate(function: Callable[..., Any], args: tuple[Any, ...], kwargs: 
 def _leaves(args: tuple[Any, ...], position: int, trace: Trace) -> tuple[list[Tensor], Any]:
     """The tensors to differentiate by, of one argument, and the structure that the gradient has."""
     if position >= len(args):
-        raise TypeError(f"grad was asked for argument {position}; the function was called with {len(args)} positional arguments.")
+        raise TypeError(f"grad was asked for argument {position}; the function was called with {len(args)} positional "
+                        "arguments.")
     value = args[position]
     structure = list(value.trainable_variables) if isinstance(value, Module) else value
     if isinstance(value, Module) and not structure:

@@ -16,7 +16,8 @@ Logs = dict[str, Any]
 
 def fit(model: Any, x: Any, y: Any, batch_size: int | None, epochs: int, verbose: Any, callbacks: Any, validation_split: float,
         validation_data: Any, shuffle: Any, class_weight: Any, sample_weight: Any, initial_epoch: int,
-        steps_per_epoch: int | None, validation_steps: int | None, validation_batch_size: int | None, validation_freq: Any) -> Any:
+        steps_per_epoch: int | None, validation_steps: int | None, validation_batch_size: int | None,
+        validation_freq: Any) -> Any:
     """Trains a compiled model, and gives the History; `Model.fit` says what the arguments are."""
     model._expect_compiled("fit")
     for name, value in (("epochs", epochs), ("initial_epoch", initial_epoch)):

@@ -1,4 +1,7 @@
-"""Trainer: what a model has for training. A step - forward, losses, gradients, optimizer, metrics - is one graph and one plan."""
+"""Trainer: what a model has for training.
+
+A step - forward, losses, gradients, optimizer, metrics - is one graph and one plan.
+"""
 import inspect
 import warnings
 from typing import Any
@@ -53,7 +56,8 @@ class Trainer(Module):
     loss = _of_state("loss", "The loss as `compile` was given it.")
     compiled = _of_state("compiled", "Whether `compile` was called.")
     run_eagerly = _of_state("run_eagerly", "Whether the model's Python code runs anew at each step.")
-    jit_compile = _of_state("jit_compile", "Kept for Keras's sake: steps are always compiled, and nothing is compiled for a model.")
+    jit_compile = _of_state("jit_compile", "Kept for Keras's sake: steps are always compiled, and nothing is compiled for a "
+                            "model.")
     steps_per_execution = _of_state("steps_per_execution", "Steps between two calls of the callbacks.")
     stop_training = _of_state("stop_training", "Set by a callback to end `fit` after the batch.")
     stop_evaluating = _of_state("stop_evaluating", "Set by a callback to end `evaluate` after the batch.")
@@ -70,11 +74,12 @@ class Trainer(Module):
 
         Arguments: ``optimizer`` a name or an `optimizers.Optimizer`; ``loss`` a name, a `losses.Loss`, a function of (y_true,
         y_pred), or a list or dict of them by output, None for an output without one; ``loss_weights`` their factors in the sum;
-        ``metrics`` names, functions or `metrics.Metric` objects, of several outputs a list or dict of lists; ``weighted_metrics``
-        those that take sample weights into account; ``run_eagerly`` runs the model's Python code anew at each step, in
-        ``evaluate`` and ``predict`` of subclassed models on arrays, whose values it sees (a training step is always a graph);
-        ``steps_per_execution`` calls the callbacks once for so many batches; ``auto_scale_loss`` wraps the optimizer of a
-        "mixed_float16" model in a LossScaleOptimizer. ``jit_compile`` is taken for Keras's sake and changes nothing.
+        ``metrics`` names, functions or `metrics.Metric` objects, of several outputs a list or dict of lists;
+        ``weighted_metrics`` those that take sample weights into account; ``run_eagerly`` runs the model's Python code anew at
+        each step, in ``evaluate`` and ``predict`` of subclassed models on arrays, whose values it sees (a training step is
+        always a graph); ``steps_per_execution`` calls the callbacks once for so many batches; ``auto_scale_loss`` wraps the
+        optimizer of a "mixed_float16" model in a LossScaleOptimizer. ``jit_compile`` is taken for Keras's sake and changes
+        nothing.
         Raises ValueError for names that there are not. Source: https://keras.io/api/models/model_training_apis/
 
         Example:
@@ -86,7 +91,8 @@ class Trainer(Module):
             'Adam'
         """
         if isinstance(steps_per_execution, bool) or not isinstance(steps_per_execution, int) or steps_per_execution < 1:
-            raise ValueError(f"compile expects steps_per_execution to be a whole number from 1; received {steps_per_execution!r}.")
+            raise ValueError("compile expects steps_per_execution to be a whole number from 1; received "
+                             f"{steps_per_execution!r}.")
         names = getattr(self, "output_names", None)
         state = TrainingState(history=self.history)
         state.optimizer = optimizers.get(optimizer)
@@ -116,7 +122,8 @@ class Trainer(Module):
     def _build_optimizer(self) -> None:
         """Makes the optimizer's variables for the model's."""
         if self.optimizer is None:
-            raise ValueError(f"Model {self.name!r} was compiled with optimizer=None, so it cannot be trained. Pass one to compile().")
+            raise ValueError(f"Model {self.name!r} was compiled with optimizer=None, so it cannot be trained. Pass one to "
+                             "compile().")
         if not self.optimizer.built:
             self.optimizer.build(self.trainable_variables)
 
@@ -184,7 +191,8 @@ class Trainer(Module):
 
     # ---- one step, to be overridden
 
-    def compute_loss(self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, training: bool = True) -> Any:
+    def compute_loss(self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None,
+                     training: bool = True) -> Any:
         """The loss that a step minimizes: that of `compile`, plus what the layers add. A scalar; may be overridden."""
         compiled = self._training_state.compiled_loss
         total = None if compiled is None else compiled(y, y_pred, sample_weight)
@@ -192,7 +200,8 @@ class Trainer(Module):
             value = ops.sum(ops.cast(extra, self._loss_dtype))
             total = value if total is None else total + value
         if total is None:
-            raise ValueError(f"Model {self.name!r} has no loss to minimize. Pass loss= to compile(), or call add_loss in a layer.")
+            raise ValueError(f"Model {self.name!r} has no loss to minimize. Pass loss= to compile(), or call add_loss in a "
+                             "layer.")
         return total
 
     _loss_dtype = "float32"
@@ -263,13 +272,13 @@ class Trainer(Module):
             validation_steps: int | None = None, validation_batch_size: int | None = None, validation_freq: Any = 1) -> Any:
         """Trains for some epochs; gives the History, whose ``.history`` has each epoch's logs.
 
-        Arguments: ``x`` an array, a list or dict of arrays by input, a generator or iterable of batches (x, y[, sample_weight]),
-        a `utils.PyDataset`, a torch DataLoader, a DataFrame; ``y`` targets, by output; ``batch_size`` rows a step (32);
-        ``verbose`` 0 silent, 1 a progress bar, 2 a line an epoch, "auto"; ``validation_split`` the last share of the rows, kept for
-        validation; ``validation_data`` (x, y[, sample_weight]) or batches; ``shuffle`` the rows of each epoch; ``class_weight``
-        class -> factor; ``sample_weight`` a factor for each row; ``steps_per_epoch`` batches an epoch, for data without end;
-        ``validation_freq`` epochs between validations, or a list of epochs. Equal seeds (`utils.set_random_seed`) give equal
-        runs, for any number of threads; not Keras's numbers.
+        Arguments: ``x`` an array, a list or dict of arrays by input, a generator or iterable of batches (x, y[,
+        sample_weight]), a `utils.PyDataset`, a torch DataLoader, a DataFrame; ``y`` targets, by output; ``batch_size`` rows a
+        step (32); ``verbose`` 0 silent, 1 a progress bar, 2 a line an epoch, "auto"; ``validation_split`` the last share of the
+        rows, kept for validation; ``validation_data`` (x, y[, sample_weight]) or batches; ``shuffle`` the rows of each epoch;
+        ``class_weight`` class -> factor; ``sample_weight`` a factor for each row; ``steps_per_epoch`` batches an epoch, for
+        data without end; ``validation_freq`` epochs between validations, or a list of epochs. Equal seeds
+        (`utils.set_random_seed`) give equal runs, for any number of threads; not Keras's numbers.
         Raises DataError where data do not fit each other or the model; nothing is trained then.
         Source: https://keras.io/api/models/model_training_apis/#fit-method
 
@@ -363,7 +372,8 @@ def gradients_of(loss: Any, variables: list[Variable]) -> list[Any]:
     found = dict(zip([leaf.key for leaf in known], backward([value], [ops.ones_like(value)], known), strict=True))
     unused = [v.path for v, leaf in zip(variables, leaves, strict=True) if leaf is None or found[leaf.key] is None]
     if unused and len(unused) == len(variables):
-        warnings.warn(f"The loss depends on none of the trainable variables ({', '.join(unused[:4])}): training changes nothing.",
+        warnings.warn(f"The loss depends on none of the trainable variables ({', '.join(unused[:4])}): training changes "
+                      "nothing.",
                       stacklevel=2)
     return [ops.zeros(v.shape, v.dtype) if leaf is None or found[leaf.key] is None else found[leaf.key]
             for v, leaf in zip(variables, leaves, strict=True)]

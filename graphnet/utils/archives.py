@@ -15,7 +15,8 @@ from graphnet.errors import FileFormatError
 from graphnet.saving.limits import limited, take
 
 # what the packages for archives raise for damaged ones; a full disk is no such thing
-FAULTY = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, gzip.BadGzipFile, EOFError, RuntimeError, UnicodeError, OverflowError)
+FAULTY = (tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, gzip.BadGzipFile, EOFError, RuntimeError,
+          UnicodeError, OverflowError)
 
 
 def unpack(archive: Any, folder: pathlib.Path, kinds: Any = "auto") -> bool:
@@ -39,7 +40,8 @@ def unpack(archive: Any, folder: pathlib.Path, kinds: Any = "auto") -> bool:
             else:
                 return False
     except FAULTY as error:
-        raise FileFormatError(f"The archive {str(archive)!r} is damaged ({str(error) or type(error).__name__}). Nothing was written.") from error
+        raise FileFormatError(f"The archive {str(archive)!r} is damaged ({str(error) or type(error).__name__}). Nothing was "
+                              "written.") from error
     return True
 
 

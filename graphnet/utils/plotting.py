@@ -64,7 +64,8 @@ def model_to_dot(
 def _refuse_others(arguments: dict[str, Any]) -> None:
     names = [name for name, value in arguments.items() if name != "layer_range" or value is not None]
     if names:
-        raise ValueError(f"plot_model does not take {', '.join(names)}. To draw a part of a model, cut it: model.extract(name).")
+        raise ValueError(f"plot_model does not take {', '.join(names)}. To draw a part of a model, cut it: "
+                         "model.extract(name).")
 
 
 def _shares(profile: Any) -> Any:
@@ -100,9 +101,9 @@ def plot_model(
     Arguments: ``show_shapes``, ``show_dtype``, ``show_layer_names``, ``show_layer_activations``, ``show_trainable`` add to the
     boxes; ``rankdir`` "TB" (downwards) or "LR" (to the right); ``expand_nested`` draws nested models in frames; ``dpi`` dots an
     inch; ``splines`` how edges run ("ortho", "spline", "polyline", "curved"; where a shared layer has a pin for each call,
-    "ortho" becomes "spline"); ``profile`` what `Model.profile` gave, for the time of each layer, the redder the more. Returns what
-    a notebook shows. Raises ValueError for another format, GraphError for a model without a graph, RuntimeError where a program
-    is missing. Source: https://keras.io/api/utils/model_plotting_utils/
+    "ortho" becomes "spline"); ``profile`` what `Model.profile` gave, for the time of each layer, the redder the more. Returns
+    what a notebook shows. Raises ValueError for another format, GraphError for a model without a graph, RuntimeError where a
+    program is missing. Source: https://keras.io/api/utils/model_plotting_utils/
 
     Example:
 
@@ -118,8 +119,8 @@ def plot_model(
     if not path.parent.is_dir():
         raise FileNotFoundError(f"plot_model: there is no folder {str(path.parent)!r} to write {path.name!r} into.")
     _refuse_others(kwargs)
-    style = Style(show_shapes, show_dtype, show_layer_names, rankdir, expand_nested, dpi, show_layer_activations, show_trainable,
-                  splines, _shares(profile))
+    style = Style(show_shapes, show_dtype, show_layer_names, rankdir, expand_nested, dpi, show_layer_activations,
+                  show_trainable, splines, _shares(profile))
     data = render(dot_source(_graph(model), style), path.suffix)
     beside = path.with_name(f".{path.name}.{os.getpid()}")
     beside.write_bytes(data)

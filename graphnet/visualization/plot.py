@@ -95,7 +95,8 @@ class Drawing:
                                self.end(graph, prefix, consumer, "in", data.get("input", position))))
 
     def end(self, graph: "nx.MultiDiGraph", prefix: str, call: str, side: str, index: int) -> End:
-        """Where an edge begins or ends: in a nested model drawn open, at the box inside that the tensor comes from or goes to."""
+        """Where an edge begins or ends: in a nested model drawn open, at the box inside that the tensor comes from or goes to.
+        """
         labels: list[str] = []
         while True:
             data = graph.nodes[call]
@@ -168,9 +169,11 @@ class Drawing:
         pins = self.pins.get((box, side))
         if not pins:
             return ""
-        cells = [f'<td port="{side}{i}" bgcolor="#e4eaf1"><font point-size="10">{pin}</font></td>' for i, pin in enumerate(pins)]
+        cells = [f'<td port="{side}{i}" bgcolor="#e4eaf1"><font point-size="10">{pin}</font></td>'
+                 for i, pin in enumerate(pins)]
         inside = (
-            f"<tr>{''.join(cells)}</tr>" if self.style.rankdir in ("TB", "BT") else "".join(f"<tr>{cell}</tr>" for cell in cells)
+            f"<tr>{''.join(cells)}</tr>" if self.style.rankdir in ("TB", "BT")
+            else "".join(f"<tr>{cell}</tr>" for cell in cells)
         )
         return f"<td>{_table(inside, 3)}</td>"
 
@@ -225,7 +228,8 @@ def _rows(graph: "nx.MultiDiGraph", layer: str, calls: list[str], style: Style) 
     if style.dtype:
         rows.append(
             _cell(
-                f"dtype <b>{html.escape(', '.join(dict.fromkeys(d for c in calls for d in graph.nodes[c]['output_dtypes'])))}</b>",
+                "dtype "
+                f"<b>{html.escape(', '.join(dict.fromkeys(d for c in calls for d in graph.nodes[c]['output_dtypes'])))}</b>",
                 span=2,
             )
         )

@@ -1,4 +1,6 @@
-"""Profiles: the times of a plan's steps, by layer, beside what the machine could do; as a table, a trace, and shares for pictures."""
+"""Profiles: the times of a plan's steps, by layer, beside what the machine could do; as a table, a trace, and shares for
+pictures.
+"""
 import json
 import pathlib
 from collections.abc import Sequence
@@ -25,8 +27,8 @@ class StepTime:
 class Profile:
     """What `Model.profile` gives. Printed, it is a table of layers; ``steps`` are the plan's steps in order.
 
-    Attributes: ``steps`` a `StepTime` each; ``machine`` multiply-adds and bytes a second that the machine reached when measured;
-    ``seconds`` of a whole call, which is less than the sum of the steps where these run side by side.
+    Attributes: ``steps`` a `StepTime` each; ``machine`` multiply-adds and bytes a second that the machine reached when
+    measured; ``seconds`` of a whole call, which is less than the sum of the steps where these run side by side.
     """
 
     def __init__(self, name: str, steps: Sequence[StepTime], machine: tuple[float, float], seconds: float) -> None:

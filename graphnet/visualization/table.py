@@ -6,7 +6,8 @@ Cell = str
 
 
 def wrapped(cell: Cell, width: int) -> list[str]:
-    """The lines of a cell in a column of that width; words longer than the column are broken, the first line keeps its indent."""
+    """The lines of a cell in a column of that width; words longer than the column are broken, the first line keeps its indent.
+    """
     lines: list[str] = []
     for part in cell.split("\n"):
         text = part.lstrip()

@@ -13,7 +13,8 @@ from graphnet.graph import Spec
 
 GUARD = 37  # elements on either side
 
-for _family in ("copy", "gather", "normalization", "pool_gradient", "pooling", "position", "reduction", "softmax"):  # each registers its lowerings
+# each registers its lowerings
+for _family in ("copy", "gather", "normalization", "pool_gradient", "pooling", "position", "reduction", "softmax"):
     importlib.import_module(f"graphnet.backends.cpu.kernels.{_family}")
 
 

@@ -1,4 +1,5 @@
-"""Matrix products, convolutions and their transposes against sums written out in float64; epilogues, layouts, splits of tasks."""
+"""Matrix products, convolutions and their transposes against sums written out in float64; epilogues, layouts, splits of tasks.
+"""
 import itertools
 import math
 

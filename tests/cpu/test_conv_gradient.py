@@ -198,7 +198,11 @@ def test_an_input_gets_its_halo_once():
 @pytest.mark.parametrize("batch", [(), (3,), (2, 1)])
 def test_epilogues_of_products_of_a_transposed_matrix(batch, to):
     """What a dense layer's weights get back, with a regularizer's share added."""
-    a, b, w = random(*batch, 40, 2 * MOST + 1), random(2, 40, WIDTH + 3, seed=1)[:1 + bool(batch)], random(2 * MOST + 1, WIDTH + 3)
+    a, b, w = (
+        random(*batch, 40, 2 * MOST + 1),
+        random(2, 40, WIDTH + 3, seed=1)[: 1 + bool(batch)],
+        random(2 * MOST + 1, WIDTH + 3),
+    )
     b = b[0] if batch in ((), (3,)) else b
     op = Epilogue(MatMul(True, False), 2, ((Multiply(), (1, 1)), (Add(), (0, 2))))
     close(computed(op, a, b, w, to=to), exact(op, a, b, w), TOLERANCE)

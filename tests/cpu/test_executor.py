@@ -56,7 +56,8 @@ def looked_up(row, begin, end, scratch):
 def add(builder, a, b, y, scale=1.0, work=HEAVY, slow=-1):
     n = y.size
     table = builder.table([0, 200_000])
-    builder.step(scaled_sum, [a, b, y, n, scale, slow, table], -(-n // GRAIN), work, [a, b], [y], scratch=4 * GRAIN, label="add")
+    builder.step(scaled_sum, [a, b, y, n, scale, slow, table], -(-n // GRAIN), work, [a, b], [y], scratch=4 * GRAIN,
+                 label="add")
 
 
 def call(builder, *inputs, threads=2):
@@ -74,7 +75,8 @@ def programs(draw):
     steps = []
     for s in range(draw(st.integers(1, 20))):
         near = st.integers(max(-1, s - 5), s - 1)
-        steps.append((draw(near), draw(near), draw(st.sampled_from([HEAVY, HEAVY, LIGHT])), draw(st.sampled_from([-1, -1, 0, 3])),
+        steps.append((draw(near), draw(near), draw(st.sampled_from([HEAVY, HEAVY, LIGHT])),
+                      draw(st.sampled_from([-1, -1, 0, 3])),
                       draw(st.integers(0, 15)) == 0))
     return steps
 
@@ -376,7 +378,8 @@ def test_a_forked_child_computes():
 @pytest.mark.skipif(sys.platform != "linux", reason="processors are chosen as Linux does it")
 def test_a_call_does_not_wait_for_a_helper_that_does_not_run():
     """The helper is stopped by a signal's handler of the system: calls go on, and give the same."""
-    assert run("""
+    assert run(
+        """
         import signal, pathlib
         assert right()
         helpers = {int(p.name) for p in pathlib.Path("/proc/self/task").iterdir()} - {threading.get_native_id()}
@@ -399,7 +402,8 @@ def test_a_call_does_not_wait_for_a_helper_that_does_not_run():
         os.kill(busy, signal.SIGKILL)
         os.waitpid(busy, 0)
         print(fine, taken < 4.0)  # half a second alone; an idle helper beside a busy process gets a turn once in 4 ms or later
-    """.replace("import signal", "warnings.simplefilter('ignore', DeprecationWarning); import signal")).split() == ["True", "True"]
+    """.replace("import signal", "warnings.simplefilter('ignore', DeprecationWarning); import signal")
+    ).split() == ["True", "True"]
 
 
 def test_instances_are_dropped_while_helpers_may_look_at_them():
@@ -424,4 +428,3 @@ def test_instances_are_dropped_while_helpers_may_look_at_them():
             thread.join()
         print(wrong, right())
     """, GRAPHNET_THREADS="8").split() == ["[]", "True"]
-

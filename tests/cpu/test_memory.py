@@ -9,7 +9,8 @@ from graphnet.backends.cpu import memory, plan
 from graphnet.backends.cpu.operand import Buffer, Operand, packed_strides
 from graphnet.backends.cpu.plan import Builder
 
-lives = st.lists(st.tuples(st.integers(0, 12), st.integers(0, 6), st.integers(0, 1000)).map(lambda t: (t[0], t[0] + t[1], t[2])),
+lives = st.lists(st.tuples(st.integers(0, 12), st.integers(0, 6),
+                           st.integers(0, 1000)).map(lambda t: (t[0], t[0] + t[1], t[2])),
                  max_size=30)
 
 

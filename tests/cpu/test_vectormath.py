@@ -88,7 +88,9 @@ def pairs() -> tuple[np.ndarray, np.ndarray]:
     r = np.random.default_rng(1)
     x, y = (v.ravel() for v in np.meshgrid(SPECIAL, SPECIAL))
     more = r.normal(size=(2, 4000)) * 3
-    return np.concatenate([x, more[0], np.rint(more[0])]).astype("f"), np.concatenate([y, more[1], np.rint(more[1])]).astype("f")
+    return np.concatenate([x, more[0], np.rint(more[0])]).astype("f"), np.concatenate([y, more[1], np.rint(more[1])]).astype(
+        "f"
+    )
 
 
 @pytest.mark.parametrize("name", UNARY)

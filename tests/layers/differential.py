@@ -8,15 +8,18 @@ import pytest
 import graphnet
 
 
-def same_as_keras(name: str, shape: tuple[int, ...], options: dict[str, Any], call: dict[str, Any] | None = None, dtype: str = "float32") -> None:
+def same_as_keras(name: str, shape: tuple[int, ...], options: dict[str, Any], call: dict[str, Any] | None = None,
+                  dtype: str = "float32") -> None:
     """Builds the layer in both, copies the weights over and compares; skips where there is no Keras."""
     os.environ.setdefault("KERAS_BACKEND", "jax")
-    keras = pytest.importorskip("keras", reason="compares with the real Keras, which is not installed here", exc_type=ImportError)
+    keras = pytest.importorskip("keras", reason="compares with the real Keras, which is not installed here",
+                                exc_type=ImportError)
     rng = np.random.default_rng(0)
     x = rng.normal(2, 2, shape).astype(dtype)
     theirs = getattr(keras.layers, name)(**options)
     theirs.build(shape)
-    values = [np.asarray(w) if w.dtype == "int32" else np.abs(rng.standard_normal(w.shape)).astype(w.dtype) + 0.1 for w in theirs.weights]
+    values = [np.asarray(w) if w.dtype == "int32" else np.abs(rng.standard_normal(w.shape)).astype(w.dtype) + 0.1
+              for w in theirs.weights]
     theirs.set_weights(values)
     config = theirs.get_config()
     config["dtype"] = "float32"

@@ -1,4 +1,5 @@
-"""Convolution layers against the definition written out in loops, against each other, and against Keras where it is installed."""
+"""Convolution layers against the definition written out in loops, against each other, and against Keras where it is installed.
+"""
 import itertools
 
 import numpy as np
@@ -40,13 +41,16 @@ def convolution(x, kernel, strides, dilation, pads, groups=1):
 
 def same_padding(extents, size, strides, dilation):
     """TensorFlow's "same": ceil(extent / stride) windows, the smaller half of the zeros before."""
-    total = [max((-(-s // t) - 1) * t + (k - 1) * d + 1 - s, 0) for s, k, t, d in zip(extents, size, strides, dilation, strict=True)]
+    total = [max((-(-s // t) - 1) * t + (k - 1) * d + 1 - s, 0)
+             for s, k, t, d in zip(extents, size, strides, dilation, strict=True)]
     return [(t // 2, t - t // 2) for t in total]
 
 
 GEOMETRY = [  # rank, spatial extents, kernel, strides, dilation, groups
-    (1, (11,), (3,), (1,), (1,), 1), (1, (11,), (4,), (2,), (1,), 2), (1, (11,), (3,), (1,), (3,), 1), (2, (7, 9), (3, 2), (2, 3), (1, 1), 1),
-    (2, (7, 9), (1, 3), (1, 1), (2, 2), 3), (3, (4, 5, 3), (2, 3, 1), (2, 1, 3), (1, 1, 1), 1), (3, (4, 5, 3), (2, 2, 2), (1, 1, 1), (2, 1, 1), 2),
+    (1, (11,), (3,), (1,), (1,), 1), (1, (11,), (4,), (2,), (1,), 2), (1, (11,), (3,), (1,), (3,), 1),
+    (2, (7, 9), (3, 2), (2, 3), (1, 1), 1),
+    (2, (7, 9), (1, 3), (1, 1), (2, 2), 3), (3, (4, 5, 3), (2, 3, 1), (2, 1, 3), (1, 1, 1), 1),
+    (3, (4, 5, 3), (2, 2, 2), (1, 1, 1), (2, 1, 1), 2),
 ]
 
 
@@ -54,7 +58,8 @@ GEOMETRY = [  # rank, spatial extents, kernel, strides, dilation, groups
 @pytest.mark.parametrize("rank, extents, size, strides, dilation, groups", GEOMETRY)
 def test_convolution_is_its_definition(rank, extents, size, strides, dilation, groups, padding):
     x = draw(2, *extents, 6)
-    layer = randomized(getattr(layers, f"Conv{rank}D")(6, size, strides, padding, dilation_rate=dilation, groups=groups, activation="relu"), x)
+    layer = randomized(getattr(layers, f"Conv{rank}D")(6, size, strides, padding, dilation_rate=dilation, groups=groups,
+                                                       activation="relu"), x)
     kernel, bias = layer.get_weights()
     pads = same_padding(extents, size, strides, dilation) if padding == "same" else [(0, 0)] * rank
     expected = np.maximum(convolution(x, kernel, strides, dilation, pads, groups) + bias, 0)
@@ -70,14 +75,16 @@ def test_depthwise_and_separable_are_their_definition(rank, extents, size, strid
     kernel, bias = layer.get_weights()
     expected = convolution(x, kernel.reshape(*size, 1, 6), strides, dilation, pads, groups=3)
     np.testing.assert_allclose(layer(x), expected + bias, rtol=1e-4, atol=1e-4)
-    both = randomized(getattr(layers, f"SeparableConv{rank}D")(5, size, strides, padding, dilation_rate=dilation, depth_multiplier=2), x)
+    both = randomized(getattr(layers, f"SeparableConv{rank}D")(5, size, strides, padding, dilation_rate=dilation,
+                                                               depth_multiplier=2), x)
     depthwise, pointwise, bias = both.get_weights()
     middle = convolution(x, depthwise.reshape(*size, 1, 6), strides, dilation, pads, groups=3)
     np.testing.assert_allclose(both(x), middle @ pointwise.reshape(6, 5).astype("float64") + bias, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("padding, size, stride, more", [
-    (p, k, s, m) for p, k, s, m in itertools.product(["valid", "same"], [1, 2, 3, 4, 5], [1, 2, 3], [None, 0, 1]) if m is None or m < s])
+    (p, k, s, m) for p, k, s, m in itertools.product(["valid", "same"], [1, 2, 3, 4, 5], [1, 2, 3], [None, 0, 1]) if m is None
+    or m < s])
 def test_transposed_convolution_is_the_adjoint(padding, size, stride, more):
     """<transposed(x), y> = <x, conv(y)> for all x and y, with the extents that Keras documents."""
     extent = 5
@@ -90,7 +97,8 @@ def test_transposed_convolution_is_the_adjoint(padding, size, stride, more):
     else:
         length = (extent - 1) * stride + more + (size % 2 if padding == "same" else size)
     assert got.shape == (2, length, 4)
-    total = (extent - 1) * stride + size - length  # what the convolution that this is the transpose of adds around y; it cuts where negative
+    # what the convolution that this is the transpose of adds around y; it cuts where negative
+    total = (extent - 1) * stride + size - length
     before = 0 if padding == "valid" else max(total // 2, 0)
     y = draw(2, length, 4)
     padded = np.pad(y, [(0, 0), (before, max(total - before, 0)), (0, 0)])[:, :(extent - 1) * stride + size]
@@ -99,7 +107,8 @@ def test_transposed_convolution_is_the_adjoint(padding, size, stride, more):
 
 
 @pytest.mark.parametrize("make, rank", [
-    (lambda f: layers.Conv1D(4, 3, data_format=f, padding="causal"), 1), (lambda f: layers.Conv2D(4, 3, 2, "same", f, activation="softmax"), 2),
+    (lambda f: layers.Conv1D(4, 3, data_format=f, padding="causal"), 1),
+    (lambda f: layers.Conv2D(4, 3, 2, "same", f, activation="softmax"), 2),
     (lambda f: layers.Conv3D(4, 2, data_format=f), 3), (lambda f: layers.Conv2DTranspose(4, 3, 2, data_format=f), 2),
     (lambda f: layers.Conv3DTranspose(4, 3, 2, "same", f), 3), (lambda f: layers.DepthwiseConv2D(3, data_format=f), 2),
     (lambda f: layers.SeparableConv1D(4, 3, data_format=f), 1)])
@@ -127,7 +136,8 @@ def test_causal_convolution_sees_no_later_step():
 
 
 @pytest.mark.parametrize("layer, channels", [
-    (layers.Conv2D(4, 3, 2, "same", activation="relu"), 3), (layers.Conv2D(4, 3, groups=2), 4), (layers.Conv2DTranspose(4, 3, 2), 3),
+    (layers.Conv2D(4, 3, 2, "same", activation="relu"), 3), (layers.Conv2D(4, 3, groups=2), 4),
+    (layers.Conv2DTranspose(4, 3, 2), 3),
     (layers.DepthwiseConv2D(3), 3), (layers.SeparableConv2D(4, 3, padding="same"), 3)])
 def test_unknown_extents(layer, channels):
     """One model, whose extents are not known when it is made, gives what the layer gives for each."""
@@ -140,11 +150,14 @@ def test_unknown_extents(layer, channels):
 
 
 @pytest.mark.parametrize("make, text", [
-    (lambda: layers.Conv2D(0, 3), "filters"), (lambda: layers.Conv2D(4, (3, 0)), "kernel_size"), (lambda: layers.Conv2D(4, (3, 3, 3)), "kernel_size"),
-    (lambda: layers.Conv2D(4, 3, strides=0), "strides"), (lambda: layers.Conv2D(4, 3, strides=2, dilation_rate=2), "dilation_rate"),
+    (lambda: layers.Conv2D(0, 3), "filters"), (lambda: layers.Conv2D(4, (3, 0)), "kernel_size"),
+    (lambda: layers.Conv2D(4, (3, 3, 3)), "kernel_size"),
+    (lambda: layers.Conv2D(4, 3, strides=0), "strides"),
+    (lambda: layers.Conv2D(4, 3, strides=2, dilation_rate=2), "dilation_rate"),
     (lambda: layers.Conv2D(4, 3, groups=3), "groups"), (lambda: layers.Conv2D(4, 3, padding="causal"), "padding"),
     (lambda: layers.Conv2D(4, 3, padding="full"), "padding"), (lambda: layers.Conv2D(4, 3, data_format="last"), "data_format"),
-    (lambda: layers.DepthwiseConv2D(3, depth_multiplier=0), "depth_multiplier"), (lambda: layers.SeparableConv2D(0, 3), "filters"),
+    (lambda: layers.DepthwiseConv2D(3, depth_multiplier=0), "depth_multiplier"),
+    (lambda: layers.SeparableConv2D(0, 3), "filters"),
     (lambda: layers.Conv1DTranspose(3, 3, strides=2, output_padding=2), "output_padding")])
 def test_arguments_are_checked(make, text):
     with pytest.raises(ValueError, match=text):
@@ -167,7 +180,8 @@ def test_later_inputs_have_the_same_channels():
         layer(graphnet.Input((8, 8, 4)))
 
 
-@pytest.mark.parametrize("name", ["Conv1D", "Conv2D", "Conv3D", "Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose", "DepthwiseConv1D",
+@pytest.mark.parametrize("name", ["Conv1D", "Conv2D", "Conv3D", "Conv1DTranspose", "Conv2DTranspose", "Conv3DTranspose",
+                                  "DepthwiseConv1D",
                                   "DepthwiseConv2D", "SeparableConv1D", "SeparableConv2D"])
 def test_configuration_makes_an_equal_layer(name):
     kind = getattr(layers, name)
@@ -181,10 +195,13 @@ def test_configuration_makes_an_equal_layer(name):
     assert [(w.name, w.shape) for w in again.weights] == [(w.name, w.shape) for w in layer.weights]
 
 
-KERAS = [("Conv1D", (2, 11, 4), dict(filters=6, kernel_size=3, padding="causal", dilation_rate=2)), ("Conv2D", (2, 9, 11, 4), dict(
-             filters=6, kernel_size=(3, 2), strides=(2, 3), padding="same", groups=2, activation="tanh", kernel_regularizer="l2")),
+KERAS = [("Conv1D", (2, 11, 4), dict(filters=6, kernel_size=3, padding="causal", dilation_rate=2)),
+         ("Conv2D", (2, 9, 11, 4), dict(
+             filters=6, kernel_size=(3, 2), strides=(2, 3), padding="same", groups=2, activation="tanh",
+             kernel_regularizer="l2")),
          ("Conv3D", (1, 2, 6, 7, 8), dict(filters=3, kernel_size=2, data_format="channels_first")),
-         ("Conv2DTranspose", (2, 5, 6, 3), dict(filters=4, kernel_size=3, strides=(2, 3), padding="same", output_padding=(1, 0))),
+         ("Conv2DTranspose", (2, 5, 6, 3), dict(filters=4, kernel_size=3, strides=(2, 3), padding="same",
+                                                output_padding=(1, 0))),
          ("Conv1DTranspose", (2, 5, 3), dict(filters=4, kernel_size=4, strides=3)), ("DepthwiseConv2D", (2, 9, 11, 4), dict(
              kernel_size=3, depth_multiplier=2, strides=2, activation="relu")),
          ("SeparableConv2D", (2, 9, 11, 4), dict(filters=5, kernel_size=3, padding="same", use_bias=False))]

@@ -195,7 +195,8 @@ def test_activity_regularization_is_the_identity():
     (lambda L: L.Embedding(7, 3, mask_zero=True), IDS), (lambda L: L.Masking(), X), (lambda L: L.PReLU(shared_axes=[1]), X),
     (lambda L: L.EinsumDense("abc,cde->abde", (None, 3, 2), bias_axes="de", activation="gelu"), X),
     (lambda L: L.Softmax(axis=(1, 2)), X),
-    (lambda L: L.ReLU(1.0, 0.2, 0.3), X), (lambda L: L.ELU(0.3), X), (lambda L: L.LeakyReLU(), X), (lambda L: L.Dropout(0.2), X),
+    (lambda L: L.ReLU(1.0, 0.2, 0.3), X), (lambda L: L.ELU(0.3), X), (lambda L: L.LeakyReLU(), X),
+    (lambda L: L.Dropout(0.2), X),
     (lambda L: L.SpatialDropout1D(0.2), X), (lambda L: L.GaussianNoise(0.1), X), (lambda L: L.AlphaDropout(0.1), X),
     (lambda L: L.ActivityRegularization(0.1), X), (lambda L: L.Activation("silu"), X), (lambda L: L.Identity(), X),
 ])

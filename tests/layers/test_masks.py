@@ -165,7 +165,8 @@ def test_merging_masked_inputs_masks_what_no_input_has(name):
     u, v, joined, mask = run(model, IDS, OTHER)
     m, n = (IDS != 0)[..., None], (OTHER != 0)[..., None]
     np.testing.assert_array_equal(mask, (IDS != 0) | (OTHER != 0))
-    both = {"Add": u + v, "Subtract": u - v, "Average": (u + v) / 2, "Multiply": np.where(m, u, 1) * np.where(n, v, 1) * (m | n),
+    both = {"Add": u + v, "Subtract": u - v, "Average": (u + v) / 2,
+            "Multiply": np.where(m, u, 1) * np.where(n, v, 1) * (m | n),
             "Maximum": np.where(m & n, np.maximum(u, v), np.where(m, u, v)),
             "Minimum": np.where(m & n, np.minimum(u, v), np.where(m, u, v))}[name]
     where = mask if name in ("Maximum", "Minimum") else np.ones_like(mask)
@@ -318,7 +319,8 @@ def chains(backend):
 @pytest.mark.parametrize("name", list(chains(graphnet)))
 def test_as_keras(name):
     os.environ.setdefault("KERAS_BACKEND", "jax")
-    keras = pytest.importorskip("keras", reason="compares with the real Keras, which is not installed here", exc_type=ImportError)
+    keras = pytest.importorskip("keras", reason="compares with the real Keras, which is not installed here",
+                                exc_type=ImportError)
     (make, count), (make_theirs, _) = chains(graphnet)[name], chains(keras)[name]
     ours, theirs = make(), make_theirs()
     ours.set_weights(theirs.get_weights())

@@ -87,7 +87,8 @@ def test_batch_normalization_folds_into_the_convolution_before_it():
     assert len(reads_activations) <= 2, str(executable.optimized)  # the convolution, and one addition at most
 
 
-@pytest.mark.parametrize("axis, shape", [(-1, (4, 5)), (1, (2, 5, 6, 3)), ([1, 2], (2, 5, 6, 3)), ([-2, -1], (2, 5, 6, 3)), ([-1, -3], (2, 5, 6, 3))])
+@pytest.mark.parametrize("axis, shape", [(-1, (4, 5)), (1, (2, 5, 6, 3)), ([1, 2], (2, 5, 6, 3)), ([-2, -1], (2, 5, 6, 3)),
+                                         ([-1, -3], (2, 5, 6, 3))])
 @pytest.mark.parametrize("center, scale", [(True, True), (False, True), (True, False)])
 def test_layer_normalization(axis, shape, center, scale):
     layer = randomized(layers.LayerNormalization(axis, 1e-4, center, scale), shape)
@@ -100,7 +101,8 @@ def test_layer_normalization(axis, shape, center, scale):
     np.testing.assert_allclose(layer(x), expected, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("groups, axis, shape", [(2, -1, (4, 6)), (3, -1, (2, 4, 5, 6)), (2, 1, (2, 4, 3, 5)), (-1, -1, (2, 4, 3)), (1, 2, (2, 3, 4))])
+@pytest.mark.parametrize("groups, axis, shape", [(2, -1, (4, 6)), (3, -1, (2, 4, 5, 6)), (2, 1, (2, 4, 3, 5)),
+                                                 (-1, -1, (2, 4, 3)), (1, 2, (2, 3, 4))])
 def test_group_normalization(groups, axis, shape):
     layer = randomized(layers.GroupNormalization(groups, axis, 1e-4), shape)
     x = np.moveaxis(draw(*shape), axis, -1)
@@ -161,9 +163,12 @@ def test_feature_normalization_with_given_statistics():
 
 
 @pytest.mark.parametrize("make, text", [
-    (lambda: layers.BatchNormalization(renorm=True), "renorm"), (lambda: layers.BatchNormalization(synchronized=True), "synchronized"),
-    (lambda: layers.BatchNormalization(axis=4)(graphnet.Input((3,))), "axis"), (lambda: layers.LayerNormalization()(graphnet.Input((None,))), "unknown extent"),
-    (lambda: layers.GroupNormalization(groups=0), "groups"), (lambda: layers.GroupNormalization(groups=2)(graphnet.Input((8, 3))), "groups=2"),
+    (lambda: layers.BatchNormalization(renorm=True), "renorm"),
+    (lambda: layers.BatchNormalization(synchronized=True), "synchronized"),
+    (lambda: layers.BatchNormalization(axis=4)(graphnet.Input((3,))), "axis"),
+    (lambda: layers.LayerNormalization()(graphnet.Input((None,))), "unknown extent"),
+    (lambda: layers.GroupNormalization(groups=0), "groups"),
+    (lambda: layers.GroupNormalization(groups=2)(graphnet.Input((8, 3))), "groups=2"),
     (lambda: layers.GroupNormalization(groups=8)(graphnet.Input((3,))), "groups=8")])
 def test_errors(make, text):
     with pytest.raises(ValueError, match=text):
@@ -184,9 +189,12 @@ def test_a_built_batch_normalization_takes_that_ndim_and_extent():
         layer(graphnet.Input((3,)))
 
 
-KERAS = [("BatchNormalization", (4, 5, 3), dict(momentum=0.9), dict(training=True)), ("BatchNormalization", (4, 5, 3), dict(axis=1, scale=False), {}),
-         ("LayerNormalization", (2, 5, 6, 3), dict(axis=[1, 3]), {}), ("LayerNormalization", (2, 5, 3), dict(rms_scaling=True), {}),
-         ("GroupNormalization", (2, 5, 6, 6), dict(groups=3), {}), ("UnitNormalization", (2, 5), {}, {}), ("RMSNormalization", (2, 5), {}, {})]
+KERAS = [("BatchNormalization", (4, 5, 3), dict(momentum=0.9), dict(training=True)),
+         ("BatchNormalization", (4, 5, 3), dict(axis=1, scale=False), {}),
+         ("LayerNormalization", (2, 5, 6, 3), dict(axis=[1, 3]), {}),
+         ("LayerNormalization", (2, 5, 3), dict(rms_scaling=True), {}),
+         ("GroupNormalization", (2, 5, 6, 6), dict(groups=3), {}), ("UnitNormalization", (2, 5), {}, {}),
+         ("RMSNormalization", (2, 5), {}, {})]
 
 
 @pytest.mark.filterwarnings("ignore")

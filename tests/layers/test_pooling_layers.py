@@ -16,7 +16,8 @@ def draw(*shape):
 def pooled(x, size, strides, padding, reduce):
     """One number for each window of the elements that are there."""
     spatial = x.shape[1:-1]
-    total = [max((-(-s // t) - 1) * t + k - s, 0) if padding == "same" else 0 for s, k, t in zip(spatial, size, strides, strict=True)]
+    total = [max((-(-s // t) - 1) * t + k - s, 0) if padding == "same" else 0
+             for s, k, t in zip(spatial, size, strides, strict=True)]
     extents = [-(-s // t) if padding == "same" else (s - k) // t + 1 for s, k, t in zip(spatial, size, strides, strict=True)]
     y = np.zeros((x.shape[0], *extents, x.shape[-1]))
     for place in np.ndindex(*extents):
@@ -28,7 +29,8 @@ def pooled(x, size, strides, padding, reduce):
 
 @pytest.mark.parametrize("kind, reduce", [("Max", np.max), ("Average", np.mean)])
 @pytest.mark.parametrize("padding", ["valid", "same"])
-@pytest.mark.parametrize("extents, size, strides", [((11,), (3,), None), ((11,), (2,), (3,)), ((7, 9), (3, 2), (2, 1)), ((8, 8), (2, 2), None),
+@pytest.mark.parametrize("extents, size, strides",
+                         [((11,), (3,), None), ((11,), (2,), (3,)), ((7, 9), (3, 2), (2, 1)), ((8, 8), (2, 2), None),
                                                     ((4, 5, 6), (2, 3, 2), (1, 2, 3))])
 def test_windows(kind, reduce, padding, extents, size, strides):
     x = draw(2, *extents, 3)
@@ -49,16 +51,20 @@ def test_whole_axes(kind, reduce, rank, keepdims):
 
 
 @pytest.mark.parametrize("kind, reduce", [("Max", np.max), ("Average", np.mean)])
-@pytest.mark.parametrize("extents, sizes", [((7,), (3,)), ((3,), (5,)), ((8, 9), (4, 3)), ((7, 5), (4, 2)), ((4, 5, 6), (2, 4, 3))])
+@pytest.mark.parametrize("extents, sizes", [((7,), (3,)), ((3,), (5,)), ((8, 9), (4, 3)), ((7, 5), (4, 2)),
+                                            ((4, 5, 6), (2, 4, 3))])
 def test_a_number_of_windows(kind, reduce, extents, sizes):
     x = draw(2, *extents, 3)
     expected = np.zeros((2, *sizes, 3))
     for place in np.ndindex(*sizes):
-        window = tuple(slice(int(np.floor(i * s / n)), int(np.ceil((i + 1) * s / n))) for i, s, n in zip(place, extents, sizes, strict=True))
-        expected[(slice(None), *place)] = reduce(x[(slice(None), *window)].astype("float64"), axis=tuple(range(1, len(sizes) + 1)))
+        window = tuple(slice(int(np.floor(i * s / n)), int(np.ceil((i + 1) * s / n)))
+                       for i, s, n in zip(place, extents, sizes, strict=True))
+        expected[(slice(None), *place)] = reduce(x[(slice(None), *window)].astype("float64"),
+                                                 axis=tuple(range(1, len(sizes) + 1)))
     layer = getattr(layers, f"Adaptive{kind}Pooling{len(sizes)}D")
     np.testing.assert_allclose(layer(sizes)(x), expected, rtol=1e-5, atol=1e-6)
-    np.testing.assert_allclose(np.moveaxis(layer(sizes, "channels_first")(np.moveaxis(x, -1, 1)), 1, -1), expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(np.moveaxis(layer(sizes, "channels_first")(np.moveaxis(x, -1, 1)), 1, -1), expected, rtol=1e-5,
+                               atol=1e-6)
 
 
 def test_adaptive_windows_need_known_extents():
@@ -78,7 +84,8 @@ def test_masked_steps_do_not_count():
     np.testing.assert_allclose(graphnet.Model(inputs, out)(x * mask[..., None]), got, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("layer", [layers.MaxPooling2D(2, padding="same"), layers.AveragePooling2D(3, 2), layers.GlobalAveragePooling2D()])
+@pytest.mark.parametrize("layer", [layers.MaxPooling2D(2, padding="same"), layers.AveragePooling2D(3, 2),
+                                   layers.GlobalAveragePooling2D()])
 def test_unknown_extents(layer):
     inputs = graphnet.Input((None, None, 3))
     model = graphnet.Model(inputs, layer(inputs))

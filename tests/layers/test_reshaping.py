@@ -39,7 +39,9 @@ def test_reshape(target):
     check(layers.Reshape(target), x, x.reshape(2, *target))
 
 
-@pytest.mark.parametrize("make", [lambda: layers.Reshape((-1, -1)), lambda: layers.Reshape((-2,)), lambda: layers.Reshape((5,))(graphnet.Input((3, 4))),
+@pytest.mark.parametrize("make",
+                         [lambda: layers.Reshape((-1, -1)), lambda: layers.Reshape((-2,)), lambda: layers.Reshape((5,))(
+                             graphnet.Input((3, 4))),
                                   lambda: layers.Reshape((5, -1))(graphnet.Input((3, 4)))])
 def test_reshape_keeps_the_elements(make):
     with pytest.raises(ValueError, match="target_shape"):
@@ -93,9 +95,12 @@ def test_zero_padding_and_cropping(data_format):
 
 
 @pytest.mark.parametrize("make, text", [
-    (lambda: layers.ZeroPadding2D((1, 2, 3)), "padding"), (lambda: layers.ZeroPadding1D(-1), "padding"), (lambda: layers.Cropping2D("1"), "cropping"),
-    (lambda: layers.Cropping2D(4)(graphnet.Input((8, 9, 1))), "nothing is left of axis 1"), (lambda: layers.UpSampling1D(0), "size"),
-    (lambda: layers.UpSampling2D(2, interpolation="cubic"), "interpolation"), (lambda: layers.ZeroPadding2D()(graphnet.Input((8, 8))), "expected ndim=4"),
+    (lambda: layers.ZeroPadding2D((1, 2, 3)), "padding"), (lambda: layers.ZeroPadding1D(-1), "padding"),
+    (lambda: layers.Cropping2D("1"), "cropping"),
+    (lambda: layers.Cropping2D(4)(graphnet.Input((8, 9, 1))), "nothing is left of axis 1"),
+    (lambda: layers.UpSampling1D(0), "size"),
+    (lambda: layers.UpSampling2D(2, interpolation="cubic"), "interpolation"),
+    (lambda: layers.ZeroPadding2D()(graphnet.Input((8, 8))), "expected ndim=4"),
     (lambda: layers.Resizing(0, 3), "height")])
 def test_errors(make, text):
     with pytest.raises(ValueError, match=text):
@@ -114,7 +119,8 @@ def test_rescaling():
 def test_resizing_and_center_crop():
     x = draw(2, 9, 8, 3)
     check(layers.Resizing(18, 24, "nearest"), x, np.repeat(np.repeat(x, 2, 1), 3, 2))
-    np.testing.assert_allclose(layers.Resizing(18, 16)(x), layers.UpSampling2D(2, interpolation="bilinear")(x), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(layers.Resizing(18, 16)(x), layers.UpSampling2D(2, interpolation="bilinear")(x), rtol=1e-5,
+                               atol=1e-6)
     np.testing.assert_array_equal(layers.CenterCrop(4, 5)(x), x[:, 2:6, 1:6])
     first = x.transpose(0, 3, 1, 2)
     np.testing.assert_array_equal(layers.CenterCrop(4, 5, data_format="channels_first")(first), first[:, :, 2:6, 1:6])
@@ -130,9 +136,12 @@ def test_a_crop_of_unknown_extents_refuses_images_that_are_too_small():
         model(x[:, :3])
 
 
-KERAS = [("Flatten", (2, 3, 4), dict(data_format="channels_first")), ("UpSampling2D", (2, 3, 4, 5), dict(size=(2, 3), interpolation="bicubic")),
-         ("UpSampling2D", (2, 3, 4, 5), dict(interpolation="lanczos5", data_format="channels_first")), ("Cropping3D", (1, 5, 6, 7, 2), {}),
-         ("Reshape", (2, 3, 4), dict(target_shape=(2, -1))), ("Resizing", (2, 9, 8, 3), dict(height=5, width=12, antialias=True)),
+KERAS = [("Flatten", (2, 3, 4), dict(data_format="channels_first")),
+         ("UpSampling2D", (2, 3, 4, 5), dict(size=(2, 3), interpolation="bicubic")),
+         ("UpSampling2D", (2, 3, 4, 5), dict(interpolation="lanczos5", data_format="channels_first")),
+         ("Cropping3D", (1, 5, 6, 7, 2), {}),
+         ("Reshape", (2, 3, 4), dict(target_shape=(2, -1))),
+         ("Resizing", (2, 9, 8, 3), dict(height=5, width=12, antialias=True)),
          ("CenterCrop", (2, 9, 8, 3), dict(height=20, width=5))]
 
 

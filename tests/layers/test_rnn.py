@@ -344,7 +344,8 @@ def test_recurrent_dropout_over_unknown_steps():
     layers.GRU(3, reset_after=False, dropout=0.2),
     layers.SimpleRNN(2, go_backwards=True), layers.ConvLSTM2D(2, (3, 1), padding="same", return_sequences=True),
     layers.Bidirectional(layers.LSTM(2), "sum"),
-    layers.Bidirectional(layers.GRU(2), backward_layer=layers.GRU(3, go_backwards=True)), layers.TimeDistributed(layers.Dense(2)),
+    layers.Bidirectional(layers.GRU(2), backward_layer=layers.GRU(3, go_backwards=True)),
+    layers.TimeDistributed(layers.Dense(2)),
     layers.RNN([layers.LSTMCell(3), layers.GRUCell(2)], return_sequences=True), layers.RNN(layers.SimpleRNNCell(2)),
     layers.LSTMCell(2),
 ], ids=lambda v: v.name)
@@ -384,5 +385,3 @@ def test_as_keras(make, call):
 def test_conv_lstm_as_keras(data_format):
     like_keras(lambda L: L.ConvLSTM2D(2, 3, strides=2, padding="same", data_format=data_format, return_state=True),
                draw(2, 3, 6, 6, 6))
-
-

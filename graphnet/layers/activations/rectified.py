@@ -35,7 +35,8 @@ class ReLU(Layer):
     def __init__(self, max_value: float | None = None, negative_slope: float = 0.0, threshold: float = 0.0,
                  **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        _not_negative("ReLU", negative_slope=negative_slope, threshold=threshold, max_value=0 if max_value is None else max_value)
+        _not_negative("ReLU", negative_slope=negative_slope, threshold=threshold,
+                      max_value=0 if max_value is None else max_value)
         self.max_value, self.negative_slope, self.threshold = max_value, negative_slope, threshold
 
     def call(self, inputs: Any) -> Any:

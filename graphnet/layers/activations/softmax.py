@@ -46,7 +46,8 @@ class Softmax(Layer):
                                            b in zip(given[::-1], wanted[::-1], strict=False)):
             raise ShapeError(f"Layer {self.name!r} (Softmax) expects a mask that broadcasts to its input of shape "
                              f"{shown(wanted)}; "
-                             f"received a mask of shape {shown(given)}. A mask of steps broadcasts after expand_dims(mask, -1).")
+                             f"received a mask of shape {shown(given)}. A mask of steps broadcasts after expand_dims(mask, "
+                             "-1).")
         if str(mask.dtype) != "bool":
             mask = greater(mask, 0.5)
         return where(mask, softmax(masked(inputs, mask), axis), 0.0)

@@ -101,8 +101,8 @@ class Attention(Layer):
 class AdditiveAttention(Attention):
     """softmax(sum(scale * tanh(query + key))) value: values, mixed by a sum over features (Bahdanau).
 
-    Arguments: ``use_scale``: a trained factor for each feature; ``dropout`` of the weights in training. Call arguments and shapes
-    as of `Attention`; scale (dim).
+    Arguments: ``use_scale``: a trained factor for each feature; ``dropout`` of the weights in training. Call arguments and
+    shapes as of `Attention`; scale (dim).
     Source: https://keras.io/api/layers/attention_layers/additive_attention/
 
     Example:

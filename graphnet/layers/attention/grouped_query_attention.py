@@ -18,8 +18,8 @@ from graphnet.registry import builtin
 class GroupedQueryAttention(Projecting):
     """Multi-head attention in which ``num_query_heads`` share ``num_key_value_heads`` heads of keys and values.
 
-    Arguments: ``head_dim`` features a head; ``num_query_heads``, a multiple of ``num_key_value_heads``; others and call arguments
-    as of `MultiHeadAttention`.
+    Arguments: ``head_dim`` features a head; ``num_query_heads``, a multiple of ``num_key_value_heads``; others and call
+    arguments as of `MultiHeadAttention`.
     Shapes: query (batch, T, Q), value (batch, S, Q) -> (batch, T, Q). Weights: query kernel (Q, query heads, head_dim), key and
     value kernels (Q, key-value heads, head_dim), attention_output kernel (query heads, head_dim, Q).
 
@@ -33,8 +33,8 @@ class GroupedQueryAttention(Projecting):
         (None, None, 16)
     """
 
-    def __init__(self, head_dim: int, num_query_heads: int, num_key_value_heads: int, dropout: float = 0.0, use_bias: bool = True,
-                 sliding_window: int | None = None, flash_attention: bool | None = None,
+    def __init__(self, head_dim: int, num_query_heads: int, num_key_value_heads: int, dropout: float = 0.0,
+                 use_bias: bool = True, sliding_window: int | None = None, flash_attention: bool | None = None,
                  kernel_initializer: Any = "glorot_uniform", bias_initializer: Any = "zeros", kernel_regularizer: Any = None,
                  bias_regularizer: Any = None, activity_regularizer: Any = None, kernel_constraint: Any = None,
                  bias_constraint: Any = None, use_gate: bool = False, seed: int | None = None, **kwargs: Any) -> None:
@@ -70,8 +70,8 @@ class GroupedQueryAttention(Projecting):
         self._output_dense = self.project("attention_output", "abcd,cde->abe", (None, query_shape[-1]), "e")
         self._output_dense.build((None, None, self.num_query_heads, self.head_dim))
 
-    def call(self, query: Any, value: Any, key: Any = None, query_mask: Any = None, value_mask: Any = None, key_mask: Any = None,
-             attention_mask: Any = None, return_attention_scores: bool = False, training: Any = None,
+    def call(self, query: Any, value: Any, key: Any = None, query_mask: Any = None, value_mask: Any = None,
+             key_mask: Any = None, attention_mask: Any = None, return_attention_scores: bool = False, training: Any = None,
              use_causal_mask: bool = False) -> Any:
         query, value, key = without_mask(query), without_mask(value), without_mask(value if key is None else key)
         mask = joined(query, value, query_mask, value_mask, key_mask, attention_mask, use_causal_mask, self.sliding_window)

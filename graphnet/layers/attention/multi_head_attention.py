@@ -65,9 +65,9 @@ class MultiHeadAttention(Projecting):
     training; ``use_bias``; ``output_shape`` features of the result (None: the query's); ``attention_axes`` (None: all but batch
     and features); ``sliding_window``; ``use_gate``: a sigmoid of the query multiplies the heads; initializers, regularizers,
     constraints of the projections; ``flash_attention`` changes nothing.
-    Call arguments: ``query``, ``value``, ``key`` (None: value); ``attention_mask`` (batch, T, S) of which query sees which value;
-    ``value_mask``, ``key_mask`` (batch, S); the masks that the tensors carry count as well; ``query_mask`` counts only if the
-    query carries it, as in Keras; ``return_attention_scores``; ``use_causal_mask``: no step sees a later one.
+    Call arguments: ``query``, ``value``, ``key`` (None: value); ``attention_mask`` (batch, T, S) of which query sees which
+    value; ``value_mask``, ``key_mask`` (batch, S); the masks that the tensors carry count as well; ``query_mask`` counts only
+    if the query carries it, as in Keras; ``return_attention_scores``; ``use_causal_mask``: no step sees a later one.
     Shapes: query (batch, T, Q), value (batch, S, V) -> (batch, T, Q). Weights: query and key kernels (Q, heads, key_dim), value
     kernel (V, heads, value_dim), attention_output kernel (heads, value_dim, Q). Source: https://arxiv.org/abs/1706.03762
 
@@ -81,10 +81,10 @@ class MultiHeadAttention(Projecting):
 
     def __init__(self, num_heads: int, key_dim: int, value_dim: int | None = None, dropout: float = 0.0, use_bias: bool = True,
                  output_shape: Any = None, attention_axes: Any = None, sliding_window: int | None = None,
-                 flash_attention: bool | None = None, kernel_initializer: Any = "glorot_uniform", bias_initializer: Any = "zeros",
-                 kernel_regularizer: Any = None, bias_regularizer: Any = None, activity_regularizer: Any = None,
-                 kernel_constraint: Any = None, bias_constraint: Any = None, use_gate: bool = False, seed: int | None = None,
-                 **kwargs: Any) -> None:
+                 flash_attention: bool | None = None, kernel_initializer: Any = "glorot_uniform",
+                 bias_initializer: Any = "zeros", kernel_regularizer: Any = None, bias_regularizer: Any = None,
+                 activity_regularizer: Any = None, kernel_constraint: Any = None, bias_constraint: Any = None,
+                 use_gate: bool = False, seed: int | None = None, **kwargs: Any) -> None:
         options = locals()
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
         for name, value in (("num_heads", num_heads), ("key_dim", key_dim),
@@ -153,8 +153,8 @@ class MultiHeadAttention(Projecting):
         mixed = reshape(MatMul()(self._dropout_layer(parts), flat(value)), (*lead, *steps, shape(value)[-1]))
         return transpose(mixed, [order.index(i) for i in range(rank)]), reshape(parts, full)
 
-    def call(self, query: Any, value: Any, key: Any = None, query_mask: Any = None, value_mask: Any = None, key_mask: Any = None,
-             attention_mask: Any = None, return_attention_scores: bool = False, training: Any = None,
+    def call(self, query: Any, value: Any, key: Any = None, query_mask: Any = None, value_mask: Any = None,
+             key_mask: Any = None, attention_mask: Any = None, return_attention_scores: bool = False, training: Any = None,
              use_causal_mask: bool = False) -> Any:
         own_mask = get_mask(query)
         for x in (query, value, key):  # off the very tensors, as Keras's layer takes them: what reads these later sees no mask

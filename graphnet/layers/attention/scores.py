@@ -17,7 +17,8 @@ def causal(queries: Any, keys: Any) -> Any:
 
 def window(queries: Any, keys: Any, width: int) -> Any:
     """A mask (1, queries, keys): each step sees those less than `width` steps away."""
-    apart = subtract(reshape(arange(queries, dtype="int32"), (1, queries, 1)), reshape(arange(keys, dtype="int32"), (1, 1, keys)))
+    apart = subtract(reshape(arange(queries, dtype="int32"), (1, queries, 1)),
+                     reshape(arange(keys, dtype="int32"), (1, 1, keys)))
     return less(absolute(apart), width)
 
 
@@ -41,8 +42,9 @@ def joined(query: Any, value: Any, query_mask: Any, value_mask: Any, key_mask: A
 
 
 def weights(scores: Any, mask: Any, zeros: bool) -> Any:
-    """Softmax of the scores over their last axis; what the mask hides gets 0. A row in which all is hidden gets equal weights, or
-    with `zeros` none.
+    """Softmax of the scores over their last axis; what the mask hides gets 0.
+
+    A row in which all is hidden gets equal weights, or with `zeros` none.
     """
     if mask is None:
         return softmax(scores, -1)

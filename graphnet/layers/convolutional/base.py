@@ -14,8 +14,8 @@ class Convolution(WeightOptions):
 
     rank: ClassVar[int] = 2
 
-    def _take_window(self, kernel_size: Any, strides: Any, padding: Any, data_format: str | None, dilation_rate: Any, activation: Any,
-                     use_bias: bool, causal: bool = False) -> None:
+    def _take_window(self, kernel_size: Any, strides: Any, padding: Any, data_format: str | None, dilation_rate: Any,
+                     activation: Any, use_bias: bool, causal: bool = False) -> None:
         who = self._who
         self.kernel_size = whole_numbers(kernel_size, self.rank, "kernel_size", who)
         self.strides = whole_numbers(strides, self.rank, "strides", who)
@@ -32,16 +32,16 @@ class Convolution(WeightOptions):
 
     def _refuse_strided_dilation(self) -> None:
         if max(self.strides) > 1 and max(self.dilation_rate) > 1:
-            raise ValueError(f"{self._who} expects strides or dilation_rate to be 1, as Keras does; received strides={self.strides} "
-                             f"and dilation_rate={self.dilation_rate}.")
+            raise ValueError(f"{self._who} expects strides or dilation_rate to be 1, as Keras does; received "
+                             f"strides={self.strides} and dilation_rate={self.dilation_rate}.")
 
     def _channels(self, input_shape: Any) -> int:
         """The input's number of channels, which later calls must have as well."""
         axis = -1 if self.data_format == "channels_last" else 1
         channels = input_shape[axis]
         if channels is None:
-            raise ShapeError(f"{self._who} expects a known number of channels on axis {axis}; received shape {tuple(input_shape)}. "
-                             "Give it in Input(shape=...).")
+            raise ShapeError(f"{self._who} expects a known number of channels on axis {axis}; received shape "
+                             f"{tuple(input_shape)}. Give it in Input(shape=...).")
         self.input_spec = InputSpec(ndim=self.rank + 2, axes={axis: channels})
         return int(channels)
 
@@ -49,7 +49,8 @@ class Convolution(WeightOptions):
         """Raises ShapeError where a window does not fit into the input."""
         spatial = input_shape[1:-1] if self.data_format == "channels_last" else input_shape[2:]
         padding = self.padding if self.padding != "causal" else "same"
-        for axis, (extent, size, stride, dilation) in enumerate(zip(spatial, self.kernel_size, self.strides, self.dilation_rate, strict=True)):
+        for axis, (extent, size, stride, dilation) in enumerate(zip(spatial, self.kernel_size, self.strides, self.dilation_rate,
+                                                                    strict=True)):
             if extent is not None:
                 window_extent(extent, size, stride, dilation, padding, self._who, axis)
 
@@ -69,7 +70,8 @@ class Convolution(WeightOptions):
         behind = {name: options.pop(name) for name in [n for n in options if n.endswith("_constraint")]}
         window = {
             "kernel_size": self.kernel_size, "strides": self.strides, "padding": self.padding, "data_format": self.data_format,
-            "dilation_rate": self.dilation_rate, **middle, "activation": activations.serialize(self.activation), "use_bias": self.use_bias,
+            "dilation_rate": self.dilation_rate, **middle, "activation": activations.serialize(self.activation),
+            "use_bias": self.use_bias,
         }
         activity = {"activity_regularizer": regularizers.serialize(self.activity_regularizer)}
         return {**self._base_config(), **first, **window, **options, **activity, **behind}

@@ -14,15 +14,17 @@ class BaseConv(Convolution):
     def __init__(self, filters: int, kernel_size: Any, strides: Any = 1, padding: str = "valid", data_format: str | None = None,
                  dilation_rate: Any = 1, groups: int = 1, activation: Any = None, use_bias: bool = True,
                  kernel_initializer: Any = "glorot_uniform", bias_initializer: Any = "zeros", kernel_regularizer: Any = None,
-                 bias_regularizer: Any = None, activity_regularizer: Any = None, kernel_constraint: Any = None, bias_constraint: Any = None,
-                 **kwargs: Any) -> None:
+                 bias_regularizer: Any = None, activity_regularizer: Any = None, kernel_constraint: Any = None,
+                 bias_constraint: Any = None, **kwargs: Any) -> None:
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
-        self._take_window(kernel_size, strides, padding, data_format, dilation_rate, activation, use_bias, causal=self.rank == 1)
+        self._take_window(kernel_size, strides, padding, data_format, dilation_rate, activation, use_bias,
+                          causal=self.rank == 1)
         self._refuse_strided_dilation()
         if not isinstance(filters, int) or filters <= 0:
             raise ValueError(f"{self._who} expects filters to be a positive whole number; received filters={filters!r}.")
         if not isinstance(groups, int) or groups <= 0 or filters % groups:
-            raise ValueError(f"{self._who} expects groups to be a positive whole number that divides filters={filters}; received groups={groups!r}.")
+            raise ValueError(f"{self._who} expects groups to be a positive whole number that divides filters={filters}; "
+                             f"received groups={groups!r}.")
         self.filters, self.groups = filters, groups
         self._take_options(locals(), "kernel", "bias")
         self.kernel: Any = None
@@ -30,8 +32,8 @@ class BaseConv(Convolution):
     def build(self, input_shape: Any) -> None:
         channels = self._channels(input_shape)
         if channels % self.groups:
-            raise ShapeError(f"{self._who} expects a number of input channels that groups={self.groups} divides; received {channels} "
-                             f"channels (shape {tuple(input_shape)}).")
+            raise ShapeError(f"{self._who} expects a number of input channels that groups={self.groups} divides; received "
+                             f"{channels} channels (shape {tuple(input_shape)}).")
         self._check_extents(input_shape)
         self.kernel = self._make_weight("kernel", (*self.kernel_size, channels // self.groups, self.filters))
         if self.use_bias:
@@ -52,9 +54,9 @@ class Conv1D(BaseConv):
 
     y[n, t, o] = sum over k, c of x[n, t * strides + k * dilation_rate - before, c] * kernel[k, c, o].
 
-    Arguments: ``filters`` (outputs), ``kernel_size``, ``strides``, ``padding`` ("valid", "same", or "causal": y[t] sees no x behind t),
-    ``data_format``, ``dilation_rate``, ``groups`` (channels are split into so many parts, each with filters of its own), ``activation``,
-    ``use_bias``; initializers, regularizers and constraints of kernel and bias.
+    Arguments: ``filters`` (outputs), ``kernel_size``, ``strides``, ``padding`` ("valid", "same", or "causal": y[t] sees no x
+    behind t), ``data_format``, ``dilation_rate``, ``groups`` (channels are split into so many parts, each with filters of its
+    own), ``activation``, ``use_bias``; initializers, regularizers and constraints of kernel and bias.
     Shapes: (N, T, C) -> (N, T', filters); kernel (kernel_size, C / groups, filters), bias (filters,).
     Raises ShapeError where the input's ndim or channels do not fit, or the window is longer than the input.
     Source: https://keras.io/api/layers/convolution_layers/convolution1d/
@@ -73,11 +75,12 @@ class Conv1D(BaseConv):
 class Conv2D(BaseConv):
     """``activation(conv(x, kernel) + bias)`` over two axes, such as those of an image.
 
-    y[n, i, j, o] = sum over k, l, c of x[n, i * strides + k * dilation_rate - before, (the same of j, l), c] * kernel[k, l, c, o].
+    y[n, i, j, o] = sum over k, l, c of x[n, i * strides + k * dilation_rate - before, (the same of j, l), c] * kernel[k, l, c,
+    o].
 
-    Arguments: ``filters`` (outputs), ``kernel_size``, ``strides``, ``padding`` ("valid" or "same"), ``data_format``, ``dilation_rate``,
-    ``groups`` (channels are split into so many parts, each with filters of its own), ``activation``, ``use_bias``; initializers,
-    regularizers and constraints of kernel and bias.
+    Arguments: ``filters`` (outputs), ``kernel_size``, ``strides``, ``padding`` ("valid" or "same"), ``data_format``,
+    ``dilation_rate``, ``groups`` (channels are split into so many parts, each with filters of its own), ``activation``,
+    ``use_bias``; initializers, regularizers and constraints of kernel and bias.
     Shapes: (N, H, W, C) -> (N, H', W', filters); kernel (*kernel_size, C / groups, filters), bias (filters,).
     Raises ShapeError where the input's ndim or channels do not fit, or the window is larger than the input.
     Source: https://keras.io/api/layers/convolution_layers/convolution2d/

@@ -12,10 +12,10 @@ class BaseSeparableConv(Convolution):
 
     def __init__(self, filters: int, kernel_size: Any, strides: Any = 1, padding: str = "valid", data_format: str | None = None,
                  dilation_rate: Any = 1, depth_multiplier: int = 1, activation: Any = None, use_bias: bool = True,
-                 depthwise_initializer: Any = "glorot_uniform", pointwise_initializer: Any = "glorot_uniform", bias_initializer: Any = "zeros",
-                 depthwise_regularizer: Any = None, pointwise_regularizer: Any = None, bias_regularizer: Any = None,
-                 activity_regularizer: Any = None, depthwise_constraint: Any = None, pointwise_constraint: Any = None,
-                 bias_constraint: Any = None, **kwargs: Any) -> None:
+                 depthwise_initializer: Any = "glorot_uniform", pointwise_initializer: Any = "glorot_uniform",
+                 bias_initializer: Any = "zeros", depthwise_regularizer: Any = None, pointwise_regularizer: Any = None,
+                 bias_regularizer: Any = None, activity_regularizer: Any = None, depthwise_constraint: Any = None,
+                 pointwise_constraint: Any = None, bias_constraint: Any = None, **kwargs: Any) -> None:
         super().__init__(activity_regularizer=activity_regularizer, **kwargs)
         self._take_window(kernel_size, strides, padding, data_format, dilation_rate, activation, use_bias)
         for name, value in (("filters", filters), ("depth_multiplier", depth_multiplier)):
@@ -29,8 +29,10 @@ class BaseSeparableConv(Convolution):
     def build(self, input_shape: Any) -> None:
         channels = self._channels(input_shape)
         self._check_extents(input_shape)
-        self.depthwise_kernel = self._make_weight("depthwise", (*self.kernel_size, channels, self.depth_multiplier), "depthwise_kernel")
-        self.pointwise_kernel = self._make_weight("pointwise", (*(1,) * self.rank, channels * self.depth_multiplier, self.filters),
+        self.depthwise_kernel = self._make_weight("depthwise", (*self.kernel_size, channels, self.depth_multiplier),
+                                                  "depthwise_kernel")
+        self.pointwise_kernel = self._make_weight("pointwise",
+                                                  (*(1,) * self.rank, channels * self.depth_multiplier, self.filters),
                                                   "pointwise_kernel")
         if self.use_bias:
             self.bias = self._make_weight("bias", (self.filters,))
@@ -41,17 +43,20 @@ class BaseSeparableConv(Convolution):
         return Conv(ones, "valid", ones)(*promote(x, self.pointwise_kernel))
 
     def get_config(self) -> dict[str, Any]:
-        return self._config({"depth_multiplier": self.depth_multiplier, "filters": self.filters}, {}, "depthwise", "pointwise", "bias")
+        return self._config({"depth_multiplier": self.depth_multiplier, "filters": self.filters}, {}, "depthwise", "pointwise",
+                            "bias")
 
 
 @builtin("layers", "SeparableConvolution1D")
 class SeparableConv1D(BaseSeparableConv):
-    """A depthwise convolution over one axis, then a mix of the channels at each step: ``activation(pointwise(depthwise(x)) + bias)``.
+    """A depthwise convolution over one axis, then a mix of the channels at each step: ``activation(pointwise(depthwise(x)) +
+    bias)``.
 
-    Arguments: ``filters`` (outputs), ``kernel_size``, ``strides``, ``padding``, ``data_format``, ``dilation_rate``, ``depth_multiplier`` (M,
-    channels between the two for each input channel), ``activation``, ``use_bias``; initializers, regularizers and constraints of
-    ``depthwise_...``, ``pointwise_...`` and ``bias_...``.
-    Shapes: (N, T, C) -> (N, T', filters); depthwise_kernel (kernel_size, C, M), pointwise_kernel (1, C * M, filters), bias (filters,).
+    Arguments: ``filters`` (outputs), ``kernel_size``, ``strides``, ``padding``, ``data_format``, ``dilation_rate``,
+    ``depth_multiplier`` (M, channels between the two for each input channel), ``activation``, ``use_bias``; initializers,
+    regularizers and constraints of ``depthwise_...``, ``pointwise_...`` and ``bias_...``.
+    Shapes: (N, T, C) -> (N, T', filters); depthwise_kernel (kernel_size, C, M), pointwise_kernel (1, C * M, filters), bias
+    (filters,).
     Raises ShapeError where the input's ndim or channels do not fit.
     Source: https://keras.io/api/layers/convolution_layers/separable_convolution1d/
 
@@ -67,13 +72,14 @@ class SeparableConv1D(BaseSeparableConv):
 
 @builtin("layers", "SeparableConvolution2D")
 class SeparableConv2D(BaseSeparableConv):
-    """A depthwise convolution over two axes, then a mix of the channels at each pixel: ``activation(pointwise(depthwise(x)) + bias)``.
+    """A depthwise convolution over two axes, then a mix of the channels at each pixel: ``activation(pointwise(depthwise(x)) +
+    bias)``.
 
-    Arguments: ``filters`` (outputs), ``kernel_size``, ``strides``, ``padding``, ``data_format``, ``dilation_rate``, ``depth_multiplier`` (M,
-    channels between the two for each input channel), ``activation``, ``use_bias``; initializers, regularizers and constraints of
-    ``depthwise_...``, ``pointwise_...`` and ``bias_...``.
-    Shapes: (N, H, W, C) -> (N, H', W', filters); depthwise_kernel (*kernel_size, C, M), pointwise_kernel (1, 1, C * M, filters),
-    bias (filters,). Raises ShapeError where the input's ndim or channels do not fit.
+    Arguments: ``filters`` (outputs), ``kernel_size``, ``strides``, ``padding``, ``data_format``, ``dilation_rate``,
+    ``depth_multiplier`` (M, channels between the two for each input channel), ``activation``, ``use_bias``; initializers,
+    regularizers and constraints of ``depthwise_...``, ``pointwise_...`` and ``bias_...``.
+    Shapes: (N, H, W, C) -> (N, H', W', filters); depthwise_kernel (*kernel_size, C, M), pointwise_kernel (1, 1, C * M,
+    filters), bias (filters,). Raises ShapeError where the input's ndim or channels do not fit.
     Source: https://keras.io/api/layers/convolution_layers/separable_convolution2d/
 
     Example:

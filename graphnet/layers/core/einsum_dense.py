@@ -27,7 +27,8 @@ def weight_shapes(equation: str, bias_axes: str | None, input_shape: Any, output
     source, kernel, result = found[2], found[4], found[6]
     elided = len(input_shape) - len(source)
     if elided < 0 or (elided and not found[1] and not found[3]):
-        raise ShapeError(f"{who} expects an input with ndim={len(source)} for {equation!r}; received shape {tuple(input_shape)}.")
+        raise ShapeError(f"{who} expects an input with ndim={len(source)} for {equation!r}; received shape "
+                         f"{tuple(input_shape)}.")
     inputs = dict(zip(source, input_shape[elided:] if found[1] else input_shape, strict=False))
     full = [input_shape[0], *([*input_shape[1:elided], *output_shape] if found[1] else output_shape)]
     outputs = dict(zip(result, full[elided:] if found[1] else full, strict=False))
@@ -36,8 +37,8 @@ def weight_shapes(equation: str, bias_axes: str | None, input_shape: Any, output
                          f"received {tuple(output_shape)}.")
     for label in set(source) & set(result):
         if outputs[label] is not None and outputs[label] != inputs[label]:
-            raise ShapeError(f"{who}: {label!r} of {equation!r} has extent {inputs[label]} in the input and {outputs[label]} in "
-                             "output_shape.")
+            raise ShapeError(f"{who}: {label!r} of {equation!r} has extent {inputs[label]} in the input and {outputs[label]} "
+                             "in output_shape.")
     known = set(source), set(kernel), set(result)
     missing = (known[1] - known[0] - known[2]) | (known[2] - known[0] - known[1]) | (set(bias_axes or "") - known[2])
     if missing:
@@ -91,7 +92,8 @@ class EinsumDense(WeightOptions):
         shape, bias, own, out = weight_shapes(self.equation, self.bias_axes, input_shape, self.partial_output_shape, who)
         initializer = self.kernel_initializer
         if isinstance(initializer, VarianceScaling) and initializer.input_axes is None:
-            initializer = type(initializer).from_config({**initializer.get_config(), "seed": initializer.seed, "input_axes": own,
+            initializer = type(initializer).from_config({**initializer.get_config(), "seed": initializer.seed,
+                                                         "input_axes": own,
                                                          "output_axes": out})
         self.kernel = self.add_weight(shape, initializer, name="kernel", regularizer=self.kernel_regularizer,
                                       constraint=self.kernel_constraint)

@@ -16,9 +16,9 @@ class Embedding(Layer):
     """``table[inputs]``: a row of a trained table for each integer.
 
     Arguments: ``input_dim`` rows and ``output_dim`` columns of the table; initializer, regularizer and constraint of it;
-    ``mask_zero``: 0 is padding, so the output carries the mask ``inputs != 0``; ``weights``: the table's first value. Shapes: any
-    (*I) -> (*I, output_dim); inputs that are not integers are cast. Raises OutOfRangeError, naming the layer and the position,
-    where an integer has no row. Source: https://keras.io/api/layers/core_layers/embedding/
+    ``mask_zero``: 0 is padding, so the output carries the mask ``inputs != 0``; ``weights``: the table's first value. Shapes:
+    any (*I) -> (*I, output_dim); inputs that are not integers are cast. Raises OutOfRangeError, naming the layer and the
+    position, where an integer has no row. Source: https://keras.io/api/layers/core_layers/embedding/
 
     Example:
 

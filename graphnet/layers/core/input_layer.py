@@ -12,7 +12,9 @@ from graphnet.tracing import fresh_spec
 
 @builtin("layers")
 class InputLayer(Layer):
-    """The layer behind an `Input`; it has no weights and gives what the model is called on. Source: https://keras.io/api/layers/core_layers/input/
+    """The layer behind an `Input`; it has no weights and gives what the model is called on.
+
+    Source: https://keras.io/api/layers/core_layers/input/
 
     Example:
 
@@ -21,12 +23,13 @@ class InputLayer(Layer):
         (2, 4)
     """
 
-    def __init__(self, shape: Sequence[int | None] | None = None, batch_size: int | None = None, dtype: Any = None, sparse: bool | None = None,
-                 ragged: bool | None = None, batch_shape: Sequence[int | None] | None = None, input_tensor: Any = None, optional: bool = False,
-                 name: str | None = None, **kwargs: Any) -> None:
+    def __init__(self, shape: Sequence[int | None] | None = None, batch_size: int | None = None, dtype: Any = None,
+                 sparse: bool | None = None, ragged: bool | None = None, batch_shape: Sequence[int | None] | None = None,
+                 input_tensor: Any = None, optional: bool = False, name: str | None = None, **kwargs: Any) -> None:
         super().__init__(name=name)
         if sparse or ragged:
-            raise UnsupportedError(f"Input {self.name!r}: graphnet has no sparse or ragged tensors. Use a dense Input, padded where need be.")
+            raise UnsupportedError(f"Input {self.name!r}: graphnet has no sparse or ragged tensors. Use a dense Input, padded "
+                                   "where need be.")
         batch_shape = kwargs.pop("batch_input_shape", batch_shape)
         if batch_shape is None:
             if shape is None:
@@ -44,25 +47,28 @@ class InputLayer(Layer):
         raise ShapeError(f"Input {self.name!r} is not called: it is a tensor already.")
 
     def get_config(self) -> dict[str, Any]:
-        return {"batch_shape": self.batch_shape, "dtype": self.dtype, "sparse": False, "ragged": False, "optional": self.optional, "name": self.name}
+        return {"batch_shape": self.batch_shape, "dtype": self.dtype, "sparse": False, "ragged": False,
+                "optional": self.optional, "name": self.name}
 
 
 def _checked(shape: Any) -> tuple[int | None, ...]:
     if isinstance(shape, int) or not isinstance(shape, Sequence):
-        raise ValueError(f"Input expects its shape as a tuple of ints and None; received {shape!r}. For a vector of 32 numbers write (32,).")
+        raise ValueError(f"Input expects its shape as a tuple of ints and None; received {shape!r}. For a vector of 32 numbers "
+                         "write (32,).")
     for extent in shape:
         if extent is not None and (not hasattr(extent, "__index__") or int(extent) < 0):
             raise ValueError(f"Input expects each extent to be a whole number or None; received {extent!r} in {tuple(shape)}.")
     return tuple([None if s is None else int(s) for s in shape])
 
 
-def Input(shape: Sequence[int | None] | None = None, batch_size: int | None = None, dtype: Any = None, sparse: bool | None = None,
-          ragged: bool | None = None, batch_shape: Sequence[int | None] | None = None, name: str | None = None, tensor: Any = None,
-          optional: bool = False) -> Tensor:
+def Input(shape: Sequence[int | None] | None = None, batch_size: int | None = None, dtype: Any = None,
+          sparse: bool | None = None, ragged: bool | None = None, batch_shape: Sequence[int | None] | None = None,
+          name: str | None = None, tensor: Any = None, optional: bool = False) -> Tensor:
     """The symbolic tensor at which a functional model begins.
 
-    Arguments: ``shape`` without the batch axis (None for extents that vary), ``batch_size``, ``dtype`` ("float32"), ``batch_shape`` (with the batch
-    axis, in place of shape), ``name`` (by which data may be given). Shape out: (batch, *shape). Source: https://keras.io/api/layers/core_layers/input/
+    Arguments: ``shape`` without the batch axis (None for extents that vary), ``batch_size``, ``dtype`` ("float32"),
+    ``batch_shape`` (with the batch axis, in place of shape), ``name`` (by which data may be given). Shape out: (batch, *shape).
+    Source: https://keras.io/api/layers/core_layers/input/
 
     Example:
 
@@ -71,7 +77,8 @@ def Input(shape: Sequence[int | None] | None = None, batch_size: int | None = No
         (None, 784)
     """
     if tensor is not None:
-        raise UnsupportedError("Input(tensor=...) wraps another framework's tensor, which graphnet cannot. Give shape and dtype.")
-    layer = InputLayer(shape=shape, batch_size=batch_size, dtype=dtype, sparse=sparse, ragged=ragged, batch_shape=batch_shape, name=name,
-                       optional=optional)
+        raise UnsupportedError("Input(tensor=...) wraps another framework's tensor, which graphnet cannot. Give shape and "
+                               "dtype.")
+    layer = InputLayer(shape=shape, batch_size=batch_size, dtype=dtype, sparse=sparse, ragged=ragged, batch_shape=batch_shape,
+                       name=name, optional=optional)
     return Tensor(layer._node)

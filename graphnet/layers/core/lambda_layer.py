@@ -12,8 +12,8 @@ from graphnet.registry import builtin
 class Lambda(Layer):
     """``function(inputs, **arguments)``: a function of tensors, in graphnet.ops, as a layer without weights.
 
-    Arguments: ``function``, which may also take ``mask`` and ``training``; ``output_shape`` (not needed: the shape follows from a
-    trace); ``mask``: the output's mask, or a function of (inputs, mask); ``arguments``: further ones of the function. A file
+    Arguments: ``function``, which may also take ``mask`` and ``training``; ``output_shape`` (not needed: the shape follows from
+    a trace); ``mask``: the output's mask, or a function of (inputs, mask); ``arguments``: further ones of the function. A file
     never brings a function along: from_config raises UnsupportedError. Source: https://keras.io/api/layers/core_layers/lambda/
 
     Example:

@@ -32,8 +32,8 @@ class Merge(Layer):
     def check_list(self, inputs: Any) -> None:
         """Raises unless there is a list of inputs, of the due length."""
         if not isinstance(inputs, (list, tuple)) or not inputs:
-            raise ShapeError(f"{self.who} expects a list of {self.count or 'one or more'} inputs; received {inputs!r}. Put them "
-                             "in brackets: [a, b].")
+            raise ShapeError(f"{self.who} expects a list of {self.count or 'one or more'} inputs; received {inputs!r}. Put "
+                             "them in brackets: [a, b].")
         if self.count is not None and len(inputs) != self.count:
             raise ShapeError(f"{self.who} expects exactly {self.count} inputs; received {len(inputs)}.")
 
@@ -47,8 +47,8 @@ class Merge(Layer):
             if len(extents) > 1:
                 raise ShapeError(f"{self.who} expects inputs whose shapes broadcast behind the batch axis; received shapes "
                                  f"{listed(shapes)}: on axis {axis}, "
-                                 f"{' and '.join(map(str, extents))} meet. Equal extents or 1 would do: use a Dense, Reshape or "
-                                 "cropping layer on one input.")
+                                 f"{' and '.join(map(str, extents))} meet. Equal extents or 1 would do: use a Dense, Reshape "
+                                 "or cropping layer on one input.")
 
     def call(self, inputs: Any) -> Any:
         self.check_list(inputs)

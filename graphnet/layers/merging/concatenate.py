@@ -31,8 +31,8 @@ class Concatenate(Merge):
 
     def check_shapes(self, shapes: list[tuple[Any, ...]]) -> None:
         if len(set(map(len, shapes))) > 1:
-            raise ShapeError(f"{self.who} expects inputs with one number of axes; received shapes {listed(shapes)}. Use Reshape "
-                             "on one of them.")
+            raise ShapeError(f"{self.who} expects inputs with one number of axes; received shapes {listed(shapes)}. Use "
+                             "Reshape on one of them.")
         joined = normalize_axis(self.axis, len(shapes[0]), self.who)
         for axis in range(len(shapes[0])):
             extents = sorted({s[axis] for s in shapes if type(s[axis]) is int})
@@ -59,4 +59,3 @@ class Concatenate(Merge):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "axis": self.axis}
-

@@ -37,7 +37,9 @@ minimum = _function(Minimum, "the smallest")
 
 
 def concatenate(inputs: Sequence[Any], axis: int = -1, **kwargs: Any) -> Any:
-    """``Concatenate(axis)(inputs)``: inputs one behind the other. Source: https://keras.io/api/layers/merging_layers/concatenate/
+    """``Concatenate(axis)(inputs)``: inputs one behind the other.
+
+    Source: https://keras.io/api/layers/merging_layers/concatenate/
 
     Example:
 

@@ -35,7 +35,8 @@ class BaseAdaptivePooling(Layer):
     def _pooled(self, x: Any) -> Any:
         extents = shape(x)[1:-1]
         if not all(isinstance(e, int) for e in extents):
-            raise UnsupportedError(f"Layer {self.name!r} ({type(self).__name__}) chooses its windows by the input's extents, so it expects them to be "
+            raise UnsupportedError(f"Layer {self.name!r} ({type(self).__name__}) chooses its windows by the input's extents, "
+                                   "so it expects them to be "
                                    f"known; received shape {shown(shape(x))}. Give them in Input(shape=...).")
         if all(e % size == 0 for e, size in zip(extents, self.output_size, strict=True)):
             return self.pool(x, tuple([e // size for e, size in zip(extents, self.output_size, strict=True)]))
@@ -79,7 +80,8 @@ _AXES = {
 def _document(kind: type[BaseAdaptivePooling]) -> type[BaseAdaptivePooling]:
     axes, extents, given, result = _AXES[kind.rank]
     averages = issubclass(kind, BaseAdaptiveAveragePooling)
-    kind.__doc__ = _DOC.format(what="mean" if averages else "largest element", axes=axes, shape=extents, name=kind.__name__, given=given, result=result)
+    kind.__doc__ = _DOC.format(what="mean" if averages else "largest element", axes=axes, shape=extents, name=kind.__name__,
+                               given=given, result=result)
     return kind
 
 

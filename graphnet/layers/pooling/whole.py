@@ -66,8 +66,10 @@ def _document(kind: type[BaseGlobalPooling]) -> type[BaseGlobalPooling]:
     axes, shape, given = _AXES[kind.rank]
     averages = issubclass(kind, BaseGlobalAveragePooling)
     mask = " Steps that a mask (N, T) leaves out do not count;\n    the mask ends here." if averages and kind.rank == 1 else ""
-    kind.__doc__ = _DOC.format(what="mean" if averages else "largest element", axes=axes, shape=shape, ones=", ".join("1" * kind.rank), mask=mask,
-                               page=f"global_{'average' if averages else 'max'}_pooling{kind.rank}d", name=kind.__name__, given=given)
+    kind.__doc__ = _DOC.format(what="mean" if averages else "largest element", axes=axes, shape=shape,
+                               ones=", ".join("1" * kind.rank), mask=mask,
+                               page=f"global_{'average' if averages else 'max'}_pooling{kind.rank}d", name=kind.__name__,
+                               given=given)
     return kind
 
 

@@ -17,6 +17,7 @@ from graphnet.layers.reshaping.zero_padding import ZeroPadding2D as ZeroPadding2
 from graphnet.layers.reshaping.zero_padding import ZeroPadding3D as ZeroPadding3D
 
 __all__ = [
-    "CenterCrop", "Cropping1D", "Cropping2D", "Cropping3D", "Flatten", "Permute", "RepeatVector", "Rescaling", "Reshape", "Resizing",
+    "CenterCrop", "Cropping1D", "Cropping2D", "Cropping3D", "Flatten", "Permute", "RepeatVector", "Rescaling", "Reshape",
+    "Resizing",
     "UpSampling1D", "UpSampling2D", "UpSampling3D", "ZeroPadding1D", "ZeroPadding2D", "ZeroPadding3D",
 ]

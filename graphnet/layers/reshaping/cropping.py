@@ -20,7 +20,11 @@ class BaseCropping(Layer):
         super().__init__(**kwargs)
         who = f"Layer {self.name!r} ({type(self).__name__})"
         self.data_format = config.standardize_data_format(data_format)
-        self.cropping: Any = whole_numbers(cropping, 2, "cropping", who, zero=True) if self.rank == 1 else margins(cropping, self.rank, "cropping", who)
+        self.cropping: Any = (
+            whole_numbers(cropping, 2, "cropping", who, zero=True)
+            if self.rank == 1
+            else margins(cropping, self.rank, "cropping", who)
+        )
         self.input_spec = InputSpec(ndim=self.rank + 2)
 
     def call(self, inputs: Any) -> Any:
@@ -31,7 +35,8 @@ class BaseCropping(Layer):
         stops: list[int | None] = [None] * len(extents)
         for axis, (before, behind) in enumerate(pairs, first):
             if isinstance(extents[axis], int) and before + behind >= extents[axis]:
-                raise ShapeError(f"Layer {self.name!r} ({type(self).__name__}) expects cropping to leave something; received cropping={self.cropping} for an "
+                raise ShapeError(f"Layer {self.name!r} ({type(self).__name__}) expects cropping to leave something; received "
+                                 f"cropping={self.cropping} for an "
                                  f"input of shape {shown(extents)}: nothing is left of axis {axis}.")
             starts[axis], stops[axis] = before or None, -behind or None
         return Slice(tuple(starts), tuple(stops), (1,) * len(extents))(inputs)
@@ -44,7 +49,8 @@ class BaseCropping(Layer):
 class Cropping1D(BaseCropping):
     """Axis 1 without its ends: (N, T, C) -> (N, T - before - behind, C).
 
-    Arguments: ``cropping`` (a number, or a pair before and behind). Raises ShapeError where nothing is left, or the input's ndim is not 3.
+    Arguments: ``cropping`` (a number, or a pair before and behind). Raises ShapeError where nothing is left, or the input's
+    ndim is not 3.
     Source: https://keras.io/api/layers/reshaping_layers/cropping1d/
 
     Example:

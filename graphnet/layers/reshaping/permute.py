@@ -26,7 +26,8 @@ class Permute(Layer):
         super().__init__(**kwargs)
         self.dims = tuple(dims)
         if sorted(self.dims) != list(range(1, len(self.dims) + 1)):
-            raise ValueError(f"Layer {self.name!r} (Permute) expects dims to be an order of 1..{len(self.dims)}; received dims={self.dims}.")
+            raise ValueError(f"Layer {self.name!r} (Permute) expects dims to be an order of 1..{len(self.dims)}; received "
+                             f"dims={self.dims}.")
         self.input_spec = InputSpec(ndim=len(self.dims) + 1)
 
     def call(self, inputs: Any) -> Any:

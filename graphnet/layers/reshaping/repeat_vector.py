@@ -24,7 +24,8 @@ class RepeatVector(Layer):
     def __init__(self, n: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if not isinstance(n, int) or isinstance(n, bool):
-            raise TypeError(f"Layer {self.name!r} (RepeatVector) expects n to be a whole number; received {n!r} ({type(n).__name__}).")
+            raise TypeError(f"Layer {self.name!r} (RepeatVector) expects n to be a whole number; received {n!r} "
+                            f"({type(n).__name__}).")
         if n <= 0:
             raise ValueError(f"Layer {self.name!r} (RepeatVector) expects n to be positive; received n={n}.")
         self.n = n

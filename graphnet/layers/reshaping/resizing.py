@@ -16,7 +16,9 @@ class BaseSize(Layer):
 
     def __init__(self, height: int, width: int, data_format: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.height, self.width = whole_numbers((height, width), 2, "height and width", f"Layer {self.name!r} ({type(self).__name__})")
+        self.height, self.width = whole_numbers(
+            (height, width), 2, "height and width", f"Layer {self.name!r} ({type(self).__name__})"
+        )
         self.data_format = config.standardize_data_format(data_format)
         self.built = True
 
@@ -26,11 +28,13 @@ class BaseSize(Layer):
 
 @builtin("layers")
 class Resizing(BaseSize):
-    """Images at another size: (N, H, W, C) or (H, W, C) -> (..., height, width, C); whole numbers are rounded and stay whole numbers.
+    """Images at another size: (N, H, W, C) or (H, W, C) -> (..., height, width, C); whole numbers are rounded and stay whole
+    numbers.
 
-    Arguments: ``height``, ``width``, ``interpolation`` ("nearest", "bilinear", "bicubic", "lanczos3", "lanczos5"), ``crop_to_aspect_ratio`` (the
-    middle part with the ratio of sides asked for is resized), ``pad_to_aspect_ratio`` (borders of ``fill_value`` are added first; ``fill_mode`` is
-    "constant"), ``antialias``, ``data_format``. Source: https://keras.io/api/layers/preprocessing_layers/image_preprocessing/resizing/
+    Arguments: ``height``, ``width``, ``interpolation`` ("nearest", "bilinear", "bicubic", "lanczos3", "lanczos5"),
+    ``crop_to_aspect_ratio`` (the middle part with the ratio of sides asked for is resized), ``pad_to_aspect_ratio`` (borders of
+    ``fill_value`` are added first; ``fill_mode`` is "constant"), ``antialias``, ``data_format``. Source:
+    https://keras.io/api/layers/preprocessing_layers/image_preprocessing/resizing/
 
     Example:
 
@@ -39,20 +43,22 @@ class Resizing(BaseSize):
         (None, 64, 96, 3)
     """
 
-    def __init__(self, height: int, width: int, interpolation: str = "bilinear", crop_to_aspect_ratio: bool = False, pad_to_aspect_ratio: bool = False,
-                 fill_mode: str = "constant", fill_value: float = 0.0, antialias: bool = False, data_format: str | None = None, **kwargs: Any) -> None:
+    def __init__(self, height: int, width: int, interpolation: str = "bilinear", crop_to_aspect_ratio: bool = False,
+                 pad_to_aspect_ratio: bool = False, fill_mode: str = "constant", fill_value: float = 0.0,
+                 antialias: bool = False, data_format: str | None = None, **kwargs: Any) -> None:
         super().__init__(height, width, data_format, **kwargs)
         self.interpolation, self.antialias = interpolation, bool(antialias)
         self.crop_to_aspect_ratio, self.pad_to_aspect_ratio = crop_to_aspect_ratio, pad_to_aspect_ratio
         self.fill_mode, self.fill_value = fill_mode, fill_value
 
     def call(self, inputs: Any) -> Any:
-        return resize(inputs, (self.height, self.width), self.interpolation, self.antialias, self.crop_to_aspect_ratio, self.pad_to_aspect_ratio,
-                      self.fill_mode, self.fill_value, self.data_format)
+        return resize(inputs, (self.height, self.width), self.interpolation, self.antialias, self.crop_to_aspect_ratio,
+                      self.pad_to_aspect_ratio, self.fill_mode, self.fill_value, self.data_format)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "interpolation": self.interpolation, "crop_to_aspect_ratio": self.crop_to_aspect_ratio,
-                "pad_to_aspect_ratio": self.pad_to_aspect_ratio, "fill_mode": self.fill_mode, "fill_value": self.fill_value, "antialias": self.antialias}
+                "pad_to_aspect_ratio": self.pad_to_aspect_ratio, "fill_mode": self.fill_mode, "fill_value": self.fill_value,
+                "antialias": self.antialias}
 
 
 @builtin("layers")
@@ -60,7 +66,8 @@ class CenterCrop(BaseSize):
     """The middle of images: (N, H, W, C) or (H, W, C) -> (..., height, width, C), in floats.
 
     An image that is too small is resized, from its largest middle part with the ratio of sides asked for.
-    Arguments: ``height``, ``width``, ``data_format``. Source: https://keras.io/api/layers/preprocessing_layers/image_preprocessing/center_crop/
+    Arguments: ``height``, ``width``, ``data_format``. Source:
+    https://keras.io/api/layers/preprocessing_layers/image_preprocessing/center_crop/
 
     Example:
 

@@ -28,7 +28,8 @@ class UpSampling1D(Layer):
     def __init__(self, size: int = 2, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if not isinstance(size, int) or isinstance(size, bool):
-            raise TypeError(f"Layer {self.name!r} (UpSampling1D) expects size to be a whole number; received {size!r} ({type(size).__name__}).")
+            raise TypeError(f"Layer {self.name!r} (UpSampling1D) expects size to be a whole number; received {size!r} "
+                            f"({type(size).__name__}).")
         if size <= 0:
             raise ValueError(f"Layer {self.name!r} (UpSampling1D) expects size to be positive; received size={size}.")
         self.size = size
@@ -65,8 +66,8 @@ class BaseUpSampling(Layer):
 class UpSampling2D(BaseUpSampling):
     """Images enlarged by whole factors: (N, H, W, C) -> (N, H * size[0], W * size[1], C).
 
-    Arguments: ``size`` (a number, or one for each axis), ``data_format``, ``interpolation`` ("nearest": each pixel is repeated; "bilinear", "bicubic",
-    "lanczos3", "lanczos5": a mean of neighbours). Raises ShapeError where the input's ndim is not 4.
+    Arguments: ``size`` (a number, or one for each axis), ``data_format``, ``interpolation`` ("nearest": each pixel is repeated;
+    "bilinear", "bicubic", "lanczos3", "lanczos5": a mean of neighbours). Raises ShapeError where the input's ndim is not 4.
     Source: https://keras.io/api/layers/reshaping_layers/up_sampling2d/
 
     Example:
@@ -82,8 +83,8 @@ class UpSampling2D(BaseUpSampling):
         super().__init__(size, data_format, **kwargs)
         self.interpolation = interpolation.lower()
         if self.interpolation != "nearest" and self.interpolation not in KERNELS:
-            raise ValueError(f"Layer {self.name!r} (UpSampling2D) expects interpolation to be one of nearest, {', '.join(KERNELS)}; "
-                             f"received {interpolation!r}.")
+            raise ValueError(f"Layer {self.name!r} (UpSampling2D) expects interpolation to be one of nearest, "
+                             f"{', '.join(KERNELS)}; received {interpolation!r}.")
 
     def call(self, inputs: Any) -> Any:
         if self.interpolation == "nearest":
@@ -97,7 +98,8 @@ class UpSampling2D(BaseUpSampling):
 
 @builtin("layers")
 class UpSampling3D(BaseUpSampling):
-    """Each cell of a volume repeated ``size`` times along each axis: every spatial extent of (N, D, H, W, C) grows by its factor.
+    """Each cell of a volume repeated ``size`` times along each axis: every spatial extent of (N, D, H, W, C) grows by its
+    factor.
 
     Arguments: ``size`` (a number, or one for each axis), ``data_format``. Raises ShapeError where the input's ndim is not 5.
     Source: https://keras.io/api/layers/reshaping_layers/up_sampling3d/

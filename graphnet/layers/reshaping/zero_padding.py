@@ -18,7 +18,11 @@ class BaseZeroPadding(Layer):
         super().__init__(**kwargs)
         who = f"Layer {self.name!r} ({type(self).__name__})"
         self.data_format = config.standardize_data_format(data_format)
-        self.padding: Any = whole_numbers(padding, 2, "padding", who, zero=True) if self.rank == 1 else margins(padding, self.rank, "padding", who)
+        self.padding: Any = (
+            whole_numbers(padding, 2, "padding", who, zero=True)
+            if self.rank == 1
+            else margins(padding, self.rank, "padding", who)
+        )
         self.input_spec = InputSpec(ndim=self.rank + 2)
 
     def call(self, inputs: Any) -> Any:
@@ -34,7 +38,8 @@ class BaseZeroPadding(Layer):
 class ZeroPadding1D(BaseZeroPadding):
     """Zeros before and behind axis 1: (N, T, C) -> (N, before + T + behind, C).
 
-    Arguments: ``padding`` (a number, or a pair before and behind), ``data_format``. Raises ShapeError where the input's ndim is not 3.
+    Arguments: ``padding`` (a number, or a pair before and behind), ``data_format``. Raises ShapeError where the input's ndim is
+    not 3.
     Source: https://keras.io/api/layers/reshaping_layers/zero_padding1d/
 
     Example:
@@ -51,7 +56,8 @@ class ZeroPadding1D(BaseZeroPadding):
 class ZeroPadding2D(BaseZeroPadding):
     """Zeros around an image: (N, H, W, C) -> (N, top + H + bottom, left + W + right, C).
 
-    Arguments: ``padding`` (a number, one for each axis, or a pair for each axis), ``data_format``. Raises ShapeError where the input's ndim is not 4.
+    Arguments: ``padding`` (a number, one for each axis, or a pair for each axis), ``data_format``. Raises ShapeError where the
+    input's ndim is not 4.
     Source: https://keras.io/api/layers/reshaping_layers/zero_padding2d/
 
     Example:
@@ -68,7 +74,8 @@ class ZeroPadding2D(BaseZeroPadding):
 class ZeroPadding3D(BaseZeroPadding):
     """Zeros around a volume: each of the spatial axes of (N, D, H, W, C) grows by its pair.
 
-    Arguments: ``padding`` (a number, one for each axis, or a pair for each axis), ``data_format``. Raises ShapeError where the input's ndim is not 5.
+    Arguments: ``padding`` (a number, one for each axis, or a pair for each axis), ``data_format``. Raises ShapeError where the
+    input's ndim is not 5.
     Source: https://keras.io/api/layers/reshaping_layers/zero_padding3d/
 
     Example:

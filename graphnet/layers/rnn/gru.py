@@ -79,8 +79,8 @@ class GRU(OneCell):
 
     Arguments: ``units``; ``activation`` of the candidate and ``recurrent_activation`` of the gates; ``use_bias``; initializers,
     regularizers and constraints of kernel, recurrent_kernel and bias; ``dropout``, ``recurrent_dropout`` in training;
-    ``reset_after``: the gate r acts behind the product with recurrent_kernel (True), or before it; flags and call arguments as of
-    `RNN`; ``use_cudnn`` changes nothing.
+    ``reset_after``: the gate r acts behind the product with recurrent_kernel (True), or before it; flags and call arguments as
+    of `RNN`; ``use_cudnn`` changes nothing.
     Shapes: (batch, steps, features) -> (batch, units), or (batch, steps, units); kernel (features, 3 units), recurrent_kernel
     (units, 3 units), bias (2, 3 units), or (3 units) without reset_after. Source: https://arxiv.org/abs/1406.1078
 
@@ -102,7 +102,8 @@ class GRU(OneCell):
         kwargs.pop("implementation", None)
         cell = GRUCell(
             units, activation, recurrent_activation, use_bias, kernel_initializer, recurrent_initializer, bias_initializer,
-            kernel_regularizer, recurrent_regularizer, bias_regularizer, kernel_constraint, recurrent_constraint, bias_constraint,
+            kernel_regularizer, recurrent_regularizer, bias_regularizer, kernel_constraint, recurrent_constraint,
+            bias_constraint,
             dropout, recurrent_dropout, reset_after, seed, dtype=kwargs.get("dtype"), trainable=kwargs.get("trainable", True),
             name="gru_cell")
         super().__init__(cell, return_sequences, return_state, go_backwards, stateful, unroll,

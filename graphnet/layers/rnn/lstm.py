@@ -73,11 +73,11 @@ class LSTM(OneCell):
     """Long short-term memory: c' = f c + i activation(g), h' = o activation(c'), with gates i, f, o computed from input and
     state.
 
-    Arguments: ``units``; ``activation`` and ``recurrent_activation`` of the gates; ``use_bias``; ``unit_forget_bias``: the forget
-    gate's bias begins at 1; initializers, regularizers and constraints of kernel, recurrent_kernel and bias; ``dropout``,
-    ``recurrent_dropout`` in training; flags and call arguments as of `RNN`; ``use_cudnn`` changes nothing. Shapes: (batch, steps,
-    features) -> (batch, units), or (batch, steps, units); kernel (features, 4 units), recurrent_kernel (units, 4 units), bias (4
-    units); the states are [h, c]. Source: https://doi.org/10.1162/neco.1997.9.8.1735
+    Arguments: ``units``; ``activation`` and ``recurrent_activation`` of the gates; ``use_bias``; ``unit_forget_bias``: the
+    forget gate's bias begins at 1; initializers, regularizers and constraints of kernel, recurrent_kernel and bias;
+    ``dropout``, ``recurrent_dropout`` in training; flags and call arguments as of `RNN`; ``use_cudnn`` changes nothing. Shapes:
+    (batch, steps, features) -> (batch, units), or (batch, steps, units); kernel (features, 4 units), recurrent_kernel (units, 4
+    units), bias (4 units); the states are [h, c]. Source: https://doi.org/10.1162/neco.1997.9.8.1735
 
     Example:
 

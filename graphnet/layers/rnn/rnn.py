@@ -25,9 +25,9 @@ class RNN(Layer):
 
     Arguments: ``cell``, or a list of cells that are stacked: layers with ``state_size`` and ``call(inputs, states) -> (output,
     states)``; ``return_sequences``: the outputs of all steps instead of the last one's; ``return_state``: further results, the
-    final states; ``go_backwards``: the last step comes first; ``stateful``: the final states are kept as the next call's initial
-    ones (the batch size must be known; `reset_state` clears them); ``unroll`` changes nothing; ``zero_output_for_mask``: masked
-    steps give 0 instead of the last output.
+    final states; ``go_backwards``: the last step comes first; ``stateful``: the final states are kept as the next call's
+    initial ones (the batch size must be known; `reset_state` clears them); ``unroll`` changes nothing;
+    ``zero_output_for_mask``: masked steps give 0 instead of the last output.
     Call arguments: ``sequences``, ``initial_state`` a list of tensors, ``mask`` of the steps that count (False: the step is
     skipped), ``training``.
     Shapes: (batch, steps, ...) -> (batch, units), or (batch, steps, units). The number of steps may be unknown for cells of
@@ -59,7 +59,10 @@ class RNN(Layer):
 
     @property
     def states(self) -> Any:
-        """The states that a stateful layer keeps, as variables; None for others. They are not among the weights, as in Keras."""
+        """The states that a stateful layer keeps, as variables; None for others.
+
+        They are not among the weights, as in Keras.
+        """
         return self._untracked_states
 
     def build(self, sequences_shape: Any, initial_state_shape: Any = None) -> None:
@@ -72,7 +75,8 @@ class RNN(Layer):
                                  "received an input of shape "
                                  f"{tuple(sequences_shape)}. Give it: Input(shape, batch_size=32).")
             zeros = zero_states(self.cell, sequences_shape[0])
-            self._untracked_states = tree.map_structure(lambda z: Variable(np.array(z), trainable=False, name="rnn_state"), zeros)
+            self._untracked_states = tree.map_structure(lambda z: Variable(np.array(z), trainable=False, name="rnn_state"),
+                                                        zeros)
 
     def __call__(self, sequences: Any, initial_state: Any = None, **kwargs: Any) -> Any:
         sequences, states = apart(sequences, initial_state)
@@ -112,8 +116,8 @@ class RNN(Layer):
         states = listed(states)
         wanted = listed(self.cell.state_size)
         if len(states) != len(wanted):
-            raise ShapeError(f"{self._who} expects an initial_state of {len(wanted)} tensor(s), one for each state of its cell; "
-                             f"received {len(states)}.")
+            raise ShapeError(f"{self._who} expects an initial_state of {len(wanted)} tensor(s), one for each state of its "
+                             f"cell; received {len(states)}.")
         for i, (state, size) in enumerate(zip(states, wanted, strict=True)):
             known = isinstance(size, int) and size > 0 and isinstance(state, (Tensor, Variable, np.ndarray))
             if known and shape(state)[-1] != size:

@@ -15,7 +15,8 @@ from graphnet.registry import builtin
 class SimpleRNNCell(RecurrentCell):
     """One step of a `SimpleRNN`: h' = activation(x kernel + h recurrent_kernel + bias). Arguments: as of SimpleRNN.
 
-    Shapes: inputs (batch, features), state (batch, units). Source: https://keras.io/api/layers/recurrent_layers/simple_rnn_cell/
+    Shapes: inputs (batch, features), state (batch, units). Source:
+    https://keras.io/api/layers/recurrent_layers/simple_rnn_cell/
 
     Example:
 
@@ -48,10 +49,10 @@ class SimpleRNNCell(RecurrentCell):
 class SimpleRNN(OneCell):
     """A recurrent layer in which h' = activation(x kernel + h recurrent_kernel + bias), step by step.
 
-    Arguments: ``units``; ``activation``; ``use_bias``; initializers, regularizers and constraints of kernel, recurrent_kernel and
-    bias; ``dropout`` of the inputs and ``recurrent_dropout`` of the state, in training; ``return_sequences``, ``return_state``,
-    ``go_backwards``, ``stateful`` and the call arguments as of `RNN`. Shapes: (batch, steps, features) -> (batch, units), or
-    (batch, steps, units); kernel (features, units), recurrent_kernel (units, units).
+    Arguments: ``units``; ``activation``; ``use_bias``; initializers, regularizers and constraints of kernel, recurrent_kernel
+    and bias; ``dropout`` of the inputs and ``recurrent_dropout`` of the state, in training; ``return_sequences``,
+    ``return_state``, ``go_backwards``, ``stateful`` and the call arguments as of `RNN`. Shapes: (batch, steps, features) ->
+    (batch, units), or (batch, steps, units); kernel (features, units), recurrent_kernel (units, units).
     Source: https://keras.io/api/layers/recurrent_layers/simple_rnn/
 
     Example:
@@ -67,9 +68,9 @@ class SimpleRNN(OneCell):
                  recurrent_initializer: Any = "orthogonal", bias_initializer: Any = "zeros", kernel_regularizer: Any = None,
                  recurrent_regularizer: Any = None, bias_regularizer: Any = None, activity_regularizer: Any = None,
                  kernel_constraint: Any = None, recurrent_constraint: Any = None, bias_constraint: Any = None,
-                 dropout: float = 0.0, recurrent_dropout: float = 0.0, return_sequences: bool = False, return_state: bool = False,
-                 go_backwards: bool = False, stateful: bool = False, unroll: bool = False, seed: int | None = None,
-                 **kwargs: Any) -> None:
+                 dropout: float = 0.0, recurrent_dropout: float = 0.0, return_sequences: bool = False,
+                 return_state: bool = False, go_backwards: bool = False, stateful: bool = False, unroll: bool = False,
+                 seed: int | None = None, **kwargs: Any) -> None:
         cell = SimpleRNNCell(
             units, activation, use_bias, kernel_initializer, recurrent_initializer, bias_initializer, kernel_regularizer,
             recurrent_regularizer, bias_regularizer, kernel_constraint, recurrent_constraint, bias_constraint, dropout,
