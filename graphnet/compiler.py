@@ -49,7 +49,9 @@ class Executable:
         return found
 
     def _make_room(self) -> None:
-        """Orders the plans by when they were last used, as near as the marks since the last plan was made tell; drops the first if they are many."""
+        """Orders the plans by when they were last used, as near as the marks since the last plan was made tell; drops the first
+        if they are many.
+        """
         for shapes, runner in [item for item in self._runners.items() if item[1].used]:
             self._runners[shapes] = self._runners.pop(shapes)
             runner.used = False
@@ -77,17 +79,20 @@ class Executable:
         lines = [f"{'kernel':16}{'layer':32}{'us':>10}{'GB/s':>8}{'GFLOP/s':>10}"]
         for step, seconds in zip(runner.plan.steps_report(), runner.times(arrays), strict=True):
             seconds = max(seconds, 1e-9)
-            lines.append(f"{step.kernel:16}{step.label:32}{1e6 * seconds:10.1f}{step.nbytes / seconds / 1e9:8.1f}{2 * step.work / seconds / 1e9:10.1f}")
+            rates = f"{step.nbytes / seconds / 1e9:8.1f}{2 * step.work / seconds / 1e9:10.1f}"
+            lines.append(f"{step.kernel:16}{step.label:32}{1e6 * seconds:10.1f}{rates}")
         return "\n".join(lines)
 
     def report(self, shapes: tuple[tuple[int, ...], ...]) -> str:
-        """The plan for these shapes as text: each step's kernel, layer, shapes and multiply-adds; memory; what has no kernel."""
+        """The plan for these shapes as text: each step's kernel, layer, shapes and multiply-adds; memory; what has no kernel.
+        """
         plan = self.runner(shapes).plan
         lines = [f"{'kernel':16}{'layer':32}{'writes':28}{'work':>14}{'tasks':>8}"]
         for step in plan.steps_report():
             written = ", ".join(str(shape) for shape in step.writes)
             lines.append(f"{step.kernel:16}{step.label:32}{written:28}{step.work:14,.0f}{step.tasks:8}")
-        lines.append(f"arena {plan.arena_bytes:,} bytes, of which {plan.least_bytes:,} live at once; packed weights {plan.packed_bytes:,} bytes; "
+        lines.append(f"arena {plan.arena_bytes:,} bytes, of which {plan.least_bytes:,} live at once; packed weights "
+                     f"{plan.packed_bytes:,} bytes; "
                      f"without a kernel, run by numpy: {', '.join(plan.python_steps) or 'nothing'}")
         return "\n".join(lines)
 
@@ -98,4 +103,3 @@ def plain(array: np.ndarray) -> np.ndarray:
     if flags.c_contiguous and flags.aligned and array.dtype.isnative:
         return array
     return np.array(array, dtype=array.dtype.newbyteorder("="), order="C")
-

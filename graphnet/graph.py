@@ -236,10 +236,11 @@ class Variable:
         """Copies an array in at once, within a trace too: for what makes variables, or fills those that were just made."""
         array = value.value if isinstance(value, Variable) else dtypes.as_array(value)
         if array.shape != self.value.shape:
-            raise ShapeError(f"Variable {self.path!r} expects a value of shape {self.value.shape}; received shape {array.shape}.")
+            raise ShapeError(f"Variable {self.path!r} expects a value of shape {self.value.shape}; received shape "
+                             f"{array.shape}.")
         if not np.can_cast(array.dtype, self.value.dtype, "same_kind"):
-            raise DTypeError(f"Variable {self.path!r} has dtype {self.dtype}; received a value of dtype {array.dtype.name}. Cast "
-                             f"it first: graphnet.ops.cast(value, {self.dtype!r}).")
+            raise DTypeError(f"Variable {self.path!r} has dtype {self.dtype}; received a value of dtype {array.dtype.name}. "
+                             f"Cast it first: graphnet.ops.cast(value, {self.dtype!r}).")
         self.value[...] = array
         self.version += 1
         changes[0] += 1
@@ -293,7 +294,8 @@ class Variable:
     __hash__ = object.__hash__
 
     def __repr__(self) -> str:
-        return f"<Variable path={self.path}, shape={self.shape}, dtype={self.dtype}, value={np.array2string(self.value, threshold=8)}>"
+        value = np.array2string(self.value, threshold=8)
+        return f"<Variable path={self.path}, shape={self.shape}, dtype={self.dtype}, value={value}>"
 
 
 def _called(initializer: Any, shape: Sequence[int] | None, dtype: str | None, name: str | None) -> np.ndarray:
@@ -366,7 +368,7 @@ class Constant(Leaf):
 
 
 class Node:
-    """One call of an operation. ``arguments`` keeps a layer call's (args, kwargs), each Tensor in it replaced by its place in ``inputs``."""
+    """One call of an operation; ``arguments`` are a layer call's (args, kwargs), a place in ``inputs`` for each Tensor."""
 
     __slots__ = ("__weakref__", "arguments", "inputs", "name", "op", "scope", "source", "specs", "structure")
 
@@ -386,7 +388,7 @@ def made_at(tensor: Tensor) -> str:
 
 
 def reach(outputs: Iterable[Tensor], stop: frozenset[Any] | set[Any] = frozenset()) -> list[Node]:
-    """The nodes that the outputs need, each after its inputs; values in `stop` are not looked behind. No recursion: chains are long."""
+    """The nodes that the outputs need, each after its inputs, not behind values in `stop`. No recursion: chains are long."""
     order: list[Node] = []
     seen: set[Node] = set()
     for output in outputs:
@@ -410,7 +412,10 @@ def reach(outputs: Iterable[Tensor], stop: frozenset[Any] | set[Any] = frozenset
 
 
 class Graph:
-    """Ordered nodes between inputs and outputs; immutable. A Graph is what its outputs and updates reach: dead code needs no pass."""
+    """Ordered nodes between inputs and outputs; immutable.
+
+    A Graph is what its outputs and updates reach: dead code needs no pass.
+    """
 
     __slots__ = ("inputs", "name", "nodes", "outputs", "updates")
 
@@ -430,7 +435,7 @@ class Graph:
         return [n.op.variable for n in self.nodes if isinstance(n.op, Read)]
 
     def rewrite(self, change: Callable[[Node, tuple[Tensor, ...]], Sequence[Tensor] | None]) -> "Graph":
-        """The graph with nodes replaced: change(node, its new inputs) gives tensors to take the place of its outputs, or None to keep it."""
+        """The graph with nodes replaced: change(node, its new inputs) gives tensors in place of its outputs; None keeps it."""
         new: dict[Any, Tensor] = {t.key: t for t in self.inputs}
         for node in self.nodes:
             if node.inputs and node.inputs[0].node is node:
@@ -445,7 +450,8 @@ class Graph:
                 tensors = [Tensor(kept, i) for i in range(len(kept.specs))]
             for i, tensor in enumerate(tensors):
                 new[node, i] = tensor
-        return Graph(self.inputs, [new[t.key] for t in self.outputs], {v: new[t.key] for v, t in self.updates.items()}, self.name)
+        return Graph(self.inputs, [new[t.key] for t in self.outputs], {v: new[t.key] for v, t in self.updates.items()},
+                     self.name)
 
     def verify(self) -> "Graph":
         """Checks order, specs and that each op infers what its node says; returns the graph."""

@@ -1,4 +1,6 @@
-"""A checkpoint's files against damage, a full disk, a killed writer, and two writers at once: the old one or the new one, whole."""
+"""A checkpoint's files against damage, a full disk, a killed writer, and two writers at once: the old one or the new one,
+whole.
+"""
 import errno
 import json
 import os
@@ -93,7 +95,8 @@ def rewrite(path, change):
     body = json.loads(load(pathlib.Path(path + ".index").read_bytes())[layout.GRAPH].tobytes())
     body = change(body) or body
     text = np.frombuffer(json.dumps(body).encode(), "uint8")
-    pathlib.Path(path + ".index").write_bytes(save({layout.GRAPH: text, layout.CHECKSUM: np.array([zlib.crc32(text)], "uint32")}))
+    pathlib.Path(path + ".index").write_bytes(save({layout.GRAPH: text,
+                                                    layout.CHECKSUM: np.array([zlib.crc32(text)], "uint32")}))
 
 
 HUGE = 1 << 62
@@ -101,13 +104,18 @@ HUGE = 1 << 62
 
 @pytest.mark.parametrize("change, message", [
     (lambda b: b.update(version=2), "newer graphnet"), (lambda b: b.update(version="1"), "no index"),
-    (lambda b: b.update(format="other"), "no index"), (lambda b: [1], "no index"), (lambda b: b.__delitem__("nodes"), "malformed"),
+    (lambda b: b.update(format="other"), "no index"), (lambda b: [1], "no index"),
+    (lambda b: b.__delitem__("nodes"), "malformed"),
     (lambda b: b.update(nodes=[]), "malformed"), (lambda b: b["nodes"][0]["children"].update(v=99), "malformed"),
-    (lambda b: b["nodes"][0]["children"].update(v=-1), "malformed"), (lambda b: b["nodes"][-1].update(value="absent"), "malformed"),
+    (lambda b: b["nodes"][0]["children"].update(v=-1), "malformed"),
+    (lambda b: b["nodes"][-1].update(value="absent"), "malformed"),
     (lambda b: b["nodes"][-1].update(value=["x"]), "malformed"), (lambda b: b["nodes"][-1].update(state="pickle"), "malformed"),
-    (lambda b: b["shards"][0].update(staged="../../etc/passwd"), "malformed"), (lambda b: b["shards"][0].update(bytes=HUGE), "bytes"),
-    (lambda b: b["shards"][0].update(bytes=-1), "malformed"), (lambda b: b["tensors"][KEY].__setitem__(2, [HUGE, HUGE]), "as the index"),
-    (lambda b: b["tensors"][KEY].__setitem__(1, "object"), "as the index"), (lambda b: b["tensors"][KEY].__setitem__(0, 5), "malformed"),
+    (lambda b: b["shards"][0].update(staged="../../etc/passwd"), "malformed"),
+    (lambda b: b["shards"][0].update(bytes=HUGE), "bytes"),
+    (lambda b: b["shards"][0].update(bytes=-1), "malformed"),
+    (lambda b: b["tensors"][KEY].__setitem__(2, [HUGE, HUGE]), "as the index"),
+    (lambda b: b["tensors"][KEY].__setitem__(1, "object"), "as the index"),
+    (lambda b: b["tensors"][KEY].__setitem__(0, 5), "malformed"),
     (lambda b: b["tensors"].update(x=[0, "float32", [1]]), "as the index"), (lambda b: b["tensors"].update(x=3), "malformed")])
 def test_an_index_that_says_what_is_not_so(change, message, tmp_path):
     path = tree(7).write(tmp_path / "a")
@@ -221,8 +229,8 @@ def drive(program, *args):
     program = "import os, random, resource, signal, sys, time\nsys.path.insert(0, sys.argv[1])\n" \
               "from test_checkpoint_files import *\n" + textwrap.dedent(program)
     environment = dict(os.environ, PYTHONPATH=os.pathsep.join(p for p in sys.path if p), PYTHONWARNINGS="ignore")
-    run = subprocess.run([sys.executable, "-c", program, os.path.dirname(__file__), *map(str, args)], capture_output=True, text=True,
-                         env=environment, timeout=300)
+    run = subprocess.run([sys.executable, "-c", program, os.path.dirname(__file__), *map(str, args)], capture_output=True,
+                         text=True, env=environment, timeout=300)
     assert run.returncode == 0, run.stderr[-3000:]
     return run.stdout.split()
 
@@ -230,7 +238,8 @@ def drive(program, *args):
 @posix
 def test_a_writer_that_is_killed_leaves_one_whole(tmp_path):
     """Kills at random moments: within one `write` over a checkpoint, and within a manager's saves."""
-    out = drive("""
+    out = drive(
+        """
         random.seed(5)
         path, managed, kills = sys.argv[2] + "/a", sys.argv[2] + "/managed", int(sys.argv[3])
         tree(0).write(path)
@@ -260,14 +269,18 @@ def test_a_writer_that_is_killed_leaves_one_whole(tmp_path):
             last = stored(path)
             latest = gn.train.latest_checkpoint(managed)
             if latest is not None:
-                assert int(gn.train.load_variable(latest, "save_counter/.ATTRIBUTES/VARIABLE_VALUE")) == int(latest.split("-")[-1])
+                count = int(latest.split("-")[-1])
+                assert int(gn.train.load_variable(latest, "save_counter/.ATTRIBUTES/VARIABLE_VALUE")) == count
                 assert stored(latest) >= 1
         tree(0).write(path)
         manager = gn.train.CheckpointManager(tree(0), managed, 2)
         manager.restore_or_initialize()
         manager.save()
         print(last, len(os.listdir(managed)), *(name for name in os.listdir(sys.argv[2]) if name.startswith(".")))
-        """, tmp_path, 20)
+        """,
+        tmp_path,
+        20,
+    )
     assert int(out[0]) > 3 and out[1:] == ["5"]  # two checkpoints and the file of states, and nothing that nobody needs
 
 

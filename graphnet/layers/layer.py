@@ -33,9 +33,10 @@ edits = [0]  # rises with every attribute that is set on a built layer; a model 
 
 
 class Layer(Penalized):
-    """A callable with variables. Subclasses define ``build(input_shape)``, which makes variables by `add_weight`, and ``call(inputs)``.
+    """A callable with variables. Subclasses define ``build(input_shape)``, to make them by `add_weight`, and ``call(inputs)``.
 
-    Arguments: ``activity_regularizer``, ``trainable``, ``dtype`` (of computation and variables), ``autocast`` (float inputs are cast to dtype), ``name``.
+    Arguments: ``activity_regularizer``, ``trainable``, ``dtype`` (of computation and variables), ``autocast`` (float inputs are
+    cast to dtype), ``name``.
     Calling it on symbolic tensors checks shapes at once and gives symbolic tensors; on arrays it computes.
     Source: https://keras.io/api/layers/base_layer/
 
@@ -57,7 +58,8 @@ class Layer(Penalized):
 
     def __new__(cls, *args: Any, **kwargs: Any) -> "Layer":
         if args and type(args[0]) is Tensor and cls.__module__.startswith("graphnet.layers."):
-            raise TypeError(f"{cls.__name__}(...) makes a layer, which is then called on the tensor {args[0].name!r}: {cls.__name__}()(x).")
+            raise TypeError(f"{cls.__name__}(...) makes a layer, which is then called on the tensor {args[0].name!r}: "
+                            f"{cls.__name__}()(x).")
         layer = super().__new__(cls)
         try:
             bound = inspect.signature(cls.__init__).bind(layer, *args, **kwargs)
@@ -84,27 +86,26 @@ class Layer(Penalized):
         kwargs.pop("weights", None)
         if kwargs:
             near = did_you_mean(next(iter(kwargs)), inspect.signature(type(self).__init__).parameters)
-            raise TypeError(f"{type(self).__name__} does not take the argument(s) {', '.join(map(repr, kwargs))}.{near} See help({type(self).__name__}).")
+            raise TypeError(f"{type(self).__name__} does not take the argument(s) {', '.join(map(repr, kwargs))}.{near} See "
+                            f"help({type(self).__name__}).")
         if name is not None and not isinstance(name, str):
             raise TypeError(f"{type(self).__name__} expects name to be a string; received name={name!r}.")
         self.name = name or NAMES.unique(snake_case(type(self).__name__))
         self.dtype = dtypes.standardize_dtype(dtype["config"]["name"] if isinstance(dtype, dict) else dtype)
-        self.autocast, self.built = autocast, False
+        self.autocast, self.built, self._trainable = autocast, False, bool(trainable)
         self.activity_regularizer = regularizers.get(activity_regularizer)
         self.input_spec: Any = None
-        self._trainable = bool(trainable)
         self._weights: list[Variable] = []
         self._untracked_calls = CallList()
         self._untracked_build_shapes: Any = None
-        self._untracked_path = self.name
-        self._untracked_mask_warned = False
+        self._untracked_path, self._untracked_mask_warned = self.name, False
 
     def __setattr__(self, name: str, value: Any) -> None:
         object.__setattr__(self, name, value)
         state = self.__dict__
-        if state.get("built") and not name.startswith("_untracked") and name not in self._unwatched:  # models compiled with the layer as it was are traced anew
+        if state.get("built") and not name.startswith("_untracked") and name not in self._unwatched:
             state["_untracked_version"] = state.get("_untracked_version", 0) + 1
-            edits[0] += 1
+            edits[0] += 1  # models compiled with the layer as it was are traced anew
         if "_untracked_pending" in state:
             resume(self)
 
@@ -123,7 +124,7 @@ class Layer(Penalized):
 
     def __getattr__(self, name: str) -> Any:
         if name in _MADE_BY_INIT and "_untracked_calls" not in self.__dict__:
-            raise RuntimeError(f"{type(self).__name__}.__init__ does not call super().__init__(); put that call on its first line.")
+            raise RuntimeError(f"{type(self).__name__}.__init__ does not call super().__init__(); call it there first.")
         return object.__getattribute__(self, name)  # again the error that led here, with its own text
 
     # ---- variables
@@ -131,15 +132,15 @@ class Layer(Penalized):
     def add_weight(self, shape: Sequence[int] | None = None, initializer: Any = None, dtype: Any = None, trainable: bool = True,
                    autocast: bool = True, regularizer: Any = None, constraint: Any = None, aggregation: str = "none",
                    overwrite_with_gradient: bool = False, name: str | None = None) -> Variable:
-        """Makes a variable of this layer: ``glorot_uniform`` for floats unless another ``initializer`` is given, zeros for other dtypes."""
+        """Makes a variable of this layer: without an ``initializer`` ``glorot_uniform`` for floats, zeros for other dtypes."""
         if isinstance(shape, str):
-            raise ValueError(f"Layer {self.name!r} ({type(self).__name__}): add_weight expects a shape first; received {shape!r}. "
-                             f"Write add_weight(shape=..., name={shape!r}).")
+            raise ValueError(f"Layer {self.name!r} ({type(self).__name__}): add_weight expects a shape first; received "
+                             f"{shape!r}. Write add_weight(shape=..., name={shape!r}).")
         dtype = dtypes.standardize_dtype(dtype or self.dtype)
         shape = () if shape is None else (shape,) if isinstance(shape, int) else tuple(shape)
         if any(s is None for s in shape):
-            raise GraphError(f"Layer {self.name!r} ({type(self).__name__}) makes a weight of shape {shape}, which has an unknown extent. "
-                             "Give that extent in Input(shape=...).")
+            raise GraphError(f"Layer {self.name!r} ({type(self).__name__}) makes a weight of shape {shape}, which has an "
+                             "unknown extent. Give that extent in Input(shape=...).")
         initializer = initializers.get(initializer or ("glorot_uniform" if dtype in dtypes.FLOATS else "zeros"))
         variable = Variable(initializer, shape, dtype, trainable, name or "variable")
         variable.path = "/".join((*path_scope.get(), variable.name)) if path_scope.get() else f"{self.name}/{variable.name}"
@@ -162,7 +163,7 @@ class Layer(Penalized):
             layer.trainable = self._trainable
 
     def _held_variables(self) -> list[Variable]:
-        """The variables of the layer itself and of plain modules inside it: not of layers, metrics, optimizers, which keep their own."""
+        """The variables of the layer and of plain modules inside it; layers, metrics and optimizers keep their own."""
         found = [v for part in (self, *self._below((Layer, Metric, Optimizer))) for v in part._own_variables()]
         return list({id(v): v for v in found if not getattr(v, "is_seed", False)}.values())
 
@@ -174,7 +175,7 @@ class Layer(Penalized):
     def weights(self) -> list[Variable]:
         """All variables of this layer and of those inside it, trainable ones of each layer first."""
         own = self._held_variables()
-        ordered = [v for v in own if getattr(v, "starts_trainable", v.trainable)] + [v for v in own if not getattr(v, "starts_trainable", v.trainable)]
+        ordered = sorted(own, key=lambda v: not getattr(v, "starts_trainable", v.trainable))
         for layer in self._layers:
             ordered += layer.weights
         return list({id(v): v for v in ordered if not getattr(v, "is_seed", False)}.values())
@@ -210,9 +211,9 @@ class Layer(Penalized):
         if len(arrays) != len(variables):
             raise ValueError(f"Layer {self.name!r} has {len(variables)} weights; set_weights received {len(arrays)}."
                              + ("" if self.built else " The layer is not built yet: call it, or build(input_shape), first."))
-        for variable, array in zip(variables, arrays, strict=True):
-            if variable.shape != array.shape:
-                raise ValueError(f"Layer {self.name!r}: weight {variable.path!r} expects shape {variable.shape}; set_weights received {array.shape}.")
+        for v, array in zip(variables, arrays, strict=True):
+            if v.shape != array.shape:
+                raise ValueError(f"Layer {self.name!r}: weight {v.path!r} expects shape {v.shape}; received {array.shape}.")
         for variable, array in zip(variables, arrays, strict=True):
             variable.assign(array.astype(variable.dtype, copy=False))
 
@@ -273,8 +274,8 @@ class Layer(Penalized):
         result = symbolic_call(self, args, kwargs, self._run)
         outputs = [t for t in tree.flatten(result) if type(t) is Tensor]
         if not outputs:
-            raise GraphError(f"Layer {self.name!r} ({type(self).__name__}) expects its call to return tensors; it returned {result!r}. "
-                             "Is a `return` missing?")
+            raise GraphError(f"Layer {self.name!r} ({type(self).__name__}) expects its call to return tensors; it returned "
+                             f"{result!r}. Is a `return` missing?")
         node = outputs[0].node
         number = self._untracked_calls.add(node)
         node.name = f"{self.name}:{number}" if number else self.name
@@ -346,7 +347,8 @@ class Layer(Penalized):
     def _build(self, takes: Signature, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         def shapes(value: Any) -> Any:
             return tree.map_structure(lambda x: shown(shape_of(x)) if hasattr(x, "shape") else None, value)
-        wants = [n for n, p in inspect.signature(self.build).parameters.items() if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+        wants = [n for n, p in inspect.signature(self.build).parameters.items()
+                 if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
         given = {**dict(zip(takes.names, args, strict=False)), **kwargs}
         named = {f"{n}_shape": v for n, v in given.items()}
         if len(wants) > 1 or (wants and wants[0] != "input_shape" and wants[0] in named):
@@ -371,7 +373,8 @@ class Layer(Penalized):
             return found if any(m is not None for m in tree.flatten(found)) else None
         if takes.masks:
             given = {**dict(zip(takes.names, args, strict=False)), **kwargs}
-            tensors = {n: v for n, v in given.items() if any(isinstance(leaf, (Tensor, np.ndarray)) for leaf in tree.iterate(v))}
+            tensors = {n: v for n, v in given.items()
+                       if any(isinstance(leaf, (Tensor, np.ndarray)) for leaf in tree.iterate(v))}
             for name, value in tensors.items():
                 wanted = "mask" if len(tensors) == 1 else f"{name}_mask"
                 if wanted in takes.masks and given.get(wanted) is None and (found := masks_of(value)) is not None:
@@ -418,11 +421,12 @@ class Layer(Penalized):
         if len(calls) == 1:
             return calls[0]
         if not calls:
-            raise AttributeError(f"Layer {self.name!r} was not called on symbolic tensors, or none of the results is in use, so it has no {what}. "
-                                 "Call it on an Input first.")
-        listed = "; ".join(f"{n.name!r} {shown(n.specs[0].shape)} at {n.source[0]}:{n.source[1]}" if n.source else repr(n.name) for n in calls)
-        raise AttributeError(f"Layer {self.name!r} was called {len(calls)} times, so it has no single {what}. Its calls: {listed}. "
-                             f"Choose one: model.extract({calls[-1].name!r}), or layer.calls[i].")
+            raise AttributeError(f"Layer {self.name!r} was not called on symbolic tensors, or none of the results is in use, "
+                                 f"so it has no {what}. Call it on an Input first.")
+        listed = "; ".join(f"{n.name!r} {shown(n.specs[0].shape)} at {n.source[0]}:{n.source[1]}" if n.source else repr(n.name)
+                           for n in calls)
+        raise AttributeError(f"Layer {self.name!r} was called {len(calls)} times, so it has no single {what}. Its calls: "
+                             f"{listed}. Choose one: model.extract({calls[-1].name!r}), or layer.calls[i].")
 
     @property
     def output(self) -> Any:
@@ -449,8 +453,8 @@ class Layer(Penalized):
             odd = [k for k, v in auto.items() if not isinstance(v, plain)]
             if odd:
                 raise NotImplementedError(
-                    f"Layer {self.name!r} ({type(self).__name__}) takes constructor arguments that are not plain data ({', '.join(odd)}). "
-                    "Define get_config(self) -> dict, and from_config where the values must be rebuilt.")
+                    f"Layer {self.name!r} ({type(self).__name__}) takes constructor arguments that are not plain data "
+                    f"({', '.join(odd)}). Define get_config(self) -> dict, and from_config where the values must be rebuilt.")
             takes = inspect.signature(type(self).__init__).parameters
             open_ended = any(p.kind is p.VAR_KEYWORD for p in takes.values())
             return {**auto, **{k: v for k, v in base.items() if open_ended or k in takes}}
@@ -483,7 +487,7 @@ def within(name: str) -> Iterator[None]:
 def _remember_build(build: Any) -> Any:
     @functools.wraps(build)
     def run(self: Layer, *args: Any, **kwargs: Any) -> None:
-        with within(self.name):  # a layer that builds the layers inside it does not call them: its name is still part of the path
+        with within(self.name):  # a layer that builds those inside it does not call them: its name is still in the path
             self._untracked_path = "/".join(path_scope.get())
             build(self, *args, **kwargs)
         if not self.trainable:

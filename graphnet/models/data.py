@@ -33,14 +33,19 @@ def match(inputs: Sequence[Tensor], structure: Any, data: Any, who: str) -> list
             return [data]
         raise DataError(f"{who} expects {len(inputs)} inputs {names}; received {len(data)}.")
     if len(inputs) != 1:
-        raise DataError(f"{who} expects {len(inputs)} inputs {names}; received one array. Pass a list in that order, or a dict by name.")
+        raise DataError(f"{who} expects {len(inputs)} inputs {names}; received one array. Pass a list in that order, or a dict "
+                        "by name.")
     return [data]
 
 
 def _by_structure(structure: Any, data: Any) -> list[Any] | None:
     """The data of inputs in nested lists and dicts, in the inputs' order; None where its structure is another."""
     if isinstance(structure, Mapping):
-        pairs = [(structure[k], data[k]) for k in sorted(structure)] if isinstance(data, Mapping) and set(structure) <= set(data) else None
+        pairs = (
+            [(structure[k], data[k]) for k in sorted(structure)]
+            if isinstance(data, Mapping) and set(structure) <= set(data)
+            else None
+        )
     elif isinstance(structure, (list, tuple)):
         same = isinstance(data, (list, tuple)) and len(data) == len(structure)
         pairs = list(zip(structure, data, strict=True)) if same else None
@@ -51,7 +56,7 @@ def _by_structure(structure: Any, data: Any) -> list[Any] | None:
 
 
 def _is_array_like(value: Any, tensor: Tensor) -> bool:
-    return hasattr(value, "shape") and np.ndim(value) == tensor.ndim or (not hasattr(value, "shape") and np.ndim(value) == tensor.ndim)
+    return np.ndim(value) == tensor.ndim
 
 
 def convert(value: Any, spec: Spec, name: str, who: str) -> np.ndarray:
@@ -59,24 +64,28 @@ def convert(value: Any, spec: Spec, name: str, who: str) -> np.ndarray:
     try:
         array = np.asarray(value)
     except (ValueError, TypeError) as error:
-        raise DataError(f"{who}: input {name!r} expects an array; received {type(value).__name__}, which is none ({error}).") from None
+        raise DataError(f"{who}: input {name!r} expects an array; received {type(value).__name__}, which is none "
+                        f"({error}).") from None
     if array.dtype.kind not in "fiub":
-        raise DataError(f"{who}: input {name!r} expects dtype {spec.dtype}; received dtype {array.dtype} ({type(value).__name__}). "
-                        "Convert it to numbers first.")
-    if array.ndim == len(spec.shape) - 1 and array.ndim and spec.shape[-1] == 1:  # a row of numbers is a column of one feature, as in Keras
+        raise DataError(f"{who}: input {name!r} expects dtype {spec.dtype}; received dtype {array.dtype} "
+                        f"({type(value).__name__}). Convert it to numbers first.")
+    # a row of numbers is a column of one feature, as in Keras
+    if array.ndim == len(spec.shape) - 1 and array.ndim and spec.shape[-1] == 1:
         array = array[..., None]
     check_shape(array, spec, name, who)
     if array.dtype.name != spec.dtype:
         if spec.dtype in dtypes.INTS and array.dtype.kind == "f" and not np.isfinite(array).all():
-            raise DataError(f"{who}: input {name!r} expects dtype {spec.dtype}; received {array.dtype} data that holds NaN or infinity, "
-                            "which no integer can stand for. Clean or mask the data first.")
+            raise DataError(f"{who}: input {name!r} expects dtype {spec.dtype}; received {array.dtype} data that holds NaN or "
+                            "infinity, which no integer can stand for. Clean or mask the data first.")
         array = array.astype(spec.dtype)
     return array
 
 
 def check_shape(array: np.ndarray, spec: Spec, name: str, who: str) -> None:
     """Raises DataError where an array's shape does not fit the input."""
-    fits = array.ndim == len(spec.shape) and all(type(w) is not int or w == g for w, g in zip(spec.shape, array.shape, strict=True))
+    fits = array.ndim == len(spec.shape) and all(
+        type(w) is not int or w == g for w, g in zip(spec.shape, array.shape, strict=True)
+    )
     if fits:
         return
     wanted = tuple(s if type(s) is int else None for s in spec.shape)
@@ -89,9 +98,18 @@ def check_shape(array: np.ndarray, spec: Spec, name: str, who: str) -> None:
         mend = " The data looks channels_first: pass x.transpose(0, 2, 3, 1)."
     elif array.ndim == len(wanted) and array.shape[1:] == wanted[1:]:
         mend = f" Its Input fixes the batch: give batches of {wanted[0]}, or make it with shape= in place of batch_shape=."
-    elif array.ndim and None not in wanted[1:] and array.shape[1:] != wanted[1:] and math.prod(array.shape[1:]) == math.prod(wanted[1:]):
+    elif (
+        array.ndim
+        and None not in wanted[1:]
+        and array.shape[1:] != wanted[1:]
+        and math.prod(array.shape[1:]) == math.prod(wanted[1:])
+    ):
         mend = f" It holds as many numbers as that: x.reshape{(-1, *wanted[1:])} may be meant."
-    axes = [i for i, (w, g) in enumerate(zip(wanted, array.shape, strict=False)) if w is not None and w != g] if array.ndim == len(wanted) else []
+    axes = (
+        [i for i, (w, g) in enumerate(zip(wanted, array.shape, strict=False)) if w is not None and w != g]
+        if array.ndim == len(wanted)
+        else []
+    )
     where = f" (ndim={len(wanted)} expected, ndim={array.ndim} received)"
     if axes:
         where = f" (axis {axes[0]}: {wanted[axes[0]]} expected, {array.shape[axes[0]]} received)"

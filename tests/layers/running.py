@@ -1,6 +1,4 @@
-"""A layer run in every way there is: on arrays, as a graph by the numpy backend, compiled; and against the real Keras, where that
-is installed.
-"""
+"""A layer run in every way there is: on arrays, as a graph by the numpy backend, compiled; against Keras, where it is there."""
 import os
 from typing import Any
 
@@ -65,9 +63,11 @@ def everywhere(layer: Any, *arrays: np.ndarray, known: bool = False, call: dict[
 
 
 def like_keras(make: Any, *arrays: Any, call: dict[str, Any] | None = None) -> None:
-    """make(layers) built in both, with Keras's weights in ours: equal outputs, names of weights and keys of the configuration."""
+    """make(layers) built in both, with Keras's weights in ours: equal outputs, names of weights and keys of the configuration.
+    """
     os.environ.setdefault("KERAS_BACKEND", "jax")
-    keras = pytest.importorskip("keras", reason="compares with the real Keras, which is not installed here", exc_type=ImportError)
+    keras = pytest.importorskip("keras", reason="compares with the real Keras, which is not installed here",
+                                exc_type=ImportError)
     theirs, ours = make(keras.layers), make(graphnet.layers)
     call = call or {}
     theirs(*arrays, **call)

@@ -29,7 +29,8 @@ class BasePooling(Layer):
         return self.pool(inputs, self.pool_size, self.strides, self.padding, self.data_format)
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "pool_size": self.pool_size, "padding": self.padding, "strides": self.strides, "data_format": self.data_format}
+        return {**super().get_config(), "pool_size": self.pool_size, "padding": self.padding, "strides": self.strides,
+                "data_format": self.data_format}
 
 
 class BaseAveragePooling(BasePooling):
@@ -44,9 +45,10 @@ class BaseAveragePooling(BasePooling):
 
 _DOC = """The {what} of each window of {axes}.
 
-    Arguments: ``pool_size`` of the window{default}, ``strides`` (None: pool_size), ``padding`` ("valid" or "same", whose padding holds no elements),
-    ``data_format``. Shapes: {shape} -> the same with (extent - pool_size) // strides + 1 for each spatial extent,
-    or ceil(extent / strides) with padding="same". Raises ShapeError where the input's ndim does not fit, or a window is larger than the input.
+    Arguments: ``pool_size`` of the window{default}, ``strides`` (None: pool_size), ``padding`` ("valid" or "same", whose
+    padding holds no elements), ``data_format``. Shapes: {shape} -> the same with (extent - pool_size) // strides + 1 for
+    each spatial extent, or ceil(extent / strides) with padding="same". Raises ShapeError where the input's ndim does not
+    fit, or a window is larger than the input.
     Source: https://keras.io/api/layers/pooling_layers/{page}/
 
     Example:
@@ -65,8 +67,9 @@ _AXES = {
 def _document(kind: type[BasePooling]) -> type[BasePooling]:
     axes, shape, given, result = _AXES[kind.rank]
     averages = issubclass(kind, BaseAveragePooling)
-    kind.__doc__ = _DOC.format(what="mean" if averages else "largest element", axes=axes, default="" if averages else " (2)", shape=shape,
-                               page=f"{'average' if averages else 'max'}_pooling{kind.rank}d", name=kind.__name__, given=given, result=result)
+    kind.__doc__ = _DOC.format(what="mean" if averages else "largest element", axes=axes, default="" if averages else " (2)",
+                               shape=shape, page=f"{'average' if averages else 'max'}_pooling{kind.rank}d", name=kind.__name__,
+                               given=given, result=result)
     return kind
 
 

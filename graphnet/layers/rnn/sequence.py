@@ -57,8 +57,9 @@ def run(cell: Any, x: Any, states: list[Any] | None, mask: Any, walk: Walk) -> t
 
 
 def _stacked(cells: list[Any], x: Any, states: list[Any] | None, mask: Any, walk: Walk) -> tuple[Any, list[Any]]:
-    """Cell behind cell, each over the whole sequence: what a masked step gives to the next cell does not matter, as that skips it
-    too.
+    """Cell behind cell, each over the whole sequence.
+
+    What a masked step gives to the next cell does not matter, as that skips it too.
     """
     finals = []
     for i, cell in enumerate(cells):

@@ -46,9 +46,11 @@ class TimeDistributed(Wrapper):
         kwargs = {}
         if mask is not None:
             given = shape(mask)
-            if len(given) < 2 or any(type(a) is int and type(b) is int and a != b for a, b in zip(given[:2], steps, strict=True)):
-                raise ShapeError(f"Layer {self.name!r} (TimeDistributed) expects a mask whose first axes are those of its input "
-                                 f"of shape {shown(extents)}, "
+            if len(given) < 2 or any(
+                type(a) is int and type(b) is int and a != b for a, b in zip(given[:2], steps, strict=True)
+            ):
+                raise ShapeError(f"Layer {self.name!r} (TimeDistributed) expects a mask whose first axes are those of its "
+                                 f"input of shape {shown(extents)}, "
                                  f"batch and steps; received a mask of shape {shown(given)}.")
             if self._hands_on(len(given)):
                 kwargs["mask"] = reshape(mask, (steps[0] * steps[1], *given[2:]))
@@ -56,8 +58,9 @@ class TimeDistributed(Wrapper):
         return tree.map_structure(lambda y: reshape(y, (*steps, *shape(y)[1:])), results)
 
     def _hands_on(self, axes: int) -> bool:
-        """Whether the layer inside gets the mask: one that says which of its inner steps count; a layer of one's own also one of
-        whole steps.
+        """Whether the layer inside gets the mask.
+
+        It gets one that says which of its inner steps count; a layer of one's own also one of whole steps.
         """
         if "mask" not in signature_of(type(self.layer).call).masks:
             return False
