@@ -3,6 +3,7 @@
 
 import numpy as np
 import pytest
+from counted import Counted
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,22 +15,6 @@ from graphnet.graph import Variable
 
 TensorSpec = graphnet.TensorSpec
 ONES = np.ones(3, "float32")
-
-
-class Counted:
-    """A function that notes the arguments of each trace."""
-
-    def __init__(self, function, **options):
-        self.traces = []
-
-        def body(*args, **kwargs):
-            self.traces.append((args, kwargs))
-            return function(*args, **kwargs)
-
-        self.function = graphnet.function(body, **options)
-
-    def __call__(self, *args, **kwargs):
-        return self.function(*args, **kwargs)
 
 
 # ---- signatures
