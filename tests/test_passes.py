@@ -15,7 +15,7 @@ from graphnet.ops import convolution as c
 from graphnet.ops import elementwise as e
 from graphnet.ops.contraction import MatMul
 from graphnet.ops.reduction import Mean
-from graphnet.ops.shape import BroadcastTo, Concatenate, Pad, Reshape, Slice, Transpose
+from graphnet.ops.shape import BroadcastTo, Concatenate, Reshape, Slice, Transpose
 from graphnet.passes import PASSES, cse, fold, fold_normalization, fuse, run_passes, simplify
 from graphnet.passes.fuse import LONGEST, Epilogue, Tape
 from graphnet.settings import settings
@@ -491,22 +491,3 @@ def test_graphs_are_dumped_and_shown_after_each_pass(tmp_path, capsys):
     written = sorted(path.name for path in (tmp_path / "graphs").iterdir())
     assert written == [f"graph_{i}_{name}.txt" for i, name in enumerate(["inline", *(step.__name__ for step in PASSES)])]
     assert capsys.readouterr().err.count("# after ") == len(written)
-
-
-@pytest.mark.parametrize("layer", [
-    lambda: layers.Conv2D(4, 3), lambda: layers.Conv2D(4, 3, strides=2), lambda: layers.DepthwiseConv2D(3, strides=2),
-])
-def test_zeros_around_an_image_are_the_padding_of_the_convolution_behind(layer):
-    inputs = graphnet.Input((9, 8, 3))
-    model = graphnet.Model(inputs, layer()(layers.ZeroPadding2D(((0, 1), (2, 1)))(inputs)))
-    optimized = model.executable()[0].optimized
-    assert not any(isinstance(n.op, Pad) for n in optimized.nodes)
-    x = np.random.default_rng(0).normal(size=(2, 9, 8, 3)).astype("float32")
-    want, _ = evaluate(model.executable()[0].graph, [x])
-    np.testing.assert_allclose(model(x), want[0], rtol=1e-4, atol=1e-5)
-
-
-def test_other_pads_stay():
-    inputs = graphnet.Input((9, 8, 3))
-    model = graphnet.Model(inputs, layers.MaxPooling2D(2)(layers.ZeroPadding2D(1)(inputs)))
-    assert any(isinstance(n.op, Pad) for n in model.executable()[0].optimized.nodes)
