@@ -16,7 +16,7 @@ import time
 import zipfile
 
 import pytest
-from hostile_files import CASES, small, write_all
+from hostile_amounts import CASES, small, write_all
 
 from graphnet.errors import FileFormatError
 from graphnet.utils.archives import unpack
