@@ -206,7 +206,7 @@ def _time(path: str, style: Style) -> list[str]:
     if not inside:
         return []
     seconds, share = (sum(column) for column in zip(*inside, strict=True))
-    pale = round(255 * (1 - min(2 * share, 1.0)))
+    pale = round(255 * (1 - 0.7 * min(2 * share, 1.0)))  # never so dark that the words are lost
     return [_cell(f"<b>{1e3 * seconds:.3g} ms</b>, {share:.0%}", f"#ff{pale:02x}{pale:02x}", span=2)]
 
 
