@@ -24,33 +24,6 @@ def unsettle(model):
             variable.assign(rng.uniform(*bounds, variable.shape).astype("float32"))
 
 
-def gru_as_onnx(model, path):
-    """The GRU network with ONNX's own operator: Keras's is exported as a loop of small operators, which no user would keep."""
-    import onnx
-    from onnx import TensorProto, helper, numpy_helper
-    constants = {"merged": np.array([0, 0, -1], "int64"), "last": np.array([0, -1], "int64")}
-    nodes = [helper.make_node("Transpose", ["x"], ["steps_0"], perm=[1, 0, 2])]
-    for i, layer in enumerate(model.layers[1:3]):
-        parts = [layer.forward_layer, layer.backward_layer]
-        kernel, recurrent, bias = (np.stack([np.array(p.get_weights()[j]) for p in parts]) for j in range(3))
-        constants |= {f"w_{i}": kernel.transpose(0, 2, 1), f"r_{i}": recurrent.transpose(0, 2, 1)}
-        constants |= {f"b_{i}": bias.reshape(2, -1)}
-        nodes.append(helper.make_node("GRU", [f"{x}_{i}" for x in ("steps", "w", "r", "b")], [f"all_{i}", f"end_{i}"],
-                                      hidden_size=recurrent.shape[1], direction="bidirectional", linear_before_reset=1))
-    nodes.insert(2, helper.make_node("Transpose", ["all_0"], ["apart"], perm=[0, 2, 1, 3]))
-    nodes.insert(3, helper.make_node("Reshape", ["apart", "merged"], ["steps_1"]))
-    nodes.append(helper.make_node("Transpose", ["end_1"], ["ends_1"], perm=[1, 0, 2]))
-    nodes.append(helper.make_node("Reshape", ["ends_1", "last"], ["features"]))
-    constants["w"], constants["b"] = model.layers[3].get_weights()
-    nodes.append(helper.make_node("Gemm", ["features", "w", "b"], ["y"]))
-    weights = [numpy_helper.from_array(np.ascontiguousarray(value), name) for name, value in constants.items()]
-    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, ["n", networks.STEPS, networks.FEATURES])
-    graph = helper.make_graph(nodes, "gru", [x], [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["n", 10])], weights)
-    made = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
-    onnx.checker.check_model(made)
-    onnx.save(made, path)
-
-
 def prepare(folder, name, rows):
     os.environ.update(KERAS_BACKEND="tensorflow", TF_CPP_MIN_LOG_LEVEL="3")
     import keras
@@ -63,8 +36,9 @@ def prepare(folder, name, rows):
         raise SystemExit(f"{name} computes nothing that tells right from wrong")
     model.save(folder / f"{name}.keras")
     np.savez(folder / f"{name}.npz", *expected)
-    if name == "gru":
-        gru_as_onnx(model, str(folder / f"{name}.onnx"))
+    import onnx_files
+    if name in onnx_files.WRITERS:
+        onnx_files.WRITERS[name](model, str(folder / f"{name}.onnx"))
     else:
         model.export(str(folder / f"{name}.onnx"), format="onnx", verbose=False)
     known = {"rows": rows, "multiply_adds": networks.multiply_adds(model, name), "parameters": model.count_params()}
