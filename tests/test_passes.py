@@ -379,6 +379,13 @@ def test_residual_and_activation_are_one_epilogue():
     assert len(node.inputs) == 3
 
 
+def test_of_two_products_that_meet_each_keeps_its_own_bias():
+    w, b = Variable(np.ones((4, 4)), dtype="float32"), Variable(np.ones(4), dtype="float32")
+    graph = fused(lambda x: ops.relu((ops.matmul(x, w) + b) + (ops.matmul(ops.sin(x), w) + b)), ROWS)
+    programs = [[op.name for op, _ in n.op.program] for n in graph.nodes if isinstance(n.op, Epilogue)]
+    assert programs == [["add"], ["add", "add", "clip"]]
+
+
 def test_of_two_products_each_is_computed_once():
     w = Variable(np.ones((4, 4)), dtype="float32")
     graph = fused(lambda x: ops.tanh(ops.matmul(x, w) + ops.matmul(ops.sin(x), w)), ROWS)

@@ -120,7 +120,28 @@ def grouped(graph: Graph) -> dict[Node, Group]:
         group.members.add(node)
         if contraction:
             group.producer = node
+    for node in graph.nodes:
+        group = groups.get(node)
+        if group is not None and group.root is node is group.producer:
+            _take_readers(group, readers, groups, updated)
     return groups
+
+
+def _take_readers(group: Group, readers: dict[Node, set[Node | None]], groups: dict[Node, Group], updated: set[Node]) -> None:
+    """A contraction whose reader went to another one's group takes it back where nothing of that group flows into it.
+
+    So a bias stays with its own convolution, and does not become work of the sum behind a second one.
+    """
+    while group.root not in updated and len(readers.get(group.root, ())) == 1:
+        reader, = readers[group.root]
+        other = groups.get(reader) if reader is not None else None
+        if reader is None or other is None or other.producer in (None, reader) or other.root is reader or reader in updated:
+            return
+        if reader.specs[0].shape != group.root.specs[0].shape or any(groups.get(t.node) is other for t in reader.inputs):
+            return
+        other.members.remove(reader)
+        groups[reader], group.root = group, reader
+        group.members.add(reader)
 
 
 def _group_of_readers(node: Node, readers: set[Node | None], groups: dict[Node, Group]) -> Group | None:
