@@ -45,8 +45,8 @@ def watching(watcher: "Callable[[Variable], None] | None") -> Iterator[None]:
 
 
 @contextmanager
-def announcing(take: "Callable[[int, str], None]") -> Iterator[None]:
-    """Each variable of a given shape that is made in this context is announced, by bytes and name, before it takes memory."""
+def announcing(take: "Callable[[int, str | None, Any], Any]") -> Iterator[None]:
+    """``take(bytes, name, initializer)`` is asked for the initializer of each variable of a given shape in this context."""
     token = _announced.set(take)
     try:
         yield
@@ -180,7 +180,7 @@ class Variable:
         dtype = None if dtype is None else dtypes.standardize_dtype(dtype)
         announced = _announced.get()
         if announced is not None and shape is not None:
-            announced(math.prod(shape) * np.dtype(dtype or dtypes.floatx()).itemsize, name or "variable")
+            initializer = announced(math.prod(shape) * np.dtype(dtype or dtypes.floatx()).itemsize, name, initializer)
         if isinstance(initializer, str):
             initializer = Variable._initializer_named(initializer)  # type: ignore[attr-defined]  # set in initializers, above
         if callable(initializer):
@@ -189,7 +189,7 @@ class Variable:
         else:
             value = _initial(initializer, name)
             dtype = dtype or value.dtype.name
-        self.value = np.array(value, dtype=dtype, order="C")
+        self.value = np.array(value, dtype=dtype, order="C", copy=not getattr(initializer, "gives_memory", False) or None)
         if shape is not None and self.value.shape != tuple(shape):
             raise ShapeError(f"Variable {name!r} expects shape {tuple(shape)}; its initial value has shape {self.value.shape}.")
         self.spec = Spec(self.value.shape, self.value.dtype.name)  # neither changes in a variable's life

@@ -42,6 +42,8 @@ def once(config: Mapping[str, Any], make: Callable[[], Any]) -> Any:
 
 
 def _without_numbers(value: Any) -> Any:
+    if value is None or isinstance(value, (str, int, float)):  # most of all; asking whether it is a Mapping takes longer
+        return value
     if isinstance(value, Mapping):
         return {k: _without_numbers(v) for k, v in value.items() if k != "shared_object_id"}
     return [_without_numbers(v) for v in value] if isinstance(value, (list, tuple)) else value

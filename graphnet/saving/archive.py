@@ -1,9 +1,18 @@
 """The parts of a `.keras` archive: read in memory and never unpacked, each for what it is declared to be."""
+import io
 import json
+import os
 import pathlib
+import threading
 import zipfile
 import zlib
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any, BinaryIO
+
+import h5py
+import numpy as np
 
 from graphnet.errors import FileFormatError
 from graphnet.saving.limits import take
@@ -14,24 +23,116 @@ CONFIG, METADATA, WEIGHTS = "config.json", "metadata.json", "model.weights.h5"
 LINK = 0o12  # the kind of a file in the rights that an archive records
 
 
-def read_archive(path: pathlib.Path) -> tuple[dict[str, Any], Any, bytes]:
-    """Configuration, version of Keras and weights. Raises FileFormatError."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = _checked_names(archive)
-            if CONFIG not in names or WEIGHTS not in names:
-                raise FileFormatError(f"{path}: expected a .keras archive with config.json and model.weights.h5; it holds "
-                                      f"{', '.join(names[:5]) or 'nothing'}.")
-            config = parse(read_part(archive, CONFIG))
-            metadata = parse(read_part(archive, METADATA)) if METADATA in names else {}
-            weights = read_part(archive, WEIGHTS)
-    except FileFormatError as error:
-        raise error if str(error).startswith(str(path)) else FileFormatError(f"{path}: {error}") from None
-    except DAMAGED as error:  # type: ignore[misc]
-        raise FileFormatError(f"{path}: the archive is damaged ({error}). Copy or save it again.") from error
-    if not isinstance(config, dict):
-        raise FileFormatError(f"{path}: config.json is not a model's configuration but {str(config)[:60]!r}.")
-    return config, metadata.get("keras_version", "3") if isinstance(metadata, dict) else "3", weights
+_LOCAL = 30  # bytes of the header before a part, without its name and what else is noted there
+_WORTH, _PIECE = 1 << 20, 1 << 30  # bytes of weights that are read while the model is built; that one call reads
+
+
+@contextmanager
+def opened_archive(path: pathlib.Path) -> Iterator[tuple[dict[str, Any], Any, "Weights"]]:
+    """Configuration, version of Keras and weights, which are read meanwhile. Raises FileFormatError."""
+    with path.open("rb") as file:
+        try:
+            with zipfile.ZipFile(file) as archive:
+                names = _checked_names(archive)
+                if CONFIG not in names or WEIGHTS not in names:
+                    raise FileFormatError(f"{path}: expected a .keras archive with config.json and model.weights.h5; it holds "
+                                          f"{', '.join(names[:5]) or 'nothing'}.")
+                config = parse(read_part(archive, CONFIG))
+                metadata = parse(read_part(archive, METADATA)) if METADATA in names else {}
+                weights = Weights(path, file, archive)
+        except FileFormatError as error:
+            raise error if str(error).startswith(str(path)) else FileFormatError(f"{path}: {error}") from None
+        except DAMAGED as error:  # type: ignore[misc]
+            raise FileFormatError(f"{path}: the archive is damaged ({error}). Copy or save it again.") from error
+        if not isinstance(config, dict):
+            raise FileFormatError(f"{path}: config.json is not a model's configuration but {str(config)[:60]!r}.")
+        with weights:
+            yield config, metadata.get("keras_version", "3") if isinstance(metadata, dict) else "3", weights
+
+
+class Weights:
+    """The weights of an archive: a HDF5 file in memory.
+
+    Within a ``with``, those that are not packed, as Keras writes them, are read and checked by a thread of their own while the model
+    is built, as Python is not needed for either; `opened` waits for them.
+    """
+
+    def __init__(self, path: pathlib.Path, file: BinaryIO, archive: zipfile.ZipFile) -> None:
+        self.path, self._file, self._failure = path, file, ""
+        self._thread: threading.Thread | None = None
+        info = archive.getinfo(WEIGHTS)
+        if info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size or info.file_size < _WORTH:
+            self.buffer = np.frombuffer(read_part(archive, WEIGHTS), "uint8")
+            return
+        take(info.file_size, WEIGHTS)
+        archive.open(info).close()  # looks for what is wrong with the header
+        file.seek(info.header_offset)
+        header = file.read(_LOCAL)
+        begin = info.header_offset + _LOCAL + int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little")
+        if begin + info.file_size > os.fstat(file.fileno()).st_size:
+            raise EOFError(f"{WEIGHTS} is cut off")
+        file.seek(begin)
+        self.buffer = np.empty(info.file_size, "uint8")
+        self._thread = threading.Thread(target=self._read, args=[info.CRC], name="graphnet-weights", daemon=True)
+
+    def _read(self, checksum: int) -> None:
+        try:
+            found = 0
+            for at in range(0, len(self.buffer), _PIECE):  # few and large: between two of them Python is waited for
+                piece = self.buffer.data[at:at + _PIECE]
+                if self._file.readinto(piece) != len(piece):  # type: ignore[attr-defined]
+                    raise EOFError(f"{WEIGHTS} is cut off")
+                found = zlib.crc32(piece, found)
+            if found != checksum:
+                self._failure = f"Bad CRC-32 for file {WEIGHTS!r}"
+        except (OSError, EOFError) as error:
+            self._failure = str(error)
+
+    def opened(self) -> h5py.File:
+        """The HDF5 file, once it is all there and its checksum is right. Raises FileFormatError."""
+        if self._thread is not None:
+            self._thread.join()
+        if self._failure:
+            raise FileFormatError(f"{self.path}: the archive is damaged ({self._failure}). Copy or save it again.")
+        try:
+            return h5py.File(_Memory(self.buffer), "r")
+        except (*DAMAGED, TypeError, LookupError) as error:
+            raise FileFormatError(f"{self.path}: {WEIGHTS}: not an HDF5 file, or a truncated one ({error}).") from error
+
+    def __enter__(self) -> "Weights":
+        if self._thread is not None:
+            self._thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._thread is not None:
+            self._thread.join()  # the file is about to be closed
+
+
+class _Memory(io.RawIOBase):
+    """Bytes in memory as a file to be read; `io.BytesIO` would copy them first."""
+
+    def __init__(self, data: np.ndarray) -> None:
+        self.data, self.at = data.data, 0
+
+    def seekable(self) -> bool:
+        return True
+
+    def readable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        self.at = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self.at, os.SEEK_END: len(self.data)}[whence]
+        return self.at
+
+    def tell(self) -> int:
+        return self.at
+
+    def readinto(self, into: Any) -> int:
+        found = self.data[self.at:self.at + len(into)]
+        into[:len(found)] = found
+        self.at += len(found)
+        return len(found)
 
 
 def _checked_names(archive: zipfile.ZipFile) -> list[str]:

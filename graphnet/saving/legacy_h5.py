@@ -11,7 +11,8 @@ import numpy as np
 from graphnet.errors import FileFormatError
 from graphnet.graph import Variable
 from graphnet.layers.layer import Layer
-from graphnet.saving.assignment import Assignments, dataset, fits, member, read
+from graphnet.saving.assignment import Assignments, fits
+from graphnet.saving.hdf5 import dataset, member, read
 from graphnet.saving.weights_h5 import unbuilt
 
 

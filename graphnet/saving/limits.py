@@ -2,9 +2,11 @@
 import contextvars
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from graphnet.errors import FileFormatError
 from graphnet.graph import announcing
+from graphnet.saving.fresh import Fresh
 
 SMALL = 1 << 26  # bytes that any file may ask for,
 EXPANSION = 100  # and how many times its own size beyond: zip and gzip make weights smaller, but not by this much
@@ -29,12 +31,19 @@ _current: contextvars.ContextVar[Allowance | None] = contextvars.ContextVar("gra
 
 
 @contextmanager
-def limited(source: str, size: int) -> Iterator[None]:
-    """While a file of that size is read: its arrays, and the variables that are made by its configuration, are counted."""
+def limited(source: str, size: int, fresh: Fresh | None = None) -> Iterator[None]:
+    """While a file of that size is read: its arrays, and the variables that are made by its configuration, are counted.
+
+    ``fresh`` takes the variables that are to be filled from it.
+    """
     allowance = Allowance(source, size)
+
+    def announced(count: int, name: str | None, initializer: Any) -> Any:
+        allowance.take(count, f"weight {name or 'variable'!r}")
+        return initializer if fresh is None else fresh.postponed(initializer)
     token = _current.set(allowance)
     try:
-        with announcing(lambda count, name: allowance.take(count, f"weight {name!r}")):
+        with announcing(announced):
             yield
     finally:
         _current.reset(token)

@@ -1,5 +1,4 @@
 """load_model, load_weights and model_from_json: which kind of file it is, then its configuration and its weights."""
-import io
 import pathlib
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -14,9 +13,10 @@ from graphnet.layers.sharing import sharing
 from graphnet.registry import custom_object_scope
 from graphnet.saved_model.directory import is_saved_model
 from graphnet.saving import compilation, legacy_h5, weights_h5
-from graphnet.saving.archive import parse, read_archive
+from graphnet.saving.archive import Weights, opened_archive, parse
 from graphnet.saving.assignment import Assignments
 from graphnet.saving.directory import load_directory
+from graphnet.saving.fresh import Fresh
 from graphnet.saving.limits import limited
 
 NEWEST = 3  # major version of Keras whose files are known
@@ -38,9 +38,9 @@ def load_model(
     if is_saved_model(pathlib.Path(filepath).expanduser()):
         return load_directory(pathlib.Path(filepath).expanduser(), custom_objects, compile)
     path = _existing(filepath)
-    with limited(str(path), path.stat().st_size):
-        config, training, file = _read_archive(path) if _is_archive(path) else _read_hdf5(path)
-        with file:
+    fresh = Fresh()
+    with limited(str(path), path.stat().st_size, fresh):
+        with _opened(path) as (config, training, source):
             with _configuration(str(path)), sharing():
                 model = deserialize(config, custom_objects)
                 if not hasattr(model, "predict"):
@@ -48,8 +48,9 @@ def load_model(
                 _build(model, config)
             if compile and training:
                 _compile(model, training, custom_objects, str(path))
-            _apply(file, model, str(path), "The file contradicts its own configuration: it was changed, or an object of custom_objects is "
-                                           "not the one saved.")
+            found = Assignments(str(path), False, "The file contradicts its own configuration: it was changed, or an object of "
+                                                  "custom_objects is not the one saved.", fresh)
+            _apply(source, model, found)
     return model
 
 
@@ -84,8 +85,15 @@ def load_weights(model: Any, filepath: Any, by_name: bool = False, skip_mismatch
     if not model.built:
         raise ValueError(f"Model {model.name!r} has no weights yet: call it on data, or build(input_shape), before load_weights.")
     size = path.stat().st_size + sum(variable.value.nbytes for variable in model.variables)  # what the model has, its file may have
-    with limited(str(path), size), _read_archive(path)[2] if _is_archive(path) else _open(path) as file:
-        _apply(file, model, str(path), "Build the model as it was saved, or pass skip_mismatch=True.", by_name, skip_mismatch)
+    found = Assignments(str(path), skip_mismatch, "Build the model as it was saved, or pass skip_mismatch=True.")
+    with limited(str(path), size):
+        if _is_archive(path):
+            with opened_archive(path) as (_, version, weights):
+                _check_version(version, path)
+                _apply(weights, model, found, by_name)
+        else:
+            with _open(path) as file:
+                _apply(file, model, found, by_name)
 
 
 def _existing(filepath: Any) -> pathlib.Path:
@@ -116,10 +124,16 @@ def _is_archive(path: pathlib.Path) -> bool:
         return file.read(4) == b"PK\x03\x04" or zipfile.is_zipfile(path)
 
 
-def _read_archive(path: pathlib.Path) -> tuple[Any, Any, h5py.File]:
-    config, version, weights = read_archive(path)
-    _check_version(version, path)
-    return config, config.get("compile_config"), _open(io.BytesIO(weights), f"{path}: model.weights.h5")
+@contextmanager
+def _opened(path: pathlib.Path) -> Iterator[tuple[Any, Any, Weights | h5py.File]]:
+    """Configuration, that of `compile`, and where the weights are."""
+    if _is_archive(path):
+        with opened_archive(path) as (config, version, weights):
+            _check_version(version, path)
+            yield config, config.get("compile_config"), weights
+    else:
+        with _open(path) as file:
+            yield *_configurations(file, path), file
 
 
 def _check_version(version: Any, path: Any) -> None:
@@ -130,19 +144,18 @@ def _check_version(version: Any, path: Any) -> None:
         )
 
 
-def _open(source: Any, what: str | None = None) -> h5py.File:
+def _open(path: pathlib.Path) -> h5py.File:
     try:
-        return h5py.File(source, "r")
+        return h5py.File(path, "r")
     except (*MALFORMED, OSError, RuntimeError) as error:
-        raise FileFormatError(f"{what or source}: not an HDF5 file, or a truncated one ({error}).") from error
+        raise FileFormatError(f"{path}: not an HDF5 file, or a truncated one ({error}).") from error
 
 
 def _text(value: Any) -> str:
     return value.decode("utf-8") if isinstance(value, bytes) else str(value)
 
 
-def _read_hdf5(path: pathlib.Path) -> tuple[Any, Any, h5py.File]:
-    file = _open(path)
+def _configurations(file: h5py.File, path: pathlib.Path) -> tuple[Any, Any]:
     try:
         if "keras_version" in file.attrs:
             _check_version(_text(file.attrs["keras_version"]), path)
@@ -152,13 +165,11 @@ def _read_hdf5(path: pathlib.Path) -> tuple[Any, Any, h5py.File]:
                 f"model.load_weights({path.name!r})."
             )
         config = parse(_text(file.attrs["model_config"]))
-        training = compilation.of_legacy(parse(_text(file.attrs["training_config"]))) if "training_config" in file.attrs else None
-    except BaseException as error:
-        file.close()
-        if isinstance(error, FileFormatError) or not isinstance(error, (*MALFORMED, OSError, RuntimeError)):
-            raise
+        return config, compilation.of_legacy(parse(_text(file.attrs["training_config"]))) if "training_config" in file.attrs else None
+    except FileFormatError:
+        raise
+    except (*MALFORMED, OSError, RuntimeError) as error:
         raise FileFormatError(f"{path}: its configuration is damaged ({error}).") from error
-    return config, training, file
 
 
 @contextmanager
@@ -198,24 +209,34 @@ def _compile(model: Any, config: Mapping[str, Any], custom_objects: Mapping[str,
                                "custom_objects for a loss, metric or optimizer of your own, or compile=False.") from error
 
 
-def _apply(file: h5py.File, model: Any, source: str, mend: str, by_name: bool = False, skip_mismatch: bool = False) -> None:
-    found = Assignments(source, skip_mismatch, mend)
+def _apply(source: Weights | h5py.File, model: Any, found: Assignments, by_name: bool = False) -> None:
+    """Gives the variables of a model the values that a file has."""
     try:
-        if model.optimizer is not None and any(name in file for name in (*weights_h5.OPTIMIZERS, "optimizer_weights")):
-            model._build_optimizer()  # its state has somewhere to go
-        if legacy_h5.is_legacy_file(file):
-            legacy_h5.collect(file, model, found, by_name)
-            legacy_h5.collect_optimizer(file, model.optimizer, found)
-        elif by_name:
-            raise FileFormatError("by_name=True is for legacy .h5 files; Keras 3's files are matched by the model's structure.")
-        elif weights_h5.is_weights_file(file):
-            weights_h5.collect(file, model, found)
-        elif model.weights:
-            raise FileFormatError(f"holds neither Keras 3's weights nor older ones; its groups are {list(file)[:5]}.")
-        found.apply()
+        if isinstance(source, Weights):
+            found.buffer = source.buffer if source.buffer.flags.writeable else None
+            with source.opened() as file:
+                _collect(file, model, found, by_name)
+                found.apply()
+        else:
+            _collect(source, model, found, by_name)
+            found.apply()
     except FileFormatError as error:
-        if str(error).startswith(source):
+        if str(error).startswith(found.source):
             raise
-        raise FileFormatError(f"{source}: {error}") from None
+        raise FileFormatError(f"{found.source}: {error}") from None
     except (*MALFORMED, OSError, RuntimeError) as error:
-        raise FileFormatError(f"{source}: the file is damaged or incomplete ({error}). Nothing was changed.") from error
+        raise FileFormatError(f"{found.source}: the file is damaged or incomplete ({error}). Nothing was changed.") from error
+
+
+def _collect(file: h5py.File, model: Any, found: Assignments, by_name: bool) -> None:
+    if model.optimizer is not None and any(name in file for name in (*weights_h5.OPTIMIZERS, "optimizer_weights")):
+        model._build_optimizer()  # its state has somewhere to go
+    if legacy_h5.is_legacy_file(file):
+        legacy_h5.collect(file, model, found, by_name)
+        legacy_h5.collect_optimizer(file, model.optimizer, found)
+    elif by_name:
+        raise FileFormatError("by_name=True is for legacy .h5 files; Keras 3's files are matched by the model's structure.")
+    elif weights_h5.is_weights_file(file):
+        weights_h5.collect(file, model, found)
+    elif model.weights:
+        raise FileFormatError(f"holds neither Keras 3's weights nor older ones; its groups are {list(file)[:5]}.")

@@ -10,7 +10,8 @@ from graphnet.graph import Variable
 from graphnet.layers.layer import Layer, snake_case
 from graphnet.optimizers import Optimizer
 from graphnet.random import SeedGenerator
-from graphnet.saving.assignment import Assignments, dataset, fits, member, read, subgroups
+from graphnet.saving.assignment import Assignments, fits
+from graphnet.saving.hdf5 import Stored, address, dataset, links, member, read, subgroups
 
 LISTS = ("layers", "_layer_checkpoint_dependencies")  # groups of a model's layers
 STATE = ("optimizer", "_optimizer", "compiled_metrics", "metrics")  # groups of a model that hold no weights
@@ -43,8 +44,9 @@ def own_weights(layer: Layer) -> list[Variable]:
     ]
 
 
-def _arrays(group: h5py.Group) -> list[h5py.Dataset]:
-    if "vars" not in group:
+def _arrays(group: h5py.Group) -> list[Stored]:
+    """The arrays that lie in the group "vars" of a group, by their numbers."""
+    if b"vars" not in group.id:
         return []
     inside = member(group, "vars")
     return [dataset(inside, name) for name in sorted(inside, key=lambda n: (not n.isdigit(), int(n) if n.isdigit() else 0, n))]
@@ -57,7 +59,7 @@ def _visit(group: h5py.Group, layer: Any, place: str, found: Assignments) -> Non
         return
     found.visits.add(visit)
     arrays, skipped = _arrays(group), {"vars"}
-    if "cell" in group and not isinstance(
+    if b"cell" in group.id and not isinstance(
         getattr(layer, "cell", None), Layer
     ):  # Keras's recurrent layers keep their weights in a cell
         arrays, skipped = arrays or _arrays(member(group, "cell")), skipped | {"cell"}
@@ -160,8 +162,8 @@ def _visit_listed(group: h5py.Group, value: Any, place: str, found: Assignments)
         )
 
 
-def arrays_below(group: h5py.Group) -> Iterator[h5py.Dataset]:
-    """All arrays of weights in a group and the groups below it.
+def arrays_below(group: h5py.Group) -> Iterator[str]:
+    """The names of all arrays of weights in a group and the groups below it.
 
     FileFormatError where they are no tree, as files that are written by Keras are, or a very deep one.
     """
@@ -171,13 +173,8 @@ def arrays_below(group: h5py.Group) -> Iterator[h5py.Dataset]:
         if address(group) in seen or depth > DEEPEST:
             raise FileFormatError(f"{group.name[:80]} is reached by several ways, or lies more than {DEEPEST} groups deep. Nothing was changed.")
         seen.add(address(group))
-        inner = set(subgroups(group))
-        waiting += [(group[name], depth + 1) for name in inner if name not in ("seed_generator", *STATE)]
-        for name in group:
-            if name not in inner and group.get(name, getclass=True, getlink=True) is h5py.HardLink:
-                yield group[name]
-
-
-def address(group: h5py.Group) -> int:
-    """Where in its file a group lies."""
-    return h5py.h5o.get_info(group.id).addr
+        for name, is_group in links(group).items():
+            if not is_group:
+                yield name
+            elif name not in ("seed_generator", *STATE):
+                waiting.append((group[name], depth + 1))
