@@ -6,6 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import IO, Any
 
+import numpy as np
+
+_PIECE = 1 << 18  # bytes: a copy of so few stays in the cache until it is written
+
 
 @contextmanager
 def whole_file(path: Any, mode: str = "wb") -> Iterator[IO[Any]]:
@@ -76,3 +80,22 @@ def write_whole(path: Any, text: str) -> None:
     os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
     with whole_file(path, "w") as file:
         file.write(text)
+
+
+def pieces(array: np.ndarray) -> Iterator[memoryview]:
+    """The bytes of an array, each piece as it was at one moment; it is to be used before the next is asked for.
+
+    Whatever changes the array meanwhile - a step of training in another thread - checksum and file are of the same bytes.
+
+    Example:
+
+        >>> import numpy as np
+        >>> b"".join(pieces(np.array([1, 2], "<i2")))
+        b'\\x01\\x00\\x02\\x00'
+    """
+    flat = np.ascontiguousarray(array).reshape(-1).view("uint8")
+    piece = np.empty(min(_PIECE, len(flat)), "uint8")
+    for at in range(0, len(flat), _PIECE):
+        part = flat[at:at + _PIECE]
+        piece[:len(part)] = part
+        yield piece.data[:len(part)]

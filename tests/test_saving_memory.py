@@ -1,5 +1,10 @@
-"""Loading without detours: nothing is drawn in vain, arrays of a file become the variables' memory, and only where that is safe."""
+"""Files without detours: nothing is drawn in vain, arrays of a file become the variables' memory where that is safe; none is copied to save it."""
+import errno
 import io
+import os
+import resource
+import threading
+import tracemalloc
 import zipfile
 
 import h5py
@@ -157,3 +162,84 @@ def test_damage_to_large_weights(tmp_path, at, said):
         with pytest.raises(FileFormatError, match=said):
             read(path)
     assert all(map(np.array_equal, before, model.get_weights()))
+
+
+# ---- saving
+
+SAVES = {"m.keras": gn.Model.save, "m.h5": gn.Model.save, "m.weights.h5": gn.Model.save_weights}
+
+
+@pytest.mark.parametrize("name", SAVES)
+def test_a_save_takes_little_memory(tmp_path, name):
+    model = wide(*[layers.Dense(WIDE) for _ in range(4)])
+    SAVES[name](model, tmp_path / name)
+    tracemalloc.start()
+    try:
+        SAVES[name](model, tmp_path / name)
+        most = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert most < 0.2 * sum(value.nbytes for value in model.get_weights())
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "int8", "int32", "int64", "uint8", "uint64", "bool"])
+def test_arrays_of_each_kind(tmp_path, dtype):
+    """Also those of no axes and no elements, whose places in a file are others; read by h5py alone."""
+    @gn.saving.register_keras_serializable("memory")
+    class Several(layers.Layer):
+        def build(self, input_shape):
+            for number, shape in enumerate([(), (0, 3), (1,), (300, 401), (7,)]):
+                values = np.random.default_rng(number).integers(0, 2 if dtype == "bool" else 100, shape).astype(dtype)
+                self.add_weight(shape, lambda shape, dtype, values=values: values, dtype, trainable=False)
+
+        def call(self, x):
+            return x
+    model = gn.Sequential([gn.Input((3,)), Several()])
+    model.save_weights(tmp_path / "m.weights.h5")
+    with h5py.File(tmp_path / "m.weights.h5") as file:
+        group = file["layers/several/vars"]
+        for number, expected in enumerate(model.get_weights()):
+            assert group[str(number)].dtype == expected.dtype and group[str(number)].shape == expected.shape
+            np.testing.assert_array_equal(group[str(number)][()], expected)
+
+
+@pytest.mark.parametrize("name", SAVES)
+@pytest.mark.parametrize("part", [0.01, 0.5, 0.99, 1.0])
+def test_a_full_disk_at_any_place(tmp_path, name, part):
+    model = wide()
+    SAVES[name](model, tmp_path / name)
+    before = (tmp_path / name).read_bytes()
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (int(part * len(before)) - 1, limits[1]))
+    try:
+        with pytest.raises(OSError) as error:
+            SAVES[name](model, tmp_path / name)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert error.value.errno == errno.EFBIG
+    assert os.listdir(tmp_path) == [name] and (tmp_path / name).read_bytes() == before
+
+
+@pytest.mark.parametrize("write", [gn.Model.save, lambda model, path: gn.train.Checkpoint(model).write(path)])
+def test_a_file_is_whole_whatever_changes_the_weights_meanwhile(tmp_path, write):
+    """Its checksum is of the bytes that were written."""
+    model, going = wide(), True
+    kernel = model.layers[0].kernel.value
+
+    def change():
+        while going:
+            kernel[...] = -kernel
+    other = threading.Thread(target=change)
+    other.start()
+    try:
+        for number in range(5):
+            write(model, tmp_path / f"m{number}.keras")
+    finally:
+        going = False
+        other.join()
+    for number in range(5):
+        path = tmp_path / f"m{number}.keras"
+        if path.exists():
+            assert gn.saving.load_model(path).built
+        else:
+            gn.train.Checkpoint(wide()).read(path)

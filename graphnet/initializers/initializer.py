@@ -1,4 +1,5 @@
 """Initializer: what first values a variable gets."""
+import functools
 import inspect
 from collections.abc import Sequence
 from typing import Any
@@ -8,6 +9,12 @@ import numpy as np
 from graphnet import dtypes
 from graphnet.errors import ShapeError
 from graphnet.registry import builtin
+
+
+@functools.lru_cache(1024)
+def _arguments(kind: Any) -> list[str]:
+    """The names of what a class takes; a model that is saved asks for those of the same few classes hundreds of times."""
+    return [name for name in inspect.signature(kind.__init__).parameters if name != "self"]
 
 
 class Initializer:
@@ -31,8 +38,8 @@ class Initializer:
     def get_config(self) -> dict[str, Any]:
         """The arguments that make an equal initializer; those of a class of one's own too, where attributes bear their names.
         """
-        names = [n for n in inspect.signature(type(self).__init__).parameters if n != "self"]
-        return {name: getattr(self, name) for name in names if hasattr(self, name)}
+        kind: Any = type(self)
+        return {name: getattr(self, name) for name in _arguments(kind) if hasattr(self, name)}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "Initializer":

@@ -9,41 +9,43 @@ import numpy as np
 from graphnet.graph import Variable
 from graphnet.layers.serialization import serialize
 from graphnet.saving import compilation
+from graphnet.saving.outline import Outline
 from graphnet.saving.weights_h5 import own_weights
 
 LIMIT = 64512  # bytes that an attribute of HDF5 holds
 
 
-def write_model(file: h5py.File, model: Any, training: bool, version: str) -> None:
+def write_model(outline: Outline, model: Any, training: bool, version: str) -> None:
     """Architecture, weights and, where `training`, what `compile` was given and the optimizer's state."""
-    config = serialize(model)
+    config, file = serialize(model), outline.file
     file.attrs["model_config"] = json.dumps({"class_name": config["class_name"], "config": config["config"]})
     file.attrs["backend"], file.attrs["keras_version"] = "graphnet", version
     if training:
         file.attrs["training_config"] = json.dumps(compilation.legacy_training_config(model))
-    write_weights(file.create_group("model_weights"), model, version)
+    write_weights(outline, model, version, file.create_group("model_weights"))
     if training and model.optimizer is not None and model.optimizer.variables:
-        _write_variables(file.create_group("optimizer_weights"), model.optimizer.variables)
+        _write_variables(outline, file.create_group("optimizer_weights"), model.optimizer.variables)
 
 
-def write_weights(root: h5py.Group, model: Any, version: str) -> None:
+def write_weights(outline: Outline, model: Any, version: str, group: h5py.Group | None = None) -> None:
     """The weights of each layer, in the order of its trainable ones and then the others."""
+    root = outline.file if group is None else group
     _write_names(root, "layer_names", [layer.name for layer in model.layers])
     root.attrs["backend"], root.attrs["keras_version"] = "graphnet", version
     for layer in sorted(model.layers, key=lambda layer: layer.name):
-        _write_variables(root.create_group(layer.name), [*layer.trainable_weights, *layer.non_trainable_weights])
+        _write_variables(outline, root.create_group(layer.name), [*layer.trainable_weights, *layer.non_trainable_weights])
     inside = {id(v) for layer in model.layers for v in layer.weights}
-    _write_variables(root.create_group("top_level_model_weights"), [v for v in own_weights(model) if id(v) not in inside])
+    _write_variables(outline, root.create_group("top_level_model_weights"), [v for v in own_weights(model) if id(v) not in inside])
 
 
-def _write_variables(group: h5py.Group, variables: Sequence[Variable]) -> None:
+def _write_variables(outline: Outline, group: h5py.Group, variables: Sequence[Variable]) -> None:
     names: list[str] = []
     for variable in variables:
         name, count = variable.path, 0
         while name in group:
             count += 1
             name = f"{variable.path}_{count}"
-        group.create_dataset(name, data=variable.value)
+        outline.put(group, name, variable.value)
         names.append(name)
     _write_names(group, "weight_names", names)
 

@@ -2,12 +2,12 @@
 from collections.abc import Iterator
 from typing import Any
 
-import h5py
 import numpy as np
 
 from graphnet.errors import UnsupportedError
 from graphnet.optimizers import Optimizer
 from graphnet.random import SeedGenerator
+from graphnet.saving.outline import Outline
 from graphnet.saving.weights_h5 import SAVED, named_items, own_weights
 
 BASES = ("graphnet.layers.layer", "graphnet.layers.penalties", "graphnet.module", "graphnet.models", "graphnet.training", "builtins")
@@ -15,26 +15,26 @@ BASES = ("graphnet.layers.layer", "graphnet.layers.penalties", "graphnet.module"
 HIDDEN = {"_chain", "_functional", "_nodes", "_operations"}  # of models: layers in other places than `layers`
 
 
-def write_weights(root: h5py.Group, model: Any, optimizer: bool = True) -> None:
+def write_weights(outline: Outline, model: Any, optimizer: bool = True) -> None:
     """Writes the weights of a model, the states of its generators of seeds and, where it has one, of its optimizer."""
-    _Writer(root, optimizer).visit(model, "")
+    _Writer(outline, optimizer).visit(model, "")
 
 
 class _Writer:
     """Each object is written once, where the walk meets it first."""
 
-    def __init__(self, root: h5py.Group, optimizer: bool) -> None:
-        self.root, self.optimizer = root, optimizer
+    def __init__(self, outline: Outline, optimizer: bool) -> None:
+        self.outline, self.optimizer = outline, optimizer
         self.seen: set[int] = set()
 
     def visit(self, thing: Any, path: str) -> None:
         if id(thing) in self.seen or (isinstance(thing, Optimizer) and not self.optimizer):
             return
         self.seen.add(id(thing))
-        group = self.root.create_group(f"{path}/vars" if path else "vars")
+        group = self.outline.file.create_group(f"{path}/vars" if path else "vars")
         group.attrs["name"] = thing.name
         for name, value in own_arrays(thing).items():
-            group[name] = value
+            self.outline.put(group, name, value)
         for name, child in attributes(thing):
             self._visit_value(child, f"{path}/{name}" if path else name)
 

@@ -1,20 +1,19 @@
-"""save_model and save_weights: everything is made ready in memory, then written as a file that is whole or not there."""
+"""save_model and save_weights: all but the arrays is made ready first, then written as a file that is whole or not there."""
 import datetime
-import io
 import json
 import os
 import pathlib
 import warnings
 import zipfile
+from collections.abc import Mapping
 from typing import Any
-
-import h5py
 
 from graphnet import saved_model
 from graphnet.errors import UnsupportedError
 from graphnet.files import whole_file
 from graphnet.layers.serialization import serialize
 from graphnet.saving import compilation, legacy_writer
+from graphnet.saving.outline import Outline
 from graphnet.saving.weights_writer import write_weights
 
 FORMAT = "3.15.1"  # the Keras whose layout the files have
@@ -63,8 +62,11 @@ def save_model(model: Any, filepath: Any, overwrite: bool = True, zipped: bool |
         return
     if not model.built:
         warnings.warn(f"Model {model.name!r} is saved without weights: it is not built yet. Call it on data first.", stacklevel=2)
-    data = _archive(model, training) if path.suffix == ".keras" else _hdf5(lambda file: legacy_writer.write_model(file, model, training, FORMAT))
-    _write(path, data)
+    if path.suffix == ".keras":
+        texts = _texts(model, training)
+        _write(path, Outline(lambda outline: write_weights(outline, model, training)), texts)
+    else:
+        _write(path, Outline(lambda outline: legacy_writer.write_model(outline, model, training, FORMAT)))
 
 
 def save_weights(model: Any, filepath: Any, overwrite: bool = True, max_shard_size: float | None = None) -> None:
@@ -95,7 +97,7 @@ def save_weights(model: Any, filepath: Any, overwrite: bool = True, max_shard_si
     if not _may_write(path, overwrite):
         return
     today = path.name.endswith(".weights.h5")
-    _write(path, _hdf5(lambda file: write_weights(file, model) if today else legacy_writer.write_weights(file, model, FORMAT)))
+    _write(path, Outline(lambda outline: write_weights(outline, model) if today else legacy_writer.write_weights(outline, model, FORMAT)))
 
 
 def _may_write(path: pathlib.Path, overwrite: bool) -> bool:
@@ -108,31 +110,26 @@ def _may_write(path: pathlib.Path, overwrite: bool) -> bool:
     return answer.strip().lower() in ("y", "yes")
 
 
-def _hdf5(fill: Any) -> memoryview:
-    """The bytes of an HDF5 file."""
-    buffer = io.BytesIO()
-    with h5py.File(buffer, "w") as file:
-        fill(file)
-    return buffer.getbuffer()
+def _write(path: pathlib.Path, outline: Outline, texts: Mapping[str, str] | None = None) -> None:
+    """A file of the weights; with texts an archive of both."""
+    os.makedirs(path.parent, exist_ok=True)
+    with whole_file(path) as file:
+        if texts is None:
+            for block in outline.blocks():
+                file.write(block)
+            return
+        with zipfile.ZipFile(file, "w") as archive:
+            for name, text in texts.items():
+                archive.writestr(name, text)
+            with archive.open("model.weights.h5", "w", force_zip64=True) as member:
+                for block in outline.blocks():
+                    member.write(block)
 
 
-def _archive(model: Any, training: bool) -> memoryview:
+def _texts(model: Any, training: bool) -> dict[str, str]:
+    """The parts of an archive beside the weights."""
     config = serialize(model)
     if training:
         config["compile_config"] = compilation.compile_config(model)
     metadata = {"keras_version": FORMAT, "date_saved": datetime.datetime.now().strftime("%Y-%m-%d@%H:%M:%S")}
-    texts = {"metadata.json": json.dumps(metadata), "config.json": json.dumps(config)}  # before anything is written
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as archive:
-        for name, text in texts.items():
-            archive.writestr(name, text)
-        with archive.open("model.weights.h5", "w", force_zip64=True) as member:
-            member.write(_hdf5(lambda file: write_weights(file, model, training)))
-    return buffer.getbuffer()
-
-
-def _write(path: pathlib.Path, data: memoryview) -> None:
-    if not path.parent.is_dir():
-        os.makedirs(path.parent, exist_ok=True)
-    with whole_file(path) as file:
-        file.write(data)
+    return {"metadata.json": json.dumps(metadata), "config.json": json.dumps(config)}

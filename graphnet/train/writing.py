@@ -1,4 +1,5 @@
 """Writing a checkpoint, and deleting one: whatever happens in between, there is the one of before or the new one, whole."""
+import itertools
 import os
 import re
 import secrets
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from graphnet.errors import FileFormatError
-from graphnet.files import commit, whole_file
+from graphnet.files import commit, pieces, whole_file
 from graphnet.train.folder import alone, remove
 from graphnet.train.layout import (
     Entry,
@@ -25,7 +26,6 @@ from graphnet.train.layout import (
 )
 
 SHARD_SIZE = 1 << 30
-_CHUNK = 1 << 23
 
 
 def write(prefix: str, nodes: list[dict[str, Any]], tensors: Mapping[str, np.ndarray], shard_size: int = SHARD_SIZE) -> None:
@@ -86,16 +86,13 @@ def _write_file(path: str, tensors: dict[str, np.ndarray]) -> tuple[int, int]:
     takes longer than the write.
     """
     keys = sorted(tensors, key=lambda key: (-tensors[key].itemsize, key))  # so that each lies at a multiple of its itemsize
-    blocks: list[Any] = [header([(key, tensors[key]) for key in keys]),
-              *(np.asarray(tensors[key], tensors[key].dtype.newbyteorder("<")).reshape(-1).view("uint8") for key in keys)]
+    begin = memoryview(header([(key, tensors[key]) for key in keys]))
     size = checksum = 0
     with whole_file(path) as file:
-        for block in blocks:
-            for at in range(0, len(block), _CHUNK):
-                part = block[at:at + _CHUNK]
-                file.write(part)
-                checksum = zlib.crc32(part, checksum)
-            size += len(block)
+        for part in itertools.chain([begin], *(pieces(np.asarray(tensors[key], tensors[key].dtype.newbyteorder("<"))) for key in keys)):
+            file.write(part)
+            checksum = zlib.crc32(part, checksum)
+            size += len(part)
     return size, checksum
 
 
