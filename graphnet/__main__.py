@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from graphnet import saved_model
-from graphnet.backends.cpu import cache, executor
+from graphnet.backends.cpu import executor, store
 from graphnet.backends.cpu.warm import everything, make_all
 
 BAR = 32  # characters
@@ -28,7 +28,7 @@ def show_progress(done: int, total: int, name: str, stream: Any) -> None:
 
 def kept() -> tuple[int, int]:
     """How many files the cache holds, and their bytes."""
-    sizes = [path.stat().st_size for path in cache.folder().glob("*.nb[ic]")]
+    sizes = [size for _, size, _ in store.entries()]
     return len(sizes), sum(sizes)
 
 
@@ -39,7 +39,7 @@ def warm(jobs: int) -> int:
     """
     with warnings.catch_warnings(record=True) as unsafe:
         warnings.simplefilter("always")
-        folder = cache.folder()
+        folder = store.folder()
     if unsafe:
         print(f"python -m graphnet warm: {unsafe[0].message}", file=sys.stderr)
         return 1
@@ -66,7 +66,7 @@ def warm(jobs: int) -> int:
 def show_cache() -> int:
     """Prints the folder of compiled kernels and what is in it."""
     count, nbytes = kept()
-    print(f"{cache.folder()}: {count} files, {nbytes / 2**20:.1f} MB of at most {cache.SIZE_CAP / 2**20:.0f} MB")
+    print(f"{store.folder()}: {count} files, {nbytes / 2**20:.1f} MB of at most {store.SIZE_CAP / 2**20:.0f} MB")
     return 0
 
 

@@ -1,141 +1,73 @@
-"""Kernels compiled once on a machine: the `kernel` and `jit` decorators, and the folder that keeps what they compiled.
+"""Kernels compiled once on a machine: the `kernel`, `jit` and `intrinsic` decorators, and machine code when it is asked for.
 
-numba keys its cache by the bytecode of one function alone: not by its constants, flags or callees (numba#8851), so
-an edited helper would leave stale machine code behind. Here the key is the hash of the kernel's own file and of every file
-of this backend that it imports. And numba names symbols with a counter that starts anew in each process, so that two
-bodies of one name may meet in a cache (numba#10486): hence each jitted function here has a name of its own.
-
-The folder holds code: it must belong to the user alone, and is never taken from a model file.
+What the decorators give is light: numba, which finds the functions that a kernel calls among its globals, is asked in only where
+machine code is not kept yet (`store`). All else is linked as it lies there (`machine`).
 """
-import atexit
 import functools
-import hashlib
 import inspect
-import os
 import pathlib
-import re
-import shutil
-import stat
 import sys
-import tempfile
 import threading
 import time
-import warnings
 from collections.abc import Callable
 from typing import Any
 
-import llvmlite
-import numba
-from numba import cfunc, njit, types
-from numba.core import caching
-
+from graphnet.backends.cpu import machine, store
+from graphnet.backends.cpu.store import folder as folder
 from graphnet.settings import settings
 
-A = types.intp
-KERNEL = types.void(A, A, A, A)  # argument row, first task, task after the last, scratch of this thread
-HERE = pathlib.Path(__file__).resolve().parent
-SIZE_CAP = 256 << 20  # bytes; the oldest entries go first
-
-FLAGS: dict[str, Any] = {"error_model": "numpy"}
-jit: Any = njit(**FLAGS, no_cpython_wrapper=True, no_cfunc_wrapper=True)  # for what only kernels call
-# files that kernels' files import for their lowerings; no kernel may use what is in them, so their edits compile nothing anew
-PLANNING = frozenset({"cache.py", "calls.py", "encoding.py", "instance.py", "lowering.py", "memory.py", "operand.py",
-                      "plan.py", "weights.py"})
+ARGUMENTS = 4  # of a kernel: argument row, first task, task after the last, scratch of this thread
+PATIENCE = 2.0  # seconds of compiling, after which the user is told what is going on
 
 _lock = threading.RLock()
 _kernels: dict[str, "Kernel"] = {}
 _counts = {"compiled": 0, "loaded": 0}
+_spent = 0.0  # seconds of compiling
+_told = False
 
 
-IMPORTS = re.compile(r"^(?:from (graphnet\.backends\.cpu[\w.]*) import (?:\(([^)]*)\)|(.*))|import (graphnet\.backends\.cpu[\w.]*))", re.MULTILINE)
+class Jitted:
+    """A function that kernels call; numba reads `_numba_type_` where a kernel names it."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = function
+        functools.update_wrapper(self, function)
+
+    @functools.cached_property
+    def _numba_type_(self) -> Any:
+        from graphnet.backends.cpu.compiling import callee
+        return callee(self.function)
+
+    def __call__(self, *args: Any) -> Any:
+        raise TypeError(f"{self.function.__qualname__} is called by kernels alone, in their machine code")
+
+    def __repr__(self) -> str:
+        return f"<jit {self.function.__qualname__}>"
 
 
-@functools.cache
-def _read(path: pathlib.Path) -> tuple[bytes, tuple[pathlib.Path, ...]]:
-    """A file's text, and the files of this backend that it imports for its machine code."""
-    text = path.read_bytes()
-    modules: set[str] = set()
-    for module, listed, line, plain in IMPORTS.findall(text.decode("utf-8")):
-        names = [name.split(" as ")[0].strip() for name in (listed or line.split("#")[0]).split(",")]
-        modules |= {plain} if plain else {module} | {f"{module}.{name}" for name in names if name}
-    ours = [m.split(".")[3:] for m in sorted(modules) if m.startswith("graphnet.backends.cpu.")]
-    here = [HERE.joinpath(*names).with_suffix(".py") for names in ours]
-    return text, tuple(file for file in here if file.exists() and file.name not in PLANNING)
+class Intrinsic(Jitted):
+    """A function whose LLVM code kernels have in their own: see `intrinsic`."""
+
+    def __init__(self, function: Callable[..., Any], prefer_literal: bool) -> None:
+        super().__init__(function)
+        self.prefer_literal = prefer_literal
+
+    @functools.cached_property
+    def _numba_type_(self) -> Any:
+        from graphnet.backends.cpu.compiling import built
+        return built(self.function, self.prefer_literal)
 
 
-@functools.cache
-def source_hash(path: pathlib.Path) -> str:
-    """Hash of a file and, through its imports, of all files of this backend that its machine code depends on."""
-    found: dict[pathlib.Path, bytes] = {}
-    todo = [path]
-    while todo:
-        file = todo.pop()
-        if file not in found:
-            found[file], imported = _read(file)
-            todo += imported
-    numba_flags = (numba.config.OPT, numba.config.LOOP_VECTORIZE, numba.config.SLP_VECTORIZE)
-    digest = hashlib.sha256(f"{numba.__version__} {llvmlite.__version__} {numba_flags} {FLAGS}".encode())
-    for file in sorted(found):
-        digest.update(file.name.encode() + b"\0" + found[file])
-    return digest.hexdigest()
+jit: Any = Jitted
 
 
-@functools.cache
-def folder() -> pathlib.Path:
-    """The folder of compiled kernels, made if need be; a private temporary one where the usual one is not safe."""
-    chosen = settings.cache_dir or _user_cache() / "graphnet" / "kernels"
-    try:
-        chosen.mkdir(parents=True, exist_ok=True, mode=0o700)
-        state = chosen.stat()
-        if hasattr(os, "getuid") and (state.st_uid != os.getuid() or state.st_mode & (stat.S_IWGRP | stat.S_IWOTH)):
-            raise PermissionError("others own it or may write to it")
-        tempfile.TemporaryFile(dir=chosen).close()
-        return chosen
-    except OSError as error:
-        warnings.warn(
-            f"graphnet cannot keep compiled kernels in {chosen} ({error}); they are compiled again in each process. "
-            "Set GRAPHNET_CACHE_DIR to a folder that only you can write to.", RuntimeWarning, stacklevel=2)
-        private = pathlib.Path(tempfile.mkdtemp(prefix="graphnet-"))
-        atexit.register(shutil.rmtree, private, ignore_errors=True)
-        return private
-
-
-def _user_cache() -> pathlib.Path:
-    if sys.platform == "win32":
-        return pathlib.Path(os.environ.get("LOCALAPPDATA", pathlib.Path.home()))
-    if sys.platform == "darwin":
-        return pathlib.Path.home() / "Library" / "Caches"
-    return pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache")
-
-
-class Locator(caching._CacheLocator):
-    """Tells numba where the functions of this backend are kept, and under which hash."""
-
-    def __init__(self, path: pathlib.Path) -> None:
-        self._hash = source_hash(path)
-
-    def ensure_cache_path(self) -> None:
-        pass  # `folder` has made it; numba's own way creates a temporary file each time
-
-    def get_cache_path(self) -> str:
-        return str(folder())
-
-    def get_source_stamp(self) -> str:
-        return self._hash
-
-    def get_disambiguator(self) -> str:
-        return self._hash[:20]
-
-    @classmethod
-    def from_function(cls, py_func: Callable[..., Any], py_file: str) -> "Locator | None":
-        return cls(pathlib.Path(py_file).resolve()) if _ours(py_func) else None
+def intrinsic(prefer_literal: bool = False) -> Callable[[Callable[..., Any]], Any]:
+    """For a function of the types that there are (`typed`) and those of the arguments; it gives a signature and codegen(context, builder, signature, args)."""
+    return lambda function: Intrinsic(function, prefer_literal)
 
 
 def _ours(function: Callable[..., Any]) -> bool:
-    return pathlib.Path(function.__code__.co_filename).resolve().is_relative_to(HERE)
-
-
-caching.CacheImpl._locator_classes.insert(0, Locator)
+    return pathlib.Path(function.__code__.co_filename).resolve().is_relative_to(store.HERE)
 
 
 class Kernel:
@@ -145,10 +77,10 @@ class Kernel:
     """
 
     def __init__(self, function: Callable[..., None]) -> None:
-        self.function, self.name, self._kept = function, function.__name__, _ours(function)
+        self.function, self.name = function, function.__name__
         self.doc = function.__doc__ or ""
-        self._compiled: Any = None
-        if self._kept and self.name in _kernels:  # numba's symbols would collide
+        self._address = 0
+        if _ours(function) and self.name in _kernels:  # one entry in the folder is for both
             raise ValueError(f"there are two kernels {self.name}: in {_kernels[self.name].module} and in {self.module}")
         _kernels[self.name] = self
 
@@ -159,12 +91,10 @@ class Kernel:
 
     @property
     def address(self) -> int:
-        if self._compiled is None:
+        if not self._address:
             with _lock:
-                if self._compiled is None:
-                    show_source(self.function)
-                    self._compiled = cached(self.name, lambda: cfunc(KERNEL, **FLAGS, cache=self._kept)(self.function))
-        return int(self._compiled.address)
+                self._address = self._address or machine_code(self.function, ARGUMENTS)
+        return self._address
 
     def __repr__(self) -> str:
         return f"<kernel {self.name}>"
@@ -173,29 +103,60 @@ class Kernel:
 kernel = Kernel
 
 
-def cached(name: str, compile_it: Callable[[], Any]) -> Any:
-    """What `compile_it` gives, counted; a damaged entry of the cache is thrown away and compiled again."""
-    start = time.perf_counter()
-    try:
-        made = compile_it()
-    except Exception as damage:
-        entries = [p for p in folder().glob("*.nb[ic]") if f".{name}-" in p.name]
-        if not entries:
-            raise
-        for entry in entries:
-            entry.unlink(missing_ok=True)
+def python_function(function: Callable[..., Any]) -> Any:
+    """A function of integers, compiled or loaded, that Python calls, and that runs without the GIL."""
+    with _lock:
+        address = machine_code(function, function.__code__.co_argcount, python=True)
+        return machine.python_function(address, function.__name__, function.__doc__ or "")
+
+
+def machine_code(function: Callable[..., Any], count: int, python: bool = False) -> int:
+    """The address of a function's machine code; what is kept but cannot be linked is compiled again."""
+    start, name = time.perf_counter(), function.__name__
+    show_source(function)
+    kept = _ours(function)
+    key = store.key_of(pathlib.Path(function.__code__.co_filename).resolve(), name) if kept else b""
+    code, how = store.load(name, key) if kept else None, "loaded"
+    address = 0
+    if code is not None:
         try:
-            made = compile_it()
-        except Exception:
-            raise damage from None
-    hit = bool(made.cache_hits if isinstance(made, numba.core.ccallback.CFunc) else sum(made.stats.cache_hits.values()))
-    _counts["loaded" if hit else "compiled"] += 1
+            address = machine.link(code, name)
+        except RuntimeError:  # for a system that is not this one
+            code = None
+    if code is None:
+        how, code = "compiled", _compile(function, count, name, python)
+        address = machine.link(code, name)
+        if kept:
+            store.save(name, key, code)
+    _counts[how] += 1
     if settings.debug >= 1:
-        taken = 1e3 * (time.perf_counter() - start)
-        print(f"graphnet: {name} {'loaded' if hit else 'compiled'} in {taken:.0f} ms", file=sys.stderr)
-    if not hit:
-        prune()
-    return made
+        print(f"graphnet: {name} {how} in {1e3 * (time.perf_counter() - start):.1f} ms", file=sys.stderr)
+    return address
+
+
+def _compile(function: Callable[..., Any], count: int, name: str, python: bool) -> bytes:
+    global _spent
+    tell()
+    start = time.perf_counter()
+    from graphnet.backends.cpu.compiling import object_code
+    code = object_code(function, count, name, python)
+    _spent += time.perf_counter() - start
+    return code
+
+
+def tell() -> None:
+    """One line for whoever waits: what takes so long, that it happens once, and what to do about it."""
+    global _told
+    if _spent > PATIENCE and not _told:
+        _told = True
+        print(f"graphnet: compiling kernels, once on this machine ({_counts['compiled']} in {_spent:.0f} s so far); they are kept in {folder()}. "
+              "`python -m graphnet warm` compiles all of them beforehand.", file=sys.stderr)
+
+
+def quiet() -> None:
+    """Lets `tell` say nothing in this process: something else shows how far it is."""
+    global _told
+    _told = True
 
 
 def show_source(function: Callable[..., Any]) -> None:
@@ -208,23 +169,6 @@ def show_source(function: Callable[..., Any]) -> None:
     if settings.dump is not None:
         settings.dump.mkdir(parents=True, exist_ok=True)
         (settings.dump / f"kernel_{function.__name__}.py").write_text(source)
-
-
-def prune() -> None:
-    """Drops the oldest entries while the folder is above its size cap."""
-    entries = []
-    for path in folder().glob("*.nb[ic]"):
-        try:
-            state = path.stat()
-        except FileNotFoundError:
-            continue  # another process prunes too
-        entries.append((state.st_mtime, state.st_size, path))
-    total = sum(size for _, size, _ in entries)
-    for _, size, path in sorted(entries):
-        if total <= SIZE_CAP:
-            return
-        path.unlink(missing_ok=True)
-        total -= size
 
 
 def kernel_stats() -> dict[str, int]:

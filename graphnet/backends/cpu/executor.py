@@ -17,10 +17,9 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import types
 
-from graphnet.backends.cpu.cache import A, jit
-from graphnet.backends.cpu.simd import I64, define, put_word, word
+from graphnet.backends.cpu.cache import jit, python_function
+from graphnet.backends.cpu.simd import I64, VOID, A, define, put_word, word
 from graphnet.backends.cpu.team import (
     COUNT,
     JOB,
@@ -29,7 +28,6 @@ from graphnet.backends.cpu.team import (
     atomic_add,
     atomic_load,
     begin,
-    compiled,
     counted,
     end,
     enter,
@@ -59,7 +57,7 @@ def _call(builder: Any, kernel: Any, *args: Any) -> None:
     builder.call(builder.inttoptr(kernel, function.as_pointer()), args)
 
 
-call = define("call", types.void, (A, A, A, A, A), _call)  # kernel address, row, begin, end, scratch
+call = define("call", VOID, (A, A, A, A, A), _call)  # kernel address, row, begin, end, scratch
 
 
 @jit
@@ -200,7 +198,7 @@ def _compiled() -> tuple[Any, Any]:
     if _functions is None:
         with _lock:
             if _functions is None:
-                _functions = compiled(execute, A(A, A, A)), compiled(serve, types.void(A, A))
+                _functions = python_function(execute), python_function(serve)
     return _functions
 
 

@@ -1,53 +1,23 @@
 """A SIMD vector of float32 as a numba type, so that kernels are plain Python and still run at the processor's peak.
 
-Operators are lowered directly (`infer_global`, `lower_builtin`), which costs no compilation of their own; `@overload` would
-compile a function an operator. `llvm.maxnum` loses a NaN, so `at_least` is compare and select, which LLVM turns into one
-instruction whose operand order keeps a NaN of x. Addresses are int64, offsets count elements of float32.
+The type and its operators + - * / are in `typed`, its functions here. `llvm.maxnum` loses a NaN, so `at_least` is compare and
+select, which LLVM turns into one instruction whose operand order keeps a NaN of x. Addresses are int64, offsets count elements
+of float32.
 """
-import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import llvmlite.binding
-import numba
 from llvmlite import ir
-from numba import types
-from numba.core import cgutils
-from numba.core.typing import signature
-from numba.core.typing.templates import AbstractTemplate, infer_global
-from numba.extending import intrinsic, lower_builtin, models, register_model
 
-
-def host_lanes() -> int:
-    """float32 values in a vector register: 16 with AVX-512, 8 with AVX2, else 4."""
-    features = numba.config.CPU_FEATURES
-    if features is None:
-        features = llvmlite.binding.get_host_cpu_features().flatten()
-    on = set(features.split(","))
-    return 16 if "+avx512f" in on else 8 if "+avx" in on else 4
-
+from graphnet.backends.cpu.cache import intrinsic
+from graphnet.backends.cpu.llvm import declared
+from graphnet.backends.cpu.machine import host_lanes
 
 LANES = host_lanes()
 REGISTERS = 32 if LANES != 8 else 16  # AVX-512 and NEON have 32 vector registers, AVX2 has 16
 F32, I8, I32, I64, I1 = ir.FloatType(), ir.IntType(8), ir.IntType(32), ir.IntType(64), ir.IntType(1)
 VEC, IVEC, MASK = ir.VectorType(F32, LANES), ir.VectorType(I32, LANES), ir.VectorType(I1, LANES)
 ZEROS = ir.Constant(VEC, [0.0] * LANES)
-
-
-class Vector(types.Type):
-    """LANES float32 values in one register."""
-
-    def __init__(self) -> None:
-        super().__init__(name=f"float32x{LANES}")
-
-
-float32v = Vector()
-
-
-@register_model(Vector)
-class VectorModel(models.PrimitiveModel):
-    def __init__(self, dmm: Any, fe_type: Any) -> None:
-        super().__init__(dmm, fe_type, VEC)
 
 
 # ---- pieces of LLVM code, used by the intrinsics here and by those of tiles
@@ -61,7 +31,7 @@ def spread(builder: Any, scalar: Any, kind: Any = VEC) -> Any:
 
 def called(builder: Any, name: str, kind: Any, args: Sequence[Any]) -> Any:
     """The LLVM intrinsic of that name for this vector width."""
-    return builder.call(cgutils.get_or_insert_function(builder.module, kind, f"llvm.{name}.v{LANES}f32"), args)
+    return builder.call(declared(builder, f"llvm.{name}.v{LANES}f32", kind), args)
 
 
 def fused(builder: Any, x: Any, y: Any, z: Any) -> Any:
@@ -97,58 +67,37 @@ def bounded(builder: Any, x: Any, low: Any) -> Any:
     return builder.select(builder.fcmp_ordered("<", x, low), low, x)
 
 
-# ---- operators: + - * / between vectors and float32 scalars
-
-def _operator(op: Callable[..., Any], method: str, flags: tuple[str, ...]) -> None:
-    @infer_global(op)
-    class Template(AbstractTemplate):
-        def generic(self, args: Any, kws: Any) -> Any:
-            if len(args) == 2 and float32v in args and all(a in (float32v, types.float32) for a in args):
-                return signature(float32v, *args)
-            return None
-
-    def lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        x, y = (a if t == float32v else spread(builder, a) for a, t in zip(args, sig.args, strict=True))
-        return getattr(builder, method)(x, y, flags=flags)
-
-    for pair in ((float32v, float32v), (float32v, types.float32), (types.float32, float32v)):
-        lower_builtin(op, *pair)(lower)
-
-
-_operator(operator.add, "fadd", ("contract",))
-_operator(operator.sub, "fsub", ("contract",))
-_operator(operator.mul, "fmul", ("contract",))
-_operator(operator.truediv, "fdiv", ())
-
-
 # ---- intrinsics
 
-def define(name: str, result: Any, kinds: Sequence[Any], build: Callable[..., Any]) -> Any:
+# the types of `typed`, by name: numba is not needed to speak of them
+A, V, REAL, DOUBLE, VOID = "intp", "vector", "float32", "float64", "void"
+
+
+def define(name: str, result: str, kinds: Sequence[str], build: Callable[..., Any]) -> Any:
     """An intrinsic whose LLVM code is build(builder, *args); a float32 is taken where a vector is due."""
-    def typed(args: Sequence[Any]) -> Any:
-        given = [types.float32 if k == float32v and a != float32v else k for k, a in zip(kinds, args, strict=True)]
+    def described(types: Any, args: Sequence[Any]) -> Any:
+        given = [types.float32 if k == V and a != types.vector else getattr(types, k) for k, a in zip(kinds, args, strict=True)]
 
         def codegen(context: Any, builder: Any, sig: Any, values: Any) -> Any:
-            values = [spread(builder, v) if k == float32v and g != float32v else v
+            values = [spread(builder, v) if k == V and g != types.vector else v
                       for v, k, g in zip(values, kinds, given, strict=True)]
             out = build(builder, *values)
-            return context.get_dummy_value() if result is types.void else out
-        return result(*given), codegen
+            return context.get_dummy_value() if result == VOID else out
+        return getattr(types, result)(*given), codegen
 
     takes = (  # numba reads the number of arguments off the function
-        lambda typingctx: typed(()),
-        lambda typingctx, a: typed((a,)),
-        lambda typingctx, a, b: typed((a, b)),
-        lambda typingctx, a, b, c: typed((a, b, c)),
-        lambda typingctx, a, b, c, d: typed((a, b, c, d)),
-        lambda typingctx, a, b, c, d, e: typed((a, b, c, d, e)),
-        lambda typingctx, a, b, c, d, e, f: typed((a, b, c, d, e, f)),
+        lambda types: described(types, ()),
+        lambda types, a: described(types, (a,)),
+        lambda types, a, b: described(types, (a, b)),
+        lambda types, a, b, c: described(types, (a, b, c)),
+        lambda types, a, b, c, d: described(types, (a, b, c, d)),
+        lambda types, a, b, c, d, e: described(types, (a, b, c, d, e)),
+        lambda types, a, b, c, d, e, f: described(types, (a, b, c, d, e, f)),
     )[len(kinds)]
     takes.__name__ = takes.__qualname__ = name
-    return intrinsic(takes)
+    return intrinsic()(takes)
 
 
-A, V = types.intp, float32v
 _unary = ir.FunctionType(VEC, [VEC])
 _binary = ir.FunctionType(VEC, [VEC, VEC])
 
@@ -159,9 +108,9 @@ def _compare(relation: str) -> Callable[..., Any]:
 
 # memory: load(address, offset), store(address, offset, x), and the first n lanes of each
 load = define("load", V, (A, A), lambda b, p, i: b.load(pointer(b, p, i), align=4))
-store = define("store", types.void, (A, A, V), lambda b, p, i, x: b.store(x, pointer(b, p, i), align=4))
+store = define("store", VOID, (A, A, V), lambda b, p, i, x: b.store(x, pointer(b, p, i), align=4))
 load_part = define("load_part", V, (A, A, A), lambda b, p, i, n: masked_load(b, pointer(b, p, i), first(b, n)))
-store_part = define("store_part", types.void, (A, A, A, V),
+store_part = define("store_part", VOID, (A, A, A, V),
                     lambda b, p, i, n, x: masked_store(b, x, pointer(b, p, i), first(b, n)))
 # only(n, x, y): x in the first n lanes, y in the others
 only = define("only", V, (A, V, V), lambda b, n, x, y: b.select(first(b, n), x, y))
@@ -198,14 +147,14 @@ mantissa = define("mantissa", V, (V,), lambda b, x: b.bitcast(
 
 # scalars out of memory: int64, int32, uint8 and float32 at an index, and float32 written there
 word = define("word", A, (A, A), lambda b, p, i: b.load(pointer(b, p, i, I64, I64)))
-put_word = define("put_word", types.void, (A, A, A), lambda b, p, i, x: b.store(x, pointer(b, p, i, I64, I64)))
+put_word = define("put_word", VOID, (A, A, A), lambda b, p, i, x: b.store(x, pointer(b, p, i, I64, I64)))
 word32 = define("word32", A, (A, A), lambda b, p, i: b.sext(b.load(pointer(b, p, i, I32, I32)), I64))
 byte = define("byte", A, (A, A), lambda b, p, i: b.zext(b.load(pointer(b, p, i, I8, I8)), I64))
-number = define("number", types.float32, (A, A), lambda b, p, i: b.load(pointer(b, p, i, F32), align=4))
-put_number = define("put_number", types.void, (A, A, types.float32),
+number = define("number", REAL, (A, A), lambda b, p, i: b.load(pointer(b, p, i, F32), align=4))
+put_number = define("put_number", VOID, (A, A, REAL),
                     lambda b, p, i, x: b.store(x, pointer(b, p, i, F32), align=4))
 # real(row, i): word i of a row, a float64 by its bits, as float32
-real = define("real", types.float32, (A, A),
+real = define("real", REAL, (A, A),
               lambda b, p, i: b.fptrunc(b.load(pointer(b, p, i, ir.DoubleType(), ir.DoubleType())), F32))
 
 
@@ -227,6 +176,6 @@ def _reduce(name: str) -> Callable[..., Any]:
     return build
 
 
-total = define("total", types.float32, (V,), _reduce("sum"))
-largest = define("largest", types.float32, (V,), _reduce("max"))
-smallest = define("smallest", types.float32, (V,), _reduce("min"))
+total = define("total", REAL, (V,), _reduce("sum"))
+largest = define("largest", REAL, (V,), _reduce("max"))
+smallest = define("smallest", REAL, (V,), _reduce("min"))

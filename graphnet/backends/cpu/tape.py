@@ -22,7 +22,6 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import types
 
 from graphnet.backends.cpu.cache import jit, kernel
 from graphnet.backends.cpu.executor import call
@@ -30,7 +29,9 @@ from graphnet.backends.cpu.simd import (
     F32,
     I8,
     LANES,
+    REAL,
     VEC,
+    VOID,
     A,
     V,
     byte,
@@ -69,9 +70,9 @@ def _byte_truth(builder: Any, x: Any) -> Any:
 
 
 load_bytes = define("load_bytes", V, (A, A), lambda b, p, i: b.uitofp(b.load(pointer(b, p, i, BYTES, I8), align=1), VEC))
-store_truth = define("store_truth", types.void, (A, A, V), lambda b, p, i, x: b.store(
+store_truth = define("store_truth", VOID, (A, A, V), lambda b, p, i, x: b.store(
     _byte_truth(b, x), pointer(b, p, i, BYTES, I8), align=1))
-put_truth = define("put_truth", types.void, (A, A, types.float32), lambda b, p, i, x: b.store(
+put_truth = define("put_truth", VOID, (A, A, REAL), lambda b, p, i, x: b.store(
     b.zext(b.fcmp_unordered("!=", x, F32(0.0)), I8), pointer(b, p, i, I8, I8)))
 
 

@@ -21,11 +21,10 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import njit, types
-from numba.core import cgutils
 
-from graphnet.backends.cpu.cache import A, cached, jit
-from graphnet.backends.cpu.simd import I32, I64, define, pointer, word
+from graphnet.backends.cpu.cache import jit
+from graphnet.backends.cpu.llvm import declared
+from graphnet.backends.cpu.simd import I32, I64, VOID, A, define, pointer, word
 
 LIMIT = 64  # threads of a team
 LINE = 8  # words of a cache line
@@ -39,7 +38,7 @@ WAIT_PRIVATE, WAKE_PRIVATE = 128, 129
 
 def _named(builder: Any, name: str, result: Any, args: Any = (), several: bool = False) -> Any:
     kind = ir.FunctionType(result, [a.type for a in args[:1]] if several else [a.type for a in args], var_arg=several)
-    return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), args)
+    return builder.call(declared(builder, name, kind), args)
 
 
 def _pause(builder: Any) -> None:
@@ -70,11 +69,11 @@ def _swap_if(builder: Any, p: Any, old: Any, new: Any) -> Any:
     return builder.zext(builder.extract_value(swapped, 1), I64)
 
 
-pause = define("pause", types.void, (), _pause)
-yield_processor = define("yield_processor", types.void, (), lambda b: _named(
+pause = define("pause", VOID, (), _pause)
+yield_processor = define("yield_processor", VOID, (), lambda b: _named(
     b, "SwitchToThread" if sys.platform == "win32" else "sched_yield", I32) and None)
-sleep_while = define("sleep_while", types.void, (A, A), _sleep)
-wake_all = define("wake_all", types.void, (A,), _wake)
+sleep_while = define("sleep_while", VOID, (A, A), _sleep)
+wake_all = define("wake_all", VOID, (A,), _wake)
 atomic_add = define("atomic_add", A, (A, A), lambda b, p, x: b.atomic_rmw("add", pointer(b, p, I64(0), I64, I64), x, "seq_cst"))
 atomic_put = define("atomic_put", A, (A, A), lambda b, p, x: b.atomic_rmw("xchg", pointer(b, p, I64(0), I64, I64), x, "seq_cst"))
 atomic_load = define("atomic_load", A, (A,), lambda b, p: b.load_atomic(pointer(b, p, I64(0), I64, I64), "acquire", 8))
@@ -196,12 +195,6 @@ class Team:
                 return  # another thread was here
             if self.inside(entry[0], entry[1]):
                 self._waiting.append(entry)
-
-
-def compiled(function: Callable[..., Any], signature: Any) -> Any:
-    """A function that Python calls and that runs without the GIL, from the cache of kernels."""
-    flags: dict[str, Any] = {"cache": True, "nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
-    return cached(function.__name__, lambda: njit(signature, **flags)(function))
 
 
 @functools.cache

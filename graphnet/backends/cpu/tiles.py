@@ -8,13 +8,12 @@ vector registers.
 """
 import platform
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from llvmlite import ir
-from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic, models, register_model
 
+from graphnet.backends.cpu.cache import intrinsic
+from graphnet.backends.cpu.llvm import cell, loop
 from graphnet.backends.cpu.simd import (
     F32,
     I64,
@@ -39,22 +38,15 @@ WIDTH = VECTORS * LANES  # columns of a tile, and of a block of packed weights
 NARROW = VECTORS // 2  # vectors of the narrow tile, which serves the last block where it has no more than HALF columns
 HALF = NARROW * LANES
 LATENCY = 8  # accumulators that keep the multiply-add units busy: two a cycle, four cycles each
-A = types.intp
 ONE = I64(1)
 
 
-class Tile(types.Type):
+class Tile(NamedTuple):
     """rows x vectors accumulators, `copies` times."""
 
-    def __init__(self, rows: int, vectors: int, copies: int = 1) -> None:
-        self.rows, self.vectors, self.copies = rows, vectors, copies
-        super().__init__(name=f"tile{rows}x{vectors}x{copies}")
-
-
-@register_model(Tile)
-class TileModel(models.PrimitiveModel):
-    def __init__(self, dmm: Any, t: Any) -> None:
-        super().__init__(dmm, t, ir.ArrayType(VEC, t.rows * t.vectors * t.copies))
+    rows: int
+    vectors: int
+    copies: int = 1
 
 
 def gathered(builder: Any, values: list[Any]) -> Any:
@@ -76,27 +68,23 @@ def cells(builder: Any, t: Tile, address: Any, step: Any) -> list[Any]:
     return [pointer(builder, address, builder.add(row, I64(n * LANES))) for row in rows for n in range(t.vectors)]
 
 
-def typed_tile(args: tuple[Any, ...]) -> Tile:
-    return Tile(*(a.literal_value for a in args))
-
-
 @intrinsic(prefer_literal=True)
-def cleared(typingctx: Any, rows: Any, vectors: Any, copies: Any) -> Any:
+def cleared(types: Any, rows: Any, vectors: Any, copies: Any) -> Any:
     """A tile of zeros."""
-    t = typed_tile((rows, vectors, copies))
+    t = types.Tile(rows.literal_value, vectors.literal_value, copies.literal_value)
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return gathered(builder, [ZEROS] * (t.rows * t.vectors * t.copies))
     return t(rows, vectors, copies), codegen
 
 
-@intrinsic
-def save(typingctx: Any, tile: Any, address: Any, step: Any) -> Any:
+@intrinsic()
+def save(types: Any, tile: Any, address: Any, step: Any) -> Any:
     """Writes whole rows, `step` elements apart. What is read soon again must not be stored with a mask."""
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         write(builder, tile, parts(builder, args[0]), *args[1:])
         return context.get_dummy_value()
-    return types.void(tile, A, A), codegen
+    return types.void(tile, types.intp, types.intp), codegen
 
 
 def lanes(builder: Any, where: Any, mask: Any) -> Any:
@@ -162,36 +150,28 @@ def write(builder: Any, t: Tile, c: list[Any], address: Any, step: Any) -> None:
 
 
 @intrinsic(prefer_literal=True)
-def accumulate(typingctx: Any, tile: Any, x: Any, x_step: Any, w: Any, w_step: Any, k: Any, steps: Any) -> Any:
+def accumulate(types: Any, tile: Any, x: Any, x_step: Any, w: Any, w_step: Any, k: Any, steps: Any) -> Any:
     """tile += x[:, k:k+steps] w[k:k+steps, :], rows of x and of w `x_step` and `w_step` apart; step u goes into copy u."""
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         c, (x, x_step, w, w_step, k) = parts(builder, args[0]), args[1:6]
         return gathered(builder, multiply_add(builder, tile, c, x, x_step, w, w_step, k, steps.literal_value))
-    return tile(tile, A, A, A, A, A, steps), codegen
+    return tile(tile, *(types.intp,) * 5, steps), codegen
 
 
-@intrinsic
-def summed(typingctx: Any, tile: Any) -> Any:
+@intrinsic()
+def summed(types: Any, tile: Any) -> Any:
     """The copies of a tile added, in order."""
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return gathered(builder, sum_of_copies(builder, tile, parts(builder, args[0])))
-    return Tile(tile.rows, tile.vectors)(tile), codegen
+    return types.Tile(tile.rows, tile.vectors)(tile), codegen
 
 
-@intrinsic
-def plus(typingctx: Any, tile: Any, address: Any, step: Any) -> Any:
+@intrinsic()
+def plus(types: Any, tile: Any, address: Any, step: Any) -> Any:
     """The tile plus what lies in memory, rows `step` elements apart (0: one row for all)."""
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return gathered(builder, sum_with_memory(builder, tile, parts(builder, args[0]), *args[1:]))
-    return tile(tile, A, A), codegen
-
-
-@intrinsic
-def between(typingctx: Any, tile: Any, low: Any, high: Any) -> Any:
-    """Every element at least `low` and at most `high`; NaN stays NaN."""
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return gathered(builder, clipped(builder, parts(builder, args[0]), *args[1:]))
-    return tile(tile, types.float32, types.float32), codegen
+    return tile(tile, types.intp, types.intp), codegen
 
 
 def copies(rows: int, vectors: int) -> int:
@@ -222,30 +202,30 @@ class Product:
         self.function.attributes.add("noinline")
         self.builder = ir.IRBuilder(self.function.append_basic_block("entry"))
         self.given = dict(zip([*self.integers, *self.numbers], self.function.args, strict=True))
-        self.cells = [cgutils.alloca_once_value(self.builder, ZEROS) for _ in range(rows * vectors * self.t.copies)]
+        self.cells = [cell(self.builder, ZEROS) for _ in range(rows * vectors * self.t.copies)]
         self._sum()
         self._finish()
         self.builder.ret_void()
 
     def _update(self, change: Callable[..., list[Any]], *args: Any) -> None:
         values = change(self.builder, *args)
-        for cell, value in zip(self.cells, values, strict=False):
-            self.builder.store(value, cell)
+        for place, value in zip(self.cells, values, strict=False):
+            self.builder.store(value, place)
 
     def _values(self) -> list[Any]:
-        return [self.builder.load(cell) for cell in self.cells]
+        return [self.builder.load(place) for place in self.cells]
 
     def _sum(self) -> None:
         b, g, count = self.builder, self.given, I64(self.t.copies)
         whole = b.mul(b.sdiv(g["run"], count), count)
         size = b.mul(g["run"], g["w_step"])
-        with cgutils.for_range(b, g["segments"]) as segment:
-            start = b.load(pointer(b, g["offsets"], segment.index, I64, I64))
-            x, w = b.add(g["x"], b.mul(start, I64(4))), b.add(g["w"], b.mul(b.mul(segment.index, size), I64(4)))
-            with cgutils.for_range_slice(b, I64(0), whole, count, I64) as (k, _):
+        with loop(b, I64(0), g["segments"], ONE) as segment:
+            start = b.load(pointer(b, g["offsets"], segment, I64, I64))
+            x, w = b.add(g["x"], b.mul(start, I64(4))), b.add(g["w"], b.mul(b.mul(segment, size), I64(4)))
+            with loop(b, I64(0), whole, count) as k:
                 self._update(multiply_add, self.t, self._values(), x, g["x_step"], w, g["w_step"], k, self.t.copies)
             if self.t.copies > 1:
-                with cgutils.for_range_slice(b, whole, g["run"], I64(1), I64) as (k, _):
+                with loop(b, whole, g["run"], ONE) as k:
                     self._update(multiply_add, self.t, self._values(), x, g["x_step"], w, g["w_step"], k, 1)
 
     def _finish(self) -> None:
@@ -269,10 +249,10 @@ class LaneProduct(Product):
 
     def _sum(self) -> None:
         b, g = self.builder, self.given
-        with cgutils.for_range(b, g["segments"]) as segment:
-            start = b.load(pointer(b, g["offsets"], segment.index, I64, I64))
+        with loop(b, I64(0), g["segments"], ONE) as segment:
+            start = b.load(pointer(b, g["offsets"], segment, I64, I64))
             x = [b.load(p, align=4) for p in cells(b, self.t, b.add(g["x"], b.mul(start, I64(4))), g["x_step"])]
-            row = b.mul(segment.index, g["w_step"])
+            row = b.mul(segment, g["w_step"])
             w = [b.load(pointer(b, g["w"], b.add(row, I64(n * LANES))), align=4) for n in range(self.t.vectors)] * self.t.rows
             self._update(lambda *_: [fused(b, *xwc) for xwc in zip(x, w, self._values(), strict=True)])
 
@@ -288,8 +268,8 @@ class StripProduct(LaneProduct):
     def _sum(self) -> None:
         b, g, t = self.builder, self.given, self.t
         unit = b.sdiv(g["x_step"], I64(self.stride))
-        with cgutils.for_range(b, b.sdiv(g["segments"], I64(self.taps))) as line:
-            first_tap = b.mul(line.index, I64(self.taps))
+        with loop(b, I64(0), b.sdiv(g["segments"], I64(self.taps)), ONE) as line:
+            first_tap = b.mul(line, I64(self.taps))
             x = b.add(g["x"], b.mul(b.load(pointer(b, g["offsets"], first_tap, I64, I64)), I64(4)))
             w = [b.load(pointer(b, g["w"], b.add(b.mul(b.add(first_tap, I64(k)), g["w_step"]), I64(n * LANES))), align=4)
                  for k in range(self.taps) for n in range(t.vectors)]
@@ -329,14 +309,14 @@ class OuterProduct(Product):
     def _sum(self) -> None:
         b, g, count, masks = self.builder, self.given, I64(self.t.copies), self._masks()
         whole = b.mul(b.sdiv(g["run"], count), count)
-        with cgutils.for_range(b, g["lines"]) as line:
-            entry = b.mul(line.index, I64(2))
+        with loop(b, I64(0), g["lines"], ONE) as line:
+            entry = b.mul(line, I64(2))
             starts = [b.load(pointer(b, g["table"], b.add(entry, I64(i)), I64, I64)) for i in range(2)]
             x, w = (b.add(g[name], b.mul(start, I64(4))) for name, start in zip("xw", starts, strict=True))
-            with cgutils.for_range_slice(b, I64(0), whole, count, I64) as (k, _):
+            with loop(b, I64(0), whole, count) as k:
                 self._step(x, w, k, self.t.copies, masks)
             if self.t.copies > 1:
-                with cgutils.for_range_slice(b, whole, g["run"], ONE, I64) as (k, _):
+                with loop(b, whole, g["run"], ONE) as k:
                     self._step(x, w, k, 1, masks)
 
     def _step(self, x: Any, w: Any, k: Any, steps: int, masks: list[Any]) -> None:
@@ -380,7 +360,7 @@ class LaneOuterProduct(OuterProduct):
 
 def _intrinsic(kind: type[Product], name: str, most: int) -> Any:
     """The intrinsic that computes a tile of any size by functions of that kind."""
-    def computed(typingctx: Any, size: Any, vectors: Any, integers: Any, numbers: Any) -> Any:
+    def computed(types: Any, size: Any, vectors: Any, integers: Any, numbers: Any) -> Any:
         width = vectors.literal_value
 
         def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -396,8 +376,8 @@ def _intrinsic(kind: type[Product], name: str, most: int) -> Any:
                 builder.branch(end)
             builder.position_at_end(end)
             return context.get_dummy_value()
-        groups = (types.Tuple((A,) * len(kind.integers)), types.Tuple((types.float32,) * len(kind.numbers)))
-        return types.void(A, vectors, *groups), codegen
+        groups = (types.Tuple((types.intp,) * len(kind.integers)), types.Tuple((types.float32,) * len(kind.numbers)))
+        return types.void(types.intp, vectors, *groups), codegen
     computed.__name__ = computed.__qualname__ = name
     return intrinsic(prefer_literal=True)(computed)
 

@@ -28,6 +28,7 @@ def _kernels() -> dict[str, cache.Kernel]:
 
 def make(name: str) -> tuple[str, str, str]:
     """Compiles or loads one of them: its name, "compiled", "loaded" or "failed", and what went wrong."""
+    cache.quiet()  # whoever calls shows how far it is
     before = cache.kernel_stats()["compiled"]
     try:
         if name == EXECUTE:

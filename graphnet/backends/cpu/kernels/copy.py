@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import types
 
 from graphnet.backends.cpu.cache import jit, kernel
 from graphnet.backends.cpu.lowering import lowers
@@ -23,6 +22,7 @@ from graphnet.backends.cpu.simd import (
     I64,
     IVEC,
     LANES,
+    VOID,
     A,
     define,
     first,
@@ -55,7 +55,7 @@ def _mover(bits: int) -> Any:
 
     def build(builder: Any, to: Any, i: Any, source: Any, j: Any) -> None:
         builder.store(builder.load(pointer(builder, source, j, kind, kind)), pointer(builder, to, i, kind, kind))
-    return define(f"move_{bits}", types.void, (A, A, A, A), build)
+    return define(f"move_{bits}", VOID, (A, A, A, A), build)
 
 
 def _memcpy(builder: Any, to: Any, source: Any, nbytes: Any) -> None:
@@ -97,11 +97,11 @@ def _turn_part(builder: Any, rows: Any, columns: Any, to: Any, to_step: Any, sou
 
 
 move_8, move_16, move_32, move_64 = (_mover(bits) for bits in (8, 16, 32, 64))
-move_bytes = define("move_bytes", types.void, (A, A, A), _memcpy)
+move_bytes = define("move_bytes", VOID, (A, A, A), _memcpy)
 # turn(to, to_step, from, from_step): to[i, j] = from[j, i] of a square of LANES; steps count float32 items
-turn = define("turn", types.void, (A, A, A, A), _turn)
+turn = define("turn", VOID, (A, A, A, A), _turn)
 # turn_part(rows, columns, to, to_step, from, from_step): the same of the first rows and columns of `from`
-turn_part = define("turn_part", types.void, (A, A, A, A, A, A), _turn_part)
+turn_part = define("turn_part", VOID, (A, A, A, A, A, A), _turn_part)
 
 
 @jit

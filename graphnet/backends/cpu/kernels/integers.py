@@ -16,6 +16,8 @@ from graphnet.backends.cpu.simd import (
     I8,
     I32,
     I64,
+    REAL,
+    VOID,
     A,
     byte,
     define,
@@ -23,7 +25,6 @@ from graphnet.backends.cpu.simd import (
     pointer,
     put_number,
     put_word,
-    types,
     word,
     word32,
 )
@@ -54,15 +55,15 @@ def _reader(name: str, kind: Any, signed: bool) -> Any:
 
 
 def _writer(name: str, kind: Any) -> Any:
-    return define(name, types.void, (A, A, A), lambda b, p, i, x: b.store(
+    return define(name, VOID, (A, A, A), lambda b, p, i, x: b.store(
         b.trunc(x, kind), pointer(b, p, i, kind, kind), align=1))
 
 
 int8, int16, uint16 = _reader("int8", I8, True), _reader("int16", I16, True), _reader("uint16", I16, False)
 uint32 = _reader("uint32", I32, False)
 write8, write16, write32 = (_writer(f"write{n}", kind) for n, kind in ((8, I8), (16, I16), (32, I32)))
-to_float = define("whole_to_float", types.float32, (A,), lambda b, x: b.sitofp(x, F32))
-to_whole = define("float_to_whole", A, (types.float32,), lambda b, x: b.fptosi(x, I64))
+to_float = define("whole_to_float", REAL, (A,), lambda b, x: b.sitofp(x, F32))
+to_whole = define("float_to_whole", A, (REAL,), lambda b, x: b.fptosi(x, I64))
 
 
 @jit

@@ -27,6 +27,7 @@ from graphnet.backends.cpu.plan import Builder
 from graphnet.backends.cpu.simd import (
     I64,
     LANES,
+    VOID,
     A,
     V,
     define,
@@ -41,7 +42,6 @@ from graphnet.backends.cpu.simd import (
     sqrt,
     store,
     total,
-    types,
     word,
 )
 from graphnet.ops.scaling import Normalize, NormalizeGrad
@@ -66,7 +66,7 @@ def _store_some(builder: Any, y: Any, i: Any, n: Any, x: Any) -> None:
 
 
 # store_some(y, i, n, x): the first n lanes of x, all of them without a mask (which costs on some processors)
-store_some = define("store_some", types.void, (A, A, A, V), _store_some)
+store_some = define("store_some", VOID, (A, A, A, V), _store_some)
 
 
 def along_words(x: Operand, y: Operand, option: float, walk: Loops) -> tuple[list[Any], int]:

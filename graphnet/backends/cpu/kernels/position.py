@@ -14,6 +14,7 @@ from graphnet.backends.cpu.simd import (
     IVEC,
     LANES,
     VEC,
+    VOID,
     A,
     V,
     above,
@@ -31,7 +32,6 @@ from graphnet.backends.cpu.simd import (
     pointer,
     store,
     store_part,
-    types,
     word,
 )
 from graphnet.ops.reduction import All_, Any_, Argmax, Argmin
@@ -42,7 +42,7 @@ MOST = 1 << 24  # places are counted in float32
 
 
 def _putter(name: str, kind: Any) -> Any:
-    return define(name, types.void, (A, A, A), lambda b, p, i, x: b.store(b.trunc(x, kind), pointer(b, p, i, kind, kind)))
+    return define(name, VOID, (A, A, A), lambda b, p, i, x: b.store(b.trunc(x, kind), pointer(b, p, i, kind, kind)))
 
 
 put_word32, put_byte = _putter("put_word32", I32), _putter("put_byte", I8)

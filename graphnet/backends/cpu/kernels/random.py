@@ -14,6 +14,7 @@ from graphnet.backends.cpu.lowering import lowers
 from graphnet.backends.cpu.operand import Operand
 from graphnet.backends.cpu.plan import Builder, Word
 from graphnet.backends.cpu.simd import (
+    DOUBLE,
     I64,
     IVEC,
     LANES,
@@ -30,7 +31,6 @@ from graphnet.backends.cpu.simd import (
     real,
     store,
     store_part,
-    types,
     word,
     word32,
 )
@@ -131,12 +131,12 @@ def _series(name: str, coefficients: list[float]) -> Any:
         for c in coefficients[-2::-1]:
             y = builder.fadd(builder.fmul(y, x), F64(c))
         return y
-    return define(f"series_{name}", types.float64, (types.float64,), build)
+    return define(f"series_{name}", DOUBLE, (DOUBLE,), build)
 
 
 logarithm, sine_of, cosine_of = _series("log", LOGARITHM), _series("sine", SINE), _series("cosine", COSINE)
-bits_of = define("bits_of", A, (types.float64,), lambda b, x: b.bitcast(x, I64))
-from_bits = define("from_bits", types.float64, (A,), lambda b, x: b.bitcast(x, F64))
+bits_of = define("bits_of", A, (DOUBLE,), lambda b, x: b.bitcast(x, I64))
+from_bits = define("from_bits", DOUBLE, (A,), lambda b, x: b.bitcast(x, F64))
 
 
 @jit

@@ -18,9 +18,11 @@ from graphnet.backends.cpu.lowering import lowers
 from graphnet.backends.cpu.operand import Operand, packed_strides
 from graphnet.backends.cpu.plan import Builder
 from graphnet.backends.cpu.simd import (
+    DOUBLE,
     I32,
     IVEC,
     LANES,
+    REAL,
     VEC,
     V,
     define,
@@ -35,7 +37,6 @@ from graphnet.backends.cpu.simd import (
     store,
     store_part,
     total,
-    types,
     word,
 )
 from graphnet.ops.reduction import Max, Mean, Min, Prod, Sum
@@ -61,7 +62,7 @@ def _product(builder: Any, x: Any) -> Any:
     return builder.extract_element(x, I32(0))
 
 
-product = define("product", types.float32, (V,), _product)
+product = define("product", REAL, (V,), _product)
 
 
 @jit
@@ -98,7 +99,7 @@ def _paired(mode: int) -> Callable[..., Any]:
 NAMES = ("sum", "max", "min", "prod")
 # pair(v, x) of two vectors, join(v, x) of two float64, lanes(v) of the lanes of a vector
 PAIR = [define(f"pair_{name}", V, (V, V), _paired(mode)) for mode, name in enumerate(NAMES)]
-JOIN = [define(f"join_{name}", types.float64, (types.float64, types.float64), _paired(mode)) for mode, name in enumerate(NAMES)]
+JOIN = [define(f"join_{name}", DOUBLE, (DOUBLE, DOUBLE), _paired(mode)) for mode, name in enumerate(NAMES)]
 LANE = [total, largest, smallest, product]
 
 

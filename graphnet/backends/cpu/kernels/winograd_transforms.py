@@ -15,17 +15,14 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic
 
-from graphnet.backends.cpu.cache import jit, kernel
+from graphnet.backends.cpu.cache import intrinsic, jit, kernel
+from graphnet.backends.cpu.llvm import loop
 from graphnet.backends.cpu.simd import (
     F32,
     I64,
     LANES,
     VEC,
-    A,
     first,
     full,
     fused,
@@ -169,9 +166,9 @@ class Transform(Function):
         b, channels, step = self.builder, self.given["channels"], I64(LANES)
         whole = I64(0) if LANES == 16 else b.mul(b.sdiv(channels, step), step)
         if LANES != 16:
-            with cgutils.for_range_slice(b, I64(0), whole, step, I64) as (c, _):
+            with loop(b, I64(0), whole, step) as c:
                 self.body(c, None)
-        with cgutils.for_range_slice(b, whole, channels, step, I64) as (c, _):
+        with loop(b, whole, channels, step) as c:
             self.body(c, first(b, b.sub(channels, c)))
 
     def body(self, c: Any, mask: Any) -> None:
@@ -330,7 +327,7 @@ class Taps(Transform):
 
 def _intrinsic(kind: type[Function], name: str) -> Any:
     """The intrinsic name(m, integers, numbers)."""
-    def applied(typingctx: Any, m: Any, integers: Any, numbers: Any) -> Any:
+    def applied(types: Any, m: Any, integers: Any, numbers: Any) -> Any:
         def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             named = zip(args[1:], (kind.integers, kind.numbers), strict=True)
             values = [builder.extract_value(group, i) for group, names in named for i in range(len(names))]
@@ -346,10 +343,10 @@ def _intrinsic(kind: type[Function], name: str) -> Any:
                 builder.branch(end)
             builder.position_at_end(end)
             return context.get_dummy_value()
-        groups = (types.Tuple((A,) * len(kind.integers)), types.Tuple((types.float32,) * len(kind.numbers)))
-        return types.void(A, *groups), codegen
+        groups = (types.Tuple((types.intp,) * len(kind.integers)), types.Tuple((types.float32,) * len(kind.numbers)))
+        return types.void(types.intp, *groups), codegen
     applied.__name__ = applied.__qualname__ = name
-    return intrinsic(applied)
+    return intrinsic()(applied)
 
 
 patch_offsets = _intrinsic(Offsets, "patch_offsets")
