@@ -4,6 +4,7 @@
 """
 import sys
 import threading
+import weakref
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -22,6 +23,7 @@ class Executable:
     def __init__(self, graph: Graph, optimized: Graph | None = None) -> None:
         self.graph, self._optimized = graph, optimized
         self._runners: dict[Any, Any] = {}
+        self._parts: Any = weakref.WeakValueDictionary()  # plans of parts of the graph, that plans for several shapes share
         self._lock = threading.Lock()
         self._fast: Any = None
 
@@ -43,7 +45,7 @@ class Executable:
         with self._lock:
             found = self._runners.get(shapes)
             if found is None:
-                found = Runner(lower_graph(self.optimized, shapes, allowed_threads()))
+                found = Runner(lower_graph(self.optimized, shapes, allowed_threads(), self._parts))
                 self._make_room()
                 self._runners[shapes] = found
         return found
@@ -77,7 +79,7 @@ class Executable:
         """Each step's time for these inputs, run one by one, with what it moves and computes in a second."""
         runner = self.runner(tuple([x.shape for x in arrays]))
         lines = [f"{'kernel':16}{'layer':32}{'us':>10}{'GB/s':>8}{'GFLOP/s':>10}"]
-        for step, seconds in zip(runner.plan.steps_report(), runner.times(arrays), strict=True):
+        for step, seconds in zip(runner.steps(), runner.times(arrays), strict=True):
             seconds = max(seconds, 1e-9)
             rates = f"{step.nbytes / seconds / 1e9:8.1f}{2 * step.work / seconds / 1e9:10.1f}"
             lines.append(f"{step.kernel:16}{step.label:32}{1e6 * seconds:10.1f}{rates}")
@@ -86,14 +88,16 @@ class Executable:
     def report(self, shapes: tuple[tuple[int, ...], ...]) -> str:
         """The plan for these shapes as text: each step's kernel, layer, shapes and multiply-adds; memory; what has no kernel.
         """
-        plan = self.runner(shapes).plan
+        runner = self.runner(shapes)
+        plans = [runner.plan, *[other.plan for part in runner.plan.inner for other in part.runners.values()]]
         lines = [f"{'kernel':16}{'layer':32}{'writes':28}{'work':>14}{'tasks':>8}"]
-        for step in plan.steps_report():
+        for step in runner.steps():
             written = ", ".join(str(shape) for shape in step.writes)
             lines.append(f"{step.kernel:16}{step.label:32}{written:28}{step.work:14,.0f}{step.tasks:8}")
-        lines.append(f"arena {plan.arena_bytes:,} bytes, of which {plan.least_bytes:,} live at once; packed weights "
-                     f"{plan.packed_bytes:,} bytes; "
-                     f"without a kernel, run by numpy: {', '.join(plan.python_steps) or 'nothing'}")
+        arena, least, packed = (sum(getattr(plan, f"{of}_bytes") for plan in plans) for of in ("arena", "least", "packed"))
+        lines += [f"a part of the graph runs {part.size} rows at a time" for part in runner.plan.inner]
+        lines.append(f"arena {arena:,} bytes, of which {least:,} live at once; packed weights {packed:,} bytes; without a "
+                     f"kernel, run by numpy: {', '.join(dict.fromkeys(s for p in plans for s in p.python_steps)) or 'nothing'}")
         return "\n".join(lines)
 
 

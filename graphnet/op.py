@@ -58,6 +58,14 @@ class Op:
         results = self.infer(*specs)
         return sum(product(spec.shape) for spec in (results if isinstance(results, tuple) else (results,)))
 
+    def by_rows(self, *specs: Any) -> bool:
+        """Whether a batch may be computed some rows at a time: row i of a result needs row i alone of each operand that has rows.
+
+        Asked only where the first extent of each operand and result is the batch's unknown one, or so many times it, and no other
+        extent depends on it. An operand that does not at all is used whole for all rows.
+        """
+        return False
+
     @classmethod
     def samples(cls) -> "Samples":
         """Pairs of an op of this kind and inputs for it, edges included."""
@@ -129,6 +137,9 @@ class Elementwise(Op):
         shape = specs[0].shape if len(specs) == 1 else broadcast([s.shape for s in specs], self.name)
         return Spec(shape, self.result_dtype(*[s.dtype for s in specs]))
 
+    def by_rows(self, *specs: Any) -> bool:
+        return True
+
     def result_dtype(self, *names: str) -> str:
         if self.result == "bool":
             return "bool"
@@ -146,6 +157,9 @@ class Reduction(Op):
         spec, = specs
         return Spec(reduced(spec.shape, self.axes, self.keepdims), self.result_dtype(spec.dtype))
 
+    def by_rows(self, *specs: Any) -> bool:
+        return True  # over the rows themselves, the result would have none
+
     def result_dtype(self, dtype: str) -> str:
         return dtype
 
@@ -156,6 +170,9 @@ class View(Op):
 
 class Contraction(Op):
     """A sum of products: matrix product or convolution. Takes an epilogue."""
+
+    def by_rows(self, *specs: Any) -> bool:
+        return all(type(extent) is int for extent in specs[1].shape)  # one kernel for all rows
 
 
 def reduced(shape: tuple[Any, ...], axes: tuple[int, ...], keepdims: bool) -> tuple[Any, ...]:

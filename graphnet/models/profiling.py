@@ -27,7 +27,7 @@ def profile(model: Any, x: Any, runs: int = 20, threads: int | None = None) -> P
         times = np.min([runner.times(arrays) for _ in range(runs)], axis=0)
         able = machine(allowed_threads())
     steps = [StepTime(s.kernel, s.label, float(t), s.work, s.nbytes)
-             for s, t in zip(runner.plan.steps_report(), times, strict=True)]
+             for s, t in zip(runner.steps(), times, strict=True)]
     return Profile(model.name, steps, able, whole)
 
 

@@ -41,6 +41,9 @@ class Attend(Op):
     def _weights(self, q: Any, k: Any) -> Any:
         return Softmax(-1)(multiply(MatMul(transpose_b=True)(q, k), self.scale))
 
+    def by_rows(self, *specs: Any) -> bool:
+        return len({spec.shape[0] for spec in specs}) == 1
+
     def reference(self, q: np.ndarray, k: np.ndarray, v: np.ndarray) -> np.ndarray:
         scores = MatMul(transpose_b=True).reference(q, k) * q.dtype.type(self.scale)
         return np.ascontiguousarray(MatMul().reference(Softmax(-1).reference(scores), v).transpose(HEADS_LAST))

@@ -31,6 +31,9 @@ class MatMul(Contraction):
         dtype = dtypes.result_type(a.dtype, b.dtype)
         return Spec((*broadcast([a.shape[:-2], b.shape[:-2]], "matmul"), rows, columns), dtype)
 
+    def by_rows(self, *specs: Any) -> bool:
+        return True  # a sum over the rows has none in its result
+
     def work(self, a: Spec, b: Spec) -> Any:
         return dims.product(self.infer(a, b).shape) * a.shape[-2 if self.transpose_a else -1]
 

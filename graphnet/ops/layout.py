@@ -38,6 +38,9 @@ class Reshape(View):
                              f"received the target shape {shown(self.shape)}. The product of the extents must stay the same.")
         return Spec(target, x.dtype)
 
+    def by_rows(self, *specs: Any) -> bool:
+        return True
+
     def bind(self, extents: Any) -> "Reshape":
         return Reshape(bound(self.shape, extents))
 
@@ -64,6 +67,9 @@ class Transpose(View):
             raise ShapeError(f"transpose expects each of the axes 0..{len(x.shape) - 1} once (ndim={len(x.shape)}); received "
                              f"axes={self.axes}.")
         return Spec(tuple([x.shape[a] for a in self.axes]), x.dtype)
+
+    def by_rows(self, *specs: Any) -> bool:
+        return True
 
     def reference(self, x: np.ndarray) -> np.ndarray:
         return np.transpose(x, self.axes)
@@ -103,6 +109,10 @@ class Slice(View):
     def infer(self, x: Spec) -> Spec:
         return Spec(tuple([s if a is None and b is None and c == 1 else _length(s, a, b, c)
                            for s, a, b, c in zip(x.shape, self.starts, self.stops, self.steps, strict=True)]), x.dtype)
+
+    def by_rows(self, *specs: Any) -> bool:
+        whole = (self.starts[0], self.stops[0], self.steps[0]) == (None, None, 1)
+        return whole and not any(isinstance(bound, Dim) for bound in (*self.starts, *self.stops))
 
     def bind(self, extents: Any) -> "Slice":
         starts = bound(self.starts, extents)
@@ -147,6 +157,9 @@ class BroadcastTo(View):
             raise ShapeError(f"broadcast_to cannot make shape {self.shape} out of {x.shape}: its extents must be 1 or equal.")
         return Spec(self.shape, x.dtype)
 
+    def by_rows(self, *specs: Any) -> bool:
+        return True
+
     def bind(self, extents: Any) -> "BroadcastTo":
         return BroadcastTo(bound(self.shape, extents))
 
@@ -185,6 +198,9 @@ class Concatenate(Op):
                                      f"{out[axis]} and {extent}.")
         return Spec(tuple(out), dtypes.result_type(*[s.dtype for s in specs]))
 
+    def by_rows(self, *specs: Any) -> bool:
+        return self.axis % len(specs[0].shape) != 0
+
     def reference(self, *arrays: np.ndarray) -> np.ndarray:
         return np.concatenate(arrays, self.axis)
 
@@ -213,6 +229,9 @@ class Pad(Op):
 
     def infer(self, x: Spec) -> Spec:
         return Spec(tuple([s + a + b for s, (a, b) in zip(x.shape, self.widths, strict=True)]), x.dtype)
+
+    def by_rows(self, *specs: Any) -> bool:
+        return self.widths[0] == (0, 0) and all(type(width) is int for pair in self.widths for width in pair)
 
     def bind(self, extents: Any) -> "Pad":
         widths = bound(self.widths, extents)

@@ -34,6 +34,9 @@ class Pooling(Op):
                    for i, (s, k, t) in enumerate(zip(x.shape[1:-1], self.size, self.strides, strict=True))]
         return Spec((x.shape[0], *spatial, x.shape[-1]), self.result_dtype(x.dtype))
 
+    def by_rows(self, *specs: Any) -> bool:
+        return True
+
     def result_dtype(self, dtype: str) -> str:
         return dtype
 

@@ -60,6 +60,9 @@ class Resize(Op):
             raise ShapeError(f"resize expects images of shape (..., height, width, channels); received shape {shown(x.shape)}.")
         return Spec((*x.shape[:-3], *self.size, x.shape[-1]), x.dtype)
 
+    def by_rows(self, *specs: Any) -> bool:
+        return len(specs[0].shape) > 3
+
     def bind(self, extents: Any) -> "Resize":
         return Resize(bound(self.size, extents), self.interpolation, self.antialias)
 

@@ -19,6 +19,9 @@ class Softmax(AlongAxis):
 
     axis: int = -1
 
+    def by_rows(self, *specs: Any) -> bool:
+        return self.axis % len(specs[0].shape) != 0
+
     def reference(self, x: np.ndarray) -> np.ndarray:
         with np.errstate(all="ignore"):
             e = np.exp(x - np.max(x, self.axis, keepdims=True, initial=-np.inf))
@@ -78,6 +81,9 @@ class Normalize(Op):
 
     def infer(self, x: Spec) -> Spec:
         return x
+
+    def by_rows(self, *specs: Any) -> bool:
+        return 0 not in [axis % len(specs[0].shape) for axis in self.axes]
 
     def reference(self, x: np.ndarray) -> np.ndarray:
         with np.errstate(all="ignore"):

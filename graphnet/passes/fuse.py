@@ -41,6 +41,9 @@ class Tape(Op):
         last = infer(self.program, values)
         return (*[values[len(specs) + k] for k in self.further], last) if self.further else last
 
+    def by_rows(self, *specs: Any) -> bool:
+        return True
+
     def reference(self, *arrays: np.ndarray) -> np.ndarray | tuple[np.ndarray, ...]:
         values = list(arrays)
         last = run(self.program, values)
@@ -60,6 +63,9 @@ class Epilogue(Op):
 
     def infer(self, *specs: Spec) -> Spec:
         return infer(self.program, [self.producer.infer(*specs[:self.arity]), *specs[self.arity:]])  # type: ignore[list-item]
+
+    def by_rows(self, *specs: Any) -> bool:
+        return self.producer.by_rows(*specs[:self.arity])
 
     def reference(self, *arrays: np.ndarray) -> np.ndarray:
         return run(self.program, [self.producer.reference(*arrays[:self.arity]), *arrays[self.arity:]])

@@ -7,7 +7,7 @@ import numpy as np
 
 from graphnet.backends.cpu import executor
 from graphnet.backends.cpu.executor import allowed_threads, handle
-from graphnet.backends.cpu.instance import Instance, Plan, empty_outputs
+from graphnet.backends.cpu.instance import Instance, Plan, StepReport, empty_outputs
 from graphnet.graph import changes
 from graphnet.settings import overridden
 
@@ -33,7 +33,7 @@ class Runner:
         [array([-1., -1.], dtype=float32)]
     """
 
-    __slots__ = ("plan", "pools", "pool", "threads", "seen", "fast", "shape", "dtype", "used")
+    __slots__ = ("plan", "pools", "pool", "threads", "seen", "fast", "shape", "dtype", "used", "__weakref__")
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
@@ -69,10 +69,15 @@ class Runner:
 
     def __call__(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Fresh outputs for inputs that are contiguous, aligned, and of the plan's shapes and dtypes."""
+        outputs = empty_outputs(self.plan.outputs)
+        self.fill(arrays, outputs)
+        return outputs
+
+    def fill(self, arrays: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> None:
+        """As a call, into arrays as those that it would give."""
         if changes[0] != self.seen:
             self.refresh()
         self.used = True
-        outputs = empty_outputs(self.plan.outputs)
         threads = allowed_threads()
         instance = self.instance(threads)
         try:
@@ -88,10 +93,15 @@ class Runner:
             for source in self.plan.written:
                 source.version += 1
             changes[0] += 1
-        return outputs
+
+    def steps(self) -> list[StepReport]:
+        """What each step does; in place of one that runs a part in blocks, the steps of that part."""
+        parts = [step.function.steps() if step.fills else [told]  # type: ignore[union-attr]
+                 for step, told in zip(self.plan.steps, self.plan.steps_report(), strict=True)]
+        return [told for part in parts for told in part]
 
     def times(self, arrays: Sequence[np.ndarray]) -> list[float]:
-        """Seconds that each step takes, run one by one."""
+        """Seconds that each of `steps` takes, run one by one."""
         self.refresh()
         return self.plan.instantiate(allowed_threads()).times(arrays, empty_outputs(self.plan.outputs))
 

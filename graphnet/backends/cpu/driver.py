@@ -2,16 +2,18 @@
 import importlib
 import math
 import pkgutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from graphnet.backends.cpu import kernels, weights
+from graphnet.backends.cpu.blocks import in_blocks
 from graphnet.backends.cpu.kernels.convolution import required_halo
 from graphnet.backends.cpu.lowering import lowering_of
 from graphnet.backends.cpu.operand import Operand
 from graphnet.backends.cpu.plan import Builder, Plan
 from graphnet.backends.cpu.updating import InPlace, in_place
 from graphnet.backends.numpy.interpreter import bind_extents
+from graphnet.dims import Symbol
 from graphnet.errors import GraphError
 from graphnet.graph import Constant, Graph, Leaf, Node, Read, Spec, Tensor
 from graphnet.op import View
@@ -24,25 +26,40 @@ for _module in pkgutil.iter_modules(kernels.__path__):
     importlib.import_module(f"{kernels.__name__}.{_module.name}")
 
 
-def lower_graph(graph: Graph, shapes: Sequence[tuple[int, ...]], threads: int) -> Plan:
-    """The plan of a graph for inputs of these shapes; no user code runs, and nothing is compiled that another plan has used."""
-    return Driver(graph, shapes, threads).plan()
+def lower_graph(graph: Graph, shapes: Sequence[tuple[int, ...]], threads: int, parts: Any = None) -> Plan:
+    """The plan of a graph for inputs of these shapes; no user code runs, and nothing is compiled that another plan has used.
+
+    Args:
+        parts: a mapping that keeps the plans of the graph's parts for those of other shapes.
+    """
+    driver = Driver(graph, shapes, threads)
+    cut = in_blocks(graph, driver.specs, driver.extents)
+    if cut is not None:
+        driver = Driver(cut, shapes, threads)
+    driver.builder.parts = {} if parts is None else parts
+    return driver.plan()
+
+
+def lower_part(graph: Graph, shapes: Sequence[tuple[int, ...]], threads: int, extents: Mapping[Symbol, int]) -> Plan:
+    """The plan of a part of a graph, as one whole; its inputs alone may not tell all unknown extents."""
+    return Driver(graph, shapes, threads, extents).plan()
 
 
 class Driver:
     """One lowering: extents filled in, destinations chosen, steps added."""
 
-    def __init__(self, graph: Graph, shapes: Sequence[tuple[int, ...]], threads: int) -> None:
+    def __init__(self, graph: Graph, shapes: Sequence[tuple[int, ...]], threads: int,
+                 extents: Mapping[Symbol, int] | None = None) -> None:
         self.graph, self.builder = graph, Builder(threads=threads)
         self.values: dict[Any, Operand] = {}
         self.targets: dict[Any, Operand] = {}
         self.ops: dict[Node, Any] = {}
         self.specs: dict[Any, Any] = {}  # a Spec each, every extent known
-        self._bind(shapes)
+        self.extents = {**(extents or {}), **bind_extents(graph, shapes)}
+        self._bind(shapes, self.extents)
 
-    def _bind(self, shapes: Sequence[tuple[int, ...]]) -> None:
+    def _bind(self, shapes: Sequence[tuple[int, ...]], extents: Mapping[Symbol, int]) -> None:
         """Known shapes for every tensor; what could not be proven equal before is checked here."""
-        extents = bind_extents(self.graph, shapes)
         for tensor, shape in zip(self.graph.inputs, shapes, strict=True):
             self.specs[tensor.key] = Spec(tuple(shape), tensor.dtype)
         for node in self.graph.nodes:

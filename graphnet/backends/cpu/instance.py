@@ -6,7 +6,7 @@ Steps are cut into stretches: runs of kernels, which `execute` walks, and betwee
 """
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -36,6 +36,10 @@ class StepReport:
     tasks: int
     chunk: int
     needs: int
+
+    def repeated(self, count: int) -> "StepReport":
+        """The same step, so many times."""
+        return replace(self, nbytes=count * self.nbytes, work=count * self.work)
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +152,12 @@ class Plan:
     @property
     def python_steps(self) -> list[str]:
         """The labels of the steps that run in Python, for want of a kernel."""
-        return [step.label for step in self.steps if step.function is not None]
+        return [step.label for step in self.steps if step.function is not None and not step.fills]
+
+    @property
+    def inner(self) -> list[Any]:
+        """The functions that run further plans, whose steps may be told one by one."""
+        return [step.function for step in self.steps if step.fills]
 
     def steps_report(self) -> list[StepReport]:
         """One record a step, in order."""
@@ -216,17 +225,26 @@ class Instance:
 
     def times(self, inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> list[float]:
         """As `run`, step by step: the seconds that each took, in one thread or several as the plan has it."""
-        return [seconds for _, seconds in self.marks(inputs, outputs)]
+        inner: dict[int, list[float]] = {}
+        marks = self.marks(inputs, outputs, inner)
+        return [t for s, (_, seconds) in enumerate(marks) for t in inner.get(s, [seconds])]
 
-    def marks(self, inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> list[tuple[float, float]]:
-        """As `run`, step by step: when each began, by `time.perf_counter`, and the seconds it took."""
+    def marks(self, inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray],
+              inner: dict[int, list[float]] | None = None) -> list[tuple[float, float]]:
+        """As `run`, step by step: when each began, by `time.perf_counter`, and the seconds it took.
+
+        Where `inner` is given, the steps of plans within a step are timed too, and stand there behind.
+        """
         self.ids[:] = [executor.handle(array) for array in (*inputs, *outputs)]
         taken = []
         for stretch, part in zip(self.plan.stretches, self.parts, strict=True):
             for s in range(stretch.first, stretch.last):
                 start = time.perf_counter()
                 if part is None:
-                    self._python(self.plan.steps[s], inputs, outputs)
+                    step = self.plan.steps[s]
+                    self._python(step, inputs, outputs)
+                    if inner is not None and step.fills:
+                        inner[s] = step.function.times(self._arrays(step, inputs, outputs))  # type: ignore[union-attr]
                 else:
                     header = self._alone(part, s)
                     failed = self.execute(header.ctypes.data, 0, 0)
@@ -247,12 +265,20 @@ class Instance:
         header[executor.H_COUNT] = 1
         return header
 
-    def _python(self, step: "Step", inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> None:
+    def _arrays(self, step: "Step", inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """What a Python step is called with: views that it may only read, and behind them those that it fills itself."""
         arrays = []
         for x in step.reads:
             array = x.on(self._base(x.buffer, inputs, outputs))
             array.flags.writeable = False
             arrays.append(array)
+        return arrays + [x.on(self._base(x.buffer, inputs, outputs)) for x in step.writes if step.fills]
+
+    def _python(self, step: "Step", inputs: Sequence[np.ndarray], outputs: Sequence[np.ndarray]) -> None:
+        arrays = self._arrays(step, inputs, outputs)
+        if step.fills:
+            step.function(*arrays)  # type: ignore[misc]
+            return
         with np.errstate(all="ignore"):  # as in kernels: NaN and infinity are values
             results = step.function(*arrays)  # type: ignore[misc]
         if not isinstance(results, list | tuple):

@@ -47,6 +47,7 @@ class Step:
     """One step of a plan: a kernel over tasks, or a Python function (then ``kernel`` is None).
 
     A thread claims `chunk` tasks at a time, fewer where there are more threads than chunks, but never fewer than `least`.
+    A function that `fills` is given the arrays of its results too, and runs further plans.
     """
 
     kernel: Kernel | None
@@ -59,6 +60,7 @@ class Step:
     writes: tuple[Operand, ...]
     function: Callable[..., Any] | None = None
     least: int = 1
+    fills: bool = False
 
     @property
     def name(self) -> str:
@@ -98,6 +100,7 @@ class Builder:
     barriers: list[int] = field(default_factory=list)
     kept: dict[int, Any] = field(default_factory=dict)  # the sources of weights and constants, by id
     halos: dict[Any, Operand] = field(default_factory=dict)  # (an input, halo) -> the copy of it that has the halo
+    parts: Any = field(default_factory=dict)  # plans of parts of the graph, shared by the plans of one graph
     scratch: int = 0
     status: Status = field(default_factory=Status)
 
@@ -208,11 +211,15 @@ class Builder:
         return Table(self._append(words))
 
     def python_step(self, function: Callable[..., Any], inputs: Sequence[Operand], outputs: Sequence[Operand],
-                    label: str = "") -> None:
-        """Adds ``function(*arrays)``, which gets read-only views and gives one array, or a list of them, for the outputs."""
+                    label: str = "", fills: bool = False) -> None:
+        """Adds ``function(*arrays)``, which gets read-only views and gives one array, or a list of them, for the outputs.
+
+        One that `fills` gets the outputs' arrays behind the others instead, and tells of its own ``steps()`` and ``times(arrays)``.
+        """
         for x in outputs:
             self.clear_halo(x.buffer)
-        self.steps.append(Step(None, label or self.label, 0, 1, 1, 0.0, tuple(inputs), tuple(outputs), function))
+        self.steps.append(Step(None, label or self.label, 0, 1, 1, 0.0, tuple(inputs), tuple(outputs), function,
+                               fills=fills))
 
     def clear_halo(self, buffer: Buffer) -> None:
         """Lets the plan zero a large buffer's halo before its first writer: memory that others use meanwhile, for some small steps."""
