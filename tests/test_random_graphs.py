@@ -1,14 +1,8 @@
-"""Random models against the reference backend: residuals, shared layers, several outputs, odd sizes; extraction, threads,
-callers at once.
+"""Random models against the reference backend: residuals, shared layers, several outputs, odd sizes; extraction, callers at once.
 """
-import os
-import pathlib
-import subprocess
-import sys
 import threading
 
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
@@ -17,7 +11,6 @@ import graphnet
 from graphnet import layers, ops
 from graphnet.backends.numpy.interpreter import evaluate
 
-HERE = pathlib.Path(__file__).resolve().parent
 BOUND = 1e-5
 
 
@@ -110,29 +103,6 @@ def test_any_node_can_be_extracted(seed):
     whole = dict(zip(names, features(x) if len(names) > 1 else [features(x)], strict=True))
     for name in names:
         close(model.extract(name)(x), whole[name], (seed, name))
-
-
-def digest(seeds):
-    """The bytes of all results, as hex."""
-    import hashlib
-    total = hashlib.sha256()
-    for seed in seeds:
-        model, x = picture_model(seed)
-        x = np.concatenate([x] * 8) if len(x) else x
-        for y in model(x):
-            total.update(np.ascontiguousarray(y).tobytes())
-    return total.hexdigest()
-
-
-@pytest.mark.slow
-def test_any_number_of_threads_gives_the_same_bytes():
-    code = f"import sys; sys.path.insert(0, {str(HERE)!r}); import test_random_graphs as t; print(t.digest(range(12)))"
-    said = set()
-    for threads in ("1", "2", "8"):
-        environment = {**os.environ, "NUMBA_NUM_THREADS": threads, "GRAPHNET_THREADS": threads}
-        said.add(subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True,
-                                check=True).stdout)
-    assert len(said) == 1
 
 
 def test_callers_at_once_get_the_same_bytes():

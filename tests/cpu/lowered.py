@@ -1,6 +1,8 @@
 """Runs one op through its lowering on operands with canaries at both ends, in several layouts and splits of the tasks."""
+import ctypes
 import importlib
 import math
+import mmap
 from collections.abc import Sequence
 from typing import Any
 
@@ -105,3 +107,15 @@ def close(found: np.ndarray | None, wanted: np.ndarray, rtol: float = 1e-6, atol
         scale = np.abs(wanted[finite]).max()
         error = np.abs(found[finite] - wanted[finite]).max()
         assert error <= rtol * scale + atol, f"error {error / scale if scale else error:.2e} of the largest"
+
+
+def guarded(array: np.ndarray, at_end: bool) -> np.ndarray:
+    """A copy that touches a page which may not be read: behind its last element, or before its first."""
+    page, size = mmap.PAGESIZE, -(-array.nbytes // mmap.PAGESIZE) * mmap.PAGESIZE
+    memory = np.frombuffer(mmap.mmap(-1, size + 2 * page), "uint8")
+    for guard in (0, page + size):
+        assert ctypes.CDLL(None).mprotect(ctypes.c_void_p(memory.ctypes.data + guard), page, 0) == 0
+    start = page + (size - array.nbytes if at_end else 0)
+    copy = memory[start:start + array.nbytes].view(array.dtype).reshape(array.shape)
+    copy[...] = array
+    return copy

@@ -1,13 +1,11 @@
 """Convolutions by Winograd against sums in float64: every tile size, groups and stages, borders, epilogues, guard pages."""
-import ctypes
-import mmap
 import sys
 
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from lowered import close, run
+from lowered import close, guarded, run
 
 from graphnet.backends.cpu.kernels import conv_gradient, convolution
 from graphnet.backends.cpu.kernels.epilogue import Finish, decode
@@ -145,18 +143,6 @@ def test_any_number_of_threads_gives_the_same_bytes(way, fixed):
         builder.finish().instantiate(threads).run([x] if fixed else [x, w], found[-1:])
     close(found[0], correlation(x, w, 1, 1, 13, 11), TOLERANCE)
     assert len({y.tobytes() for y in found}) == 1
-
-
-def guarded(array, at_end):
-    """A copy that touches a page which may not be read: behind its last element, or before its first."""
-    page, size = mmap.PAGESIZE, -(-array.nbytes // mmap.PAGESIZE) * mmap.PAGESIZE
-    memory = np.frombuffer(mmap.mmap(-1, size + 2 * page), "uint8")
-    for guard in (0, page + size):
-        assert ctypes.CDLL(None).mprotect(ctypes.c_void_p(memory.ctypes.data + guard), page, 0) == 0
-    start = page + (size - array.nbytes if at_end else 0)
-    copy = memory[start:start + array.nbytes].view("float32").reshape(array.shape)
-    copy[...] = array
-    return copy
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="mprotect")
