@@ -62,6 +62,15 @@ def masked_store(builder: Any, vector: Any, where: Any, mask: Any) -> None:
     called(builder, "masked.store", kind, [vector, where, I32(4), mask])
 
 
+def prefetch(builder: Any, address: Any) -> None:
+    """Asks for the line at an address to be brought into the second cache; any address will do, also one of no memory."""
+    to = I8.as_pointer()
+    kind = ir.FunctionType(ir.VoidType(), [to, I32, I32, I32])
+    read, second, data = I32(0), I32(2), I32(1)
+    where = builder.inttoptr(address, to)
+    builder.call(declared(builder, "llvm.prefetch.p0", kind), [where, read, second, data])
+
+
 def bounded(builder: Any, x: Any, low: Any) -> Any:
     """low where x is below it, else x: a NaN of x stays."""
     return builder.select(builder.fcmp_ordered("<", x, low), low, x)

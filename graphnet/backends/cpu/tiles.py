@@ -27,6 +27,7 @@ from graphnet.backends.cpu.simd import (
     masked_load,
     masked_store,
     pointer,
+    prefetch,
     spread,
 )
 
@@ -37,6 +38,7 @@ LANE_MOST = {16: 7, 8: 6, 4: 6}[LANES]  # rows of the largest tile of a product 
 WIDTH = VECTORS * LANES  # columns of a tile, and of a block of packed weights
 NARROW = VECTORS // 2  # vectors of the narrow tile, which serves the last block where it has no more than HALF columns
 HALF = NARROW * LANES
+LINE = 64  # bytes of a line of the caches
 LATENCY = 8  # accumulators that keep the multiply-add units busy: two a cycle, four cycles each
 ONE = I64(1)
 
@@ -92,12 +94,12 @@ def lanes(builder: Any, where: Any, mask: Any) -> Any:
     return builder.load(where, align=4) if mask is None else masked_load(builder, where, mask)
 
 
-def multiply_add(builder: Any, t: Tile, c: list[Any], x: Any, x_step: Any, w: Any, w_step: Any, k: Any, steps: int,
-                 k_step: Any = ONE, masks: Sequence[Any] = ()) -> list[Any]:
+def multiply_add(builder: Any, t: Tile, c: list[Any], element: Callable[[int, Any], Any], w: Any, w_step: Any, k: Any, steps: int,
+                 masks: Sequence[Any] = ()) -> list[Any]:
     """c + x[:, k:k+steps] w[k:k+steps, :]; step u goes into copy u.
 
     Args:
-        x_step, k_step: from one row of x to the next, and from one of its columns to the next.
+        element: gives the pointer to x[m, k].
         w_step: from one row of w to the next.
         masks: of each vector of w the lanes that are there, None for all.
     """
@@ -107,13 +109,40 @@ def multiply_add(builder: Any, t: Tile, c: list[Any], x: Any, x_step: Any, w: An
         at = builder.add(k, I64(u))
         column = builder.mul(at, w_step)
         b = [lanes(builder, pointer(builder, w, builder.add(column, I64(n * LANES))), mask) for n, mask in enumerate(masks)]
-        along = builder.mul(at, k_step)
         for m in range(t.rows):
-            v = spread(builder, builder.load(pointer(builder, x, builder.add(builder.mul(I64(m), x_step), along), F32)))
+            v = spread(builder, builder.load(element(m, at)))
             for n in range(t.vectors):
                 i = (u * t.rows + m) * t.vectors + n
                 c[i] = in_order(builder, fused(builder, v, b[n], c[i]))
     return c
+
+
+def strided(builder: Any, x: Any, row: Any, step: Any = ONE) -> Callable[[int, Any], Any]:
+    """The pointer to x[m, k], where rows and columns lie so far apart."""
+    return lambda m, k: pointer(builder, x, builder.add(builder.mul(I64(m), row), builder.mul(k, step)), F32)
+
+
+def halves(builder: Any, rows: int, x: Any, row: Any) -> Callable[[int, Any], Any]:
+    """The pointer to x[m, k], the lower half of the rows from an address of its own.
+
+    LLVM is not told how these lie to each other. It would else keep a register for each row, and has too few.
+    """
+    half = -(-rows // 2)
+    row = opaque(builder, builder.mul(row, I64(4)))
+    bases = [builder.add(x, builder.mul(row, I64(i * half))) for i in range(2)]
+    starts: dict[Any, Any] = {}
+
+    def element(m: int, k: Any) -> Any:
+        at = m // half, k
+        if at not in starts:
+            starts[at] = opaque(builder, builder.add(bases[m // half], builder.mul(k, I64(4))))
+        return builder.inttoptr(builder.add(starts[at], builder.mul(row, I64(m % half))), F32.as_pointer())
+    return element
+
+
+def opaque(builder: Any, v: Any) -> Any:
+    """An integer of which LLVM is not told how it was computed."""
+    return builder.asm(ir.FunctionType(I64, [I64]), "", "=r,0", [v], side_effect=False)
 
 
 def in_order(builder: Any, v: Any) -> Any:
@@ -154,7 +183,7 @@ def accumulate(types: Any, tile: Any, x: Any, x_step: Any, w: Any, w_step: Any, 
     """tile += x[:, k:k+steps] w[k:k+steps, :], rows of x and of w `x_step` and `w_step` apart; step u goes into copy u."""
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         c, (x, x_step, w, w_step, k) = parts(builder, args[0]), args[1:6]
-        return gathered(builder, multiply_add(builder, tile, c, x, x_step, w, w_step, k, steps.literal_value))
+        return gathered(builder, multiply_add(builder, tile, c, strided(builder, x, x_step), w, w_step, k, steps.literal_value))
     return tile(tile, *(types.intp,) * 5, steps), codegen
 
 
@@ -192,7 +221,7 @@ class Product:
     """
 
     copies = True  # of the accumulators, where there are few
-    integers, numbers = INTEGERS, NUMBERS  # the arguments' names
+    integers, numbers = [*INTEGERS, "ahead", "ahead_step"], NUMBERS  # the arguments' names
 
     def __init__(self, module: Any, rows: int, vectors: int, name: str) -> None:
         self.t = Tile(rows, vectors, copies(rows, vectors) if self.copies else 1)
@@ -222,11 +251,20 @@ class Product:
         with loop(b, I64(0), g["segments"], ONE) as segment:
             start = b.load(pointer(b, g["offsets"], segment, I64, I64))
             x, w = b.add(g["x"], b.mul(start, I64(4))), b.add(g["w"], b.mul(b.mul(segment, size), I64(4)))
+            element = halves(b, self.t.rows, x, g["x_step"])
+            ahead = b.add(g["ahead"], b.mul(b.mul(segment, g["run"]), g["ahead_step"]))
             with loop(b, I64(0), whole, count) as k:
-                self._update(multiply_add, self.t, self._values(), x, g["x_step"], w, g["w_step"], k, self.t.copies)
+                self._fetch(b.add(ahead, b.mul(k, g["ahead_step"])), w)
+                self._update(multiply_add, self.t, self._values(), element, w, g["w_step"], k, self.t.copies)
             if self.t.copies > 1:
                 with loop(b, whole, g["run"], ONE) as k:
-                    self._update(multiply_add, self.t, self._values(), x, g["x_step"], w, g["w_step"], k, 1)
+                    self._update(multiply_add, self.t, self._values(), element, w, g["w_step"], k, 1)
+
+    def _fetch(self, ahead: Any, near: Any) -> None:
+        """Asks for the line at `ahead` once, where it begins; else for one that is near already, which costs nothing."""
+        b, step = self.builder, self.builder.mul(self.given["ahead_step"], I64(self.t.copies))
+        begins = b.icmp_unsigned("<", b.and_(ahead, I64(LINE - 1)), step)
+        prefetch(b, b.select(begins, ahead, near))
 
     def _finish(self) -> None:
         b, g, one = self.builder, self.given, Tile(self.t.rows, self.t.vectors)
@@ -246,6 +284,7 @@ class LaneProduct(Product):
     """The same for sums lane by lane (depthwise): one row of w for each of `segments` offsets, whole vectors of x."""
 
     copies = False
+    integers = INTEGERS
 
     def _sum(self) -> None:
         b, g = self.builder, self.given
@@ -322,7 +361,8 @@ class OuterProduct(Product):
     def _step(self, x: Any, w: Any, k: Any, steps: int, masks: list[Any]) -> None:
         """Adds the products of pairs k to k + steps - 1."""
         g = self.given
-        self._update(multiply_add, self.t, self._values(), x, ONE, w, g["w_step"], k, steps, g["x_step"], masks)
+        element = strided(self.builder, x, ONE, g["x_step"])
+        self._update(multiply_add, self.t, self._values(), element, w, g["w_step"], k, steps, masks)
 
     def _finish(self) -> None:
         b, g, one = self.builder, self.given, Tile(self.t.rows, self.t.vectors)
@@ -385,7 +425,8 @@ def _intrinsic(kind: type[Product], name: str, most: int) -> Any:
 # product(size, vectors, integers, numbers) computes a tile of `size` rows (1 to MOST) and `vectors` (a literal) vectors, its
 # epilogue, and writes it. integers: x; the distance of its rows; the address of `segments` offsets in x; how many; the `run` of
 # adjacent elements at each; w, the distance of its rows; y, the distance of its rows; mode; bias; residual, the distance of its
-# rows. numbers: the bounds before and after the residual. Addresses in bytes, distances and offsets in elements.
+# rows; ahead, an address that with each product moves on by ahead_step bytes: what lies there is wanted in the second cache soon.
+# numbers: the bounds before and after the residual. Addresses in bytes, distances and offsets in elements.
 product = _intrinsic(Product, "product", MOST)
 lane_product = _intrinsic(LaneProduct, "lane_product", LANE_MOST)
 # the same for windows of so many elements in a row, so far apart; where there are registers for a row of weights

@@ -92,12 +92,12 @@ def attend(row, begin, end, scratch):
         y = word(row, 3) + 4 * (image * word(row, 23) + head * word(row, 24) + j * word(row, 25))
         for c in range(0, sources, WIDTH):
             b = k + 4 * (c // WIDTH) * word(row, 17)
-            given = (q, word(row, 14), offsets, 1, features, b, word(row, 18), scratch + 4 * c, line, 0, 0, 0, 0)
+            given = (q, word(row, 14), offsets, 1, features, b, word(row, 18), scratch + 4 * c, line, 0, 0, 0, 0, b, 0)
             attend_columns(size, sources - c, given, bounds)
         attend_softmax(size, line, sources, scale, shares, scratch)
         for c in range(0, width, WIDTH):
             b = v + 4 * (c // WIDTH) * word(row, 21)
-            given = (scratch, line, offsets, 1, sources, b, word(row, 22), made, WIDTH, 0, 0, 0, 0)
+            given = (scratch, line, offsets, 1, sources, b, word(row, 22), made, WIDTH, 0, 0, 0, 0, b, 0)
             attend_columns(size, width - c, given, bounds)
             for m in range(size):
                 share = load(shares, m * LANES)

@@ -6,6 +6,7 @@ not (groups, dilation). Where the runs begin is a table, so that the kernel know
 The output is cut into tiles of up to MOST rows (positions along one axis) by WIDTH columns (channels); a line of
 n positions into ceil(n / MOST) tiles whose sizes differ by at most one, so that no extent has a slow remainder. A task is
 one tile of rows and `share` blocks of columns; what x holds for it stays in the first cache, the weights in the second.
+Weights that several tiles pass over come from the memory while the tiles before work: each asks for a part of the next ones.
 """
 import itertools
 import math
@@ -34,7 +35,7 @@ MADE = 4 * MOST * WIDTH  # bytes of scratch for a tile that ends within a vector
 
 WORDS = """x w bias y residual tape mode low high low_again high_again  spots lines width tiles
     x_image x_plane x_line x_step  y_image y_plane y_line y_step  r_image r_plane r_line r_step  w_image w_plane w_block w_step
-    offsets segments run  x_group columns blocks share shares parts sweep""".split()  # of the argument row, in order
+    offsets segments run  x_group columns blocks share shares parts sweep passes""".split()  # of the argument row, in order
 
 
 @jit
@@ -65,9 +66,11 @@ def contract(row, begin, end, scratch):
     x_step, y_step, r_step = word(row, 18), word(row, 22), word(row, 26)
     w_block, w_step, offsets, segments, run = word(row, 29), word(row, 30), word(row, 31), word(row, 32), word(row, 33)
     columns, blocks, share, shares = word(row, 35), word(row, 36), word(row, 37), word(row, 38)
-    parts, sweep = word(row, 39), word(row, 40)
+    parts, sweep, passes = word(row, 39), word(row, 40), word(row, 41)
     bounds, narrow = (low, high, low_again, high_again), width // tiles
     wide = width - narrow * tiles  # so many tiles are one row longer
+    ahead_step = (4 * WIDTH + passes - 1) // passes if passes else 0  # each product asks for its piece of the next task's weights
+    piece = 4 * WIDTH * segments * run // passes if passes else 0
     for task in range(begin, end):
         rest, spot = task // spots, task % spots
         plane, line, t = spot // tiles // lines, spot // tiles % lines, spot % tiles
@@ -77,13 +80,15 @@ def contract(row, begin, end, scratch):
         a = x + 4 * (image * word(row, 15) + plane * word(row, 16) + line * word(row, 17) + j * x_step + group * word(row, 34))
         to = y + 4 * (image * word(row, 19) + plane * word(row, 20) + line * word(row, 21) + j * y_step)
         more = residual + 4 * (image * word(row, 23) + plane * word(row, 24) + line * word(row, 25) + j * r_step)
-        weights = w + 4 * (image * word(row, 27) + plane * word(row, 28))
+        weights = w + 4 * (image * word(row, 27) + plane * word(row, 28) + group * blocks * w_block)
+        ahead = weights + 4 * (first + share) * w_block + (rest % sweep * spots + spot) * share * piece
         for block in range(first, min(first + share, blocks)):
             left, c = columns - block * WIDTH, group * columns + block * WIDTH
-            b, d, e, z = weights + 4 * (group * blocks + block) * w_block, bias + 4 * c, more + 4 * c, to + 4 * c
+            b, d, e, z = weights + 4 * block * w_block, bias + 4 * c, more + 4 * c, to + 4 * c
             whole = left >= WIDTH or left == HALF
             made, step, now = (z, y_step, mode) if whole else (scratch, WIDTH, 0)
-            given = (a, x_step, offsets, segments, run, b, w_step, made, step, now, d, e, r_step)
+            given = (a, x_step, offsets, segments, run, b, w_step, made, step, now, d, e, r_step, ahead, ahead_step)
+            ahead += piece
             if left > HALF:
                 product(size, VECTORS, given, bounds)
             else:
@@ -231,10 +236,12 @@ def _add_step(s: Sum, y: Operand, finish: Finish, residual: Operand | None, enco
     apart = images * ((w_bytes if w_bytes > CACHE else 0) + x_bytes * (shares if x_bytes > CACHE else 1))
     together = w_bytes + images * x_bytes * shares  # bytes that pass if a block of weights goes through all images at once
     sweep = images if together < apart and not any(way.strides(s.w_steps)) else 1
+    passes = sweep * spots  # of tiles over a block of weights
     named: dict[str, Any] = dict(
         x=s.x, w=s.w, bias=finish.bias, y=y, residual=residual, tape=encoded and encoded.table, spots=spots, lines=lines,
         width=width, tiles=tiles, w_block=s.w_block, w_step=s.w_step, offsets=builder.table(s.offsets), segments=len(s.offsets),
-        run=s.run, x_group=s.x_group, columns=columns, blocks=blocks, share=share, shares=shares, parts=parts, sweep=sweep)
+        run=s.run, x_group=s.x_group, columns=columns, blocks=blocks, share=share, shares=shares, parts=parts, sweep=sweep,
+        passes=passes if passes > 1 and s.w_block == k * s.w_step else 0)
     named.update(zip(("mode", "low", "high", "low_again", "high_again"), finish.words, strict=True))
     more = residual.strides if residual else y.strides
     for name, strides in (("x", s.x_steps), ("y", y.strides), ("r", more), ("w", s.w_steps)):
