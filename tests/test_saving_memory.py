@@ -243,3 +243,17 @@ def test_a_file_is_whole_whatever_changes_the_weights_meanwhile(tmp_path, write)
             assert gn.saving.load_model(path).built
         else:
             gn.train.Checkpoint(wide()).read(path)
+
+
+def test_a_saved_model_of_known_classes_is_loaded_without_its_graphs(tmp_path, draws, monkeypatch):
+    model = wide(layers.Dropout(0.5))
+    model.compile("adam", "mse", metrics=["mae"])
+    model.train_on_batch(np.ones((2, WIDE), "float32"), np.ones((2, WIDE), "float32"))
+    model.save(tmp_path / "m")
+    draws.clear()
+    monkeypatch.setattr("graphnet.saved_model.reader.decode_graph", None)
+    again = gn.saving.load_model(tmp_path / "m")
+    assert draws == [] and same(model, again)
+    assert all(np.array_equal(a.numpy(), b.numpy()) for a, b in zip(again.optimizer.variables, model.optimizer.variables, strict=True))
+    x = np.ones((2, WIDE), "float32")
+    assert again.train_on_batch(x, x) == model.train_on_batch(x, x)

@@ -63,7 +63,7 @@ def test_each_write_may_fail(tmp_path, name, before):
 
     def save(model):
         (model.save_weights if name.endswith("weights.h5") else model.save)(path)
-    for number in range(20):
+    for number in range(60):
         path.unlink(missing_ok=True)
         if before:
             save(models[0])
@@ -83,4 +83,4 @@ def test_each_write_may_fail(tmp_path, name, before):
         assert found == 1 if not failed else found in (0 if before else None, 1)
         if not failed:
             break
-    assert 2 < number < 19
+    assert 2 < number < 59

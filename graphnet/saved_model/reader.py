@@ -2,6 +2,8 @@
 import json
 import os
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +20,7 @@ from graphnet.saved_model.functions import LoadedFunction, decode_function
 from graphnet.saved_model.graphs import FAILURES, decode_graph, read_constants
 from graphnet.saved_model.objects import CALL, KINDS, Loaded, LoadedLayer
 from graphnet.saved_model.values import Malformed, damaged, require, shallow, text, whole
-from graphnet.saved_model.variables import decode_variable
+from graphnet.saved_model.variables import checked_value, decode_variable
 from graphnet.train.reading import exists, read
 
 _BODY = b'"body":\n'
@@ -48,6 +50,11 @@ def load(path: Any) -> Any:
 
 def read_contents(path: Any) -> "Contents":
     """All that a directory holds, checked. Raises FileNotFoundError, FileFormatError."""
+    return read_files(path).contents()
+
+
+def read_files(path: Any) -> "Files":
+    """The files of a directory, whole as their checksums say. Raises FileNotFoundError, FileFormatError."""
     folder = os.path.expanduser(os.fspath(path))
     if not is_saved_model(folder):
         what = f"it has no file {TEXT}" if os.path.isdir(folder) else "there is no such directory"
@@ -57,9 +64,16 @@ def read_contents(path: Any) -> "Contents":
     prefix = os.path.join(folder, VARIABLES, "variables")
     if not exists(prefix):
         raise damaged(folder, f"its checkpoint {VARIABLES}/variables is missing")
-    try:
+    with _telling(folder):
         arrays = load_arrays(contents(folder, CONSTANTS)) if any("key" in entry for entry in body["constants"]) else {}
-        return Contents.of(shallow(body), read(prefix)[1], arrays)
+        return Files(folder, shallow(body), read(prefix)[1], arrays)
+
+
+@contextmanager
+def _telling(folder: str) -> Iterator[None]:
+    """Whatever is wrong becomes one FileFormatError that names the directory."""
+    try:
+        yield
     except FileFormatError:
         raise
     except SafetensorError as error:
@@ -90,6 +104,31 @@ def _body(raw: bytes, folder: str) -> dict[str, Any]:
         raise damaged(folder, str(error)) from error
     except (ValueError, RecursionError) as error:
         raise damaged(folder, f"its {TEXT} is no JSON ({type(error).__name__})") from error
+
+
+@dataclass
+class Files:
+    """What the files of a saved model hold: the text as data, and arrays by their keys."""
+
+    folder: str
+    body: dict[str, Any]
+    values: dict[str, np.ndarray]
+    arrays: dict[str, np.ndarray]
+
+    def contents(self) -> "Contents":
+        """The objects, with their graphs. Raises FileFormatError."""
+        with _telling(self.folder):
+            return Contents.of(self.body, self.values, self.arrays)
+
+    def variables(self, numbers: Any) -> list[np.ndarray]:
+        """The values of different variables by their numbers. Raises Malformed."""
+        entries = [self.body["variables"][whole(i, len(self.body["variables"]))] for i in numbers]
+        require(len({id(entry) for entry in entries}) == len(entries), "a variable is named twice")
+        return [checked_value(entry, self.values) for entry in entries]
+
+    def constants(self) -> list[np.ndarray]:
+        """The arrays that are constants in graphs, or states of metrics. Raises Malformed."""
+        return read_constants(self.body["constants"], self.arrays)
 
 
 @dataclass

@@ -26,16 +26,22 @@ def encode_variable(variable: Variable, key: str) -> dict[str, Any]:
     return found
 
 
-def decode_variable(entry: dict[str, Any], values: dict[str, np.ndarray]) -> Variable:
-    """The variable that data and the values of the checkpoint mean. Raises Malformed."""
-    name, dtype, shape = text(entry["name"]), dtype_name(entry["dtype"]), tuple([whole(s) for s in entry["shape"]])
+def checked_value(entry: dict[str, Any], values: dict[str, np.ndarray]) -> np.ndarray:
+    """The value of the checkpoint that is a variable's, of the dtype and shape that it has. Raises Malformed."""
+    dtype, shape = dtype_name(entry["dtype"]), tuple([whole(s) for s in entry["shape"]])
     path, value = text(entry["path"]), values.get(text(entry["key"]))
     require(value is not None, f"variable {path[:60]!r} has no value in the checkpoint")
     assert value is not None
     require(value.shape == shape and value.dtype == dtype,
             f"variable {path[:60]!r} is of {dtype}{list(shape)}; its value is of {value.dtype}{list(value.shape)}")
+    return value
+
+
+def decode_variable(entry: dict[str, Any], values: dict[str, np.ndarray]) -> Variable:
+    """The variable that data and the values of the checkpoint mean. Raises Malformed."""
+    value, name, path = checked_value(entry, values), text(entry["name"]), text(entry["path"])
     require(isinstance(entry["trainable"], bool), "a variable is trainable or not")
-    variable = Variable(value, None, dtype, entry["trainable"], name, path)
+    variable = Variable(value, None, value.dtype.name, entry["trainable"], name, path)
     if entry.get("seed") is True:
         variable.is_seed = True  # type: ignore[attr-defined]
     if isinstance(entry.get("starts_trainable"), bool):
