@@ -169,7 +169,10 @@ class Faults:
 
             def write(self, data):
                 file.write(data[:len(data) // 2])  # a part of it is on the disk
-                return faults.failing(file.write)(data[len(data) // 2:])
+                return len(data) // 2 + faults.failing(file.write)(data[len(data) // 2:])
+
+            def __getattr__(self, name):
+                return getattr(file, name)
         return Watched()
 
 
