@@ -1,10 +1,11 @@
 """graphnet: models in Keras's functional style as checked graphs, run as one plan of numba kernels."""
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from graphnet import activations as activations
-from graphnet import applications as applications
 from graphnet import callbacks as callbacks
 from graphnet import config as config
 from graphnet import constraints as constraints
-from graphnet import datasets as datasets
 from graphnet import initializers as initializers
 from graphnet import layers as layers
 from graphnet import losses as losses
@@ -20,7 +21,6 @@ from graphnet import saving as saving
 from graphnet import summary as summary
 from graphnet import train as train
 from graphnet import tree as tree
-from graphnet import utils as utils
 from graphnet.backends.cpu.cache import kernel_stats as kernel_stats
 from graphnet.functions import TensorSpec as TensorSpec
 from graphnet.functions import function as function
@@ -43,6 +43,11 @@ from graphnet.settings import settings as settings
 from graphnet.training.grad import grad as grad
 from graphnet.training.grad import value_and_grad as value_and_grad
 
+if TYPE_CHECKING:
+    from graphnet import applications as applications
+    from graphnet import datasets as datasets
+    from graphnet import utils as utils
+
 __version__ = "0.1.0"
 __all__ = [
     "Functional", "Initializer", "Input", "InputSpec", "KerasTensor", "Layer", "Loss", "Metric", "Model", "Module", "Optimizer",
@@ -53,3 +58,14 @@ __all__ = [
     "utils",
     "value_and_grad",
 ]
+LATE = frozenset({"applications", "datasets", "utils"})  # imported when they are asked for: no other room needs them
+
+
+def __getattr__(name: str) -> Any:
+    if name in LATE:
+        return importlib.import_module(f"graphnet.{name}")
+    raise AttributeError(f"module 'graphnet' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *LATE})

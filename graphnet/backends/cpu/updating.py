@@ -4,8 +4,6 @@ An update may be written where the variable lies if nothing before the barrier n
 value runs first. Optimizers' updates are of this kind: one tape reads the gradient, slots and weights, and writes slots and
 weights. All other updates are computed before the barrier, and copied behind it.
 """
-import networkx as nx
-
 from graphnet.backends.cpu.encoding import has_blocks
 from graphnet.graph import Graph, Node, Read, Tensor, Variable
 from graphnet.op import Elementwise, View
@@ -16,6 +14,8 @@ InPlace = dict[Node, tuple[Variable, ...]]
 
 def in_place(graph: Graph) -> InPlace:
     """The nodes that write variables where these lie, in the order in which they run, and the variables of their outputs."""
+    import networkx as nx  # here, because importing it takes long and only training needs it
+
     found = _candidates(graph)
     while True:
         order = nx.DiGraph()
