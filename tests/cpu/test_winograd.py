@@ -259,10 +259,17 @@ def test_convolutions_that_go_by_it(op, shapes):
         close(found[0], (epilogue or producer).reference(*[a.astype("float64") for a in arrays]), TOLERANCE)
 
 
+@pytest.mark.parametrize("height, channels, m", [(56, 64, 4), (28, 128, 4), (14, 256, 3), (7, 512, 2), (14, 512, 3)])
+def test_another_batch_needs_no_other_weights(height, channels, m):
+    """Weights that are transformed once for all plans are so for any number of images."""
+    for images in (1, 2, 7, 32):
+        assert choose(Shape(images, height, height, channels, channels), fixed=True).m == m
+
+
 def test_direct_sums_where_they_are_faster():
     """Few channels, other kernels and strides, images smaller than a tile, weights that one image cannot pay for."""
     assert choose(Shape(1, 224, 224, 3, 64)) is None and choose(Shape(8, 28, 28, 16, 16)) is None
-    assert choose(Shape(1, 1, 1, 64, 64)) is None and choose(Shape(1, 7, 7, 512, 512)) is None
+    assert choose(Shape(1, 1, 1, 64, 64)) is None and choose(Shape(1, 7, 7, 512, 512)).m == 2
     assert choose(Shape(32, 9, 9, 64, 64)) == Way(3, choose(Shape(32, 9, 9, 64, 64)).group)
     for op, w_shape in ((Conv((2, 2), "same"), (3, 3, 64, 64)), (Conv((1, 1), "same", (2, 2)), (3, 3, 64, 64)),
                         (Conv((1, 1), "same", (1, 1), 2), (3, 3, 32, 64)), (Conv((1, 1), "same"), (5, 3, 64, 64))):

@@ -87,9 +87,12 @@ class Derived:
         if self._value is None:
             with self._lock:
                 if self._value is None:
-                    made = self.compute()
+                    values = self._values()
+                    made = self._made(values)
                     start = time.perf_counter()
-                    self._value = aligned_copy(made)
+                    own = made.flags.c_contiguous and made.ctypes.data % LINE == 0 and made.flags.writeable
+                    own = own and not any(np.may_share_memory(made, value) for value in values)
+                    self._value = made if own else aligned_copy(made)
                     _spent[0] += time.perf_counter() - start
         return self._value
 
@@ -100,7 +103,12 @@ class Derived:
 
     def compute(self) -> np.ndarray:
         """The value, made anew."""
-        values = list(map(_value, self.sources))
+        return self._made(self._values())
+
+    def _values(self) -> list[np.ndarray]:
+        return list(map(_value, self.sources))
+
+    def _made(self, values: list[np.ndarray]) -> np.ndarray:
         start = time.perf_counter()
         made = np.asarray(self.make(*values))
         _spent[0] += time.perf_counter() - start

@@ -86,7 +86,7 @@ def lower_conv(op: Conv, inputs: list[Operand], outputs: list[Operand], builder:
     rank = len(op.strides)
     size, channels = kernel.shape[:rank], kernel.shape[-2]
     finish = decode(epilogue.program, extras, y.shape) if epilogue is not None else Finish()
-    quick = _by_winograd(op, x.shape, size, y.shape)
+    quick = _by_winograd(op, x.shape, size, y.shape, kernel.fixed)
     if quick is not None and add_winograd(x, kernel, *quick, y, finish, builder):
         return True
     wide = haloed(x, window_pads(op, x.shape[1:-1], size), builder)
@@ -107,14 +107,15 @@ def lower_conv(op: Conv, inputs: list[Operand], outputs: list[Operand], builder:
     return add_sum(s, y, finish, builder)
 
 
-def _by_winograd(op: Any, x_shape: Sequence[int], size: Sequence[int], y_shape: Sequence[int]) -> tuple[Window, Way] | None:
+def _by_winograd(op: Any, x_shape: Sequence[int], size: Sequence[int], y_shape: Sequence[int],
+                 fixed: bool) -> tuple[Window, Way] | None:
     """How a convolution or a transposed one goes by Winograd; None where a direct sum is faster."""
     if len(op.strides) != 2:
         return None
     shape = shape_of(x_shape, y_shape)
     if isinstance(op, Conv):
-        return winograd(op, size, [before for before, _ in pads_of(op, x_shape[1:-1], size)], shape)
-    return winograd(op, size, [2 - before for before in transposed(op, size).before], shape, turned=True)
+        return winograd(op, size, [before for before, _ in pads_of(op, x_shape[1:-1], size)], shape, fixed)
+    return winograd(op, size, [2 - before for before in transposed(op, size).before], shape, fixed, turned=True)
 
 
 def served(x: Operand, kernel: Operand, y: Operand) -> bool:
@@ -179,7 +180,7 @@ def lower_transpose(op: Any, inputs: list[Operand], outputs: list[Operand], buil
     size, out = kernel.shape[:rank], y.shape[1:-1]
     way = transposed(op, size)
     finish = decode(epilogue.program, extras, y.shape) if epilogue is not None else Finish()
-    quick = _by_winograd(op, x.shape, size, y.shape)
+    quick = _by_winograd(op, x.shape, size, y.shape, kernel.fixed)
     if quick is not None and add_winograd(x, kernel, *quick, y, finish, builder):
         return True
     pads = way.pads(x.shape[1:-1], size, out)
@@ -248,7 +249,7 @@ def required_halo(op: Any, x_shape: tuple[int, ...], kernel_shape: tuple[int, ..
     """
     if isinstance(op, Conv | ConvTranspose | ConvGradInput):
         y_shape = op.infer(Spec(x_shape, "float32"), Spec(kernel_shape, "float32")).shape
-        if _by_winograd(op, x_shape, kernel_shape[:len(op.strides)], y_shape) is not None:  # type: ignore[arg-type]
+        if _by_winograd(op, x_shape, kernel_shape[:len(op.strides)], y_shape, fixed=True) is not None:  # type: ignore[arg-type]
             return None
     if isinstance(op, ConvGradKernel) and choose_gradient(op, x_shape, kernel_shape) is not None:
         return None

@@ -7,6 +7,7 @@ from graphnet.backends.cpu.kernels.copy import copy_all
 from graphnet.backends.cpu.operand import Operand
 from graphnet.backends.cpu.plan import Builder
 from graphnet.backends.cpu.tiles import HALF, MOST, WIDTH
+from graphnet.backends.cpu.weights import aligned
 
 FAR = 2048  # bytes between rows from which reading weights where they lie wears out pages and sets of the caches
 FEW = 2 * MOST  # rows of x for which packing would take about as long as the product
@@ -21,11 +22,15 @@ def packed_columns(w: np.ndarray, groups: int = 1) -> np.ndarray:
         True
     """
     *outer, k, n = w.shape
-    columns = n // groups
+    columns, whole = n // groups, n // groups // WIDTH
     blocks = -(-columns // WIDTH)
-    wide = np.zeros((*outer, k, groups, blocks * WIDTH), w.dtype)
-    wide[..., :columns] = w.reshape(*outer, k, groups, columns)
-    return np.ascontiguousarray(np.moveaxis(wide.reshape(*outer, k, groups * blocks, WIDTH), -2, -3))
+    by_group = np.moveaxis(w.reshape(*outer, k, groups, columns), -2, -3)
+    packed = aligned((*outer, groups, blocks, k, WIDTH), w.dtype)
+    full = by_group[..., :whole * WIDTH].reshape(*outer, groups, k, whole, WIDTH)
+    packed[..., :whole, :, :] = np.moveaxis(full, -2, -3)
+    if blocks > whole:
+        packed[..., whole, :, :columns - whole * WIDTH] = by_group[..., whole * WIDTH:]
+    return packed.reshape(*outer, groups * blocks, k, WIDTH)
 
 
 def constant_weights(w: Operand, groups: int, recipe: tuple[Any, ...], arrange: Any, builder: Builder) -> Operand:

@@ -6,7 +6,7 @@ transformed by one step, multiplied by the next (each block of weights is then r
 The borders are no halo: a patch takes what lies outside of the image from a row of zeros.
 """
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,7 @@ from graphnet.backends.cpu.operand import Operand
 from graphnet.backends.cpu.plan import Builder
 from graphnet.backends.cpu.simd import LANES, put_word, word
 from graphnet.backends.cpu.tiles import MOST, WIDTH
+from graphnet.backends.cpu.weights import aligned
 
 X_AT, Y_AT, SPOTS_AT, WIDTH_AT, TILES_AT = (WORDS.index(name) for name in ("x", "y", "spots", "width", "tiles"))
 COUNT = len(WORDS)
@@ -83,13 +84,14 @@ def winograd_groups(row, begin, end, scratch):
 #   14x14 256->256           219 / 350s   / 376s   / 350s, 296 14
 #   7x7 512->512             193 / 224s   / 214s   / 185s, batch 8: 224 / 328s / 352s / 490s
 #   9x9 64->64, batch 32     218 / 232 14 / 307 14 (9 is three tiles of 3)
-# From these: a tile and position costs C O + 25 (C + O); weights beyond the second cache take, for each, as long as 20
-# multiply-adds (out of the memory; 10 out of the third cache). Less than a sixth is not worth the larger weights.
+# From these: a tile and position costs C O + 25 (C + O). Weights come out of the memory while others are multiplied, which
+# leaves of each as much as 4 multiply-adds, but in no less time than 13 take.
 
 GROUP = max(1, 14 // MOST) * MOST  # tiles of a group
 BESIDE = 5 << 20  # bytes of transformed weights up to which groups are fastest, although they read them again and again
 CHUNK = 196  # tiles of three steps: more would take too much memory for patches and products
 LARGE = 1 << 20  # bytes of weights that no cache of one processor holds
+LESS, MUCH_LESS = 9 / 10, 5 / 6  # of the cost, for which larger weights are worth their memory: than those of a smaller m; than direct ones
 MOVED = 8.0  # multiply-adds that take as long as transforming an element of a patch or a product
 ALONE = 4_000_000  # multiply-adds from which one group is split into three steps, which threads share
 
@@ -121,8 +123,8 @@ class Shape:
         """Of F(m x m, 3 x 3), or of a direct sum (m = 0)."""
         both = self.channels * self.columns
         positions, rows = (m + 2) ** 2 if m else 9, self.tiles(m or 1)
-        stream = 20 * positions * both if 4 * positions * both > LARGE else 0
-        return positions * rows * (both + (25 * (self.channels + self.columns) if m else 0)) + stream
+        work, weights = positions * rows * (both + (25 * (self.channels + self.columns) if m else 0)), positions * both
+        return work if 4 * weights <= LARGE else max(work + 4 * weights, 13 * weights)
 
 
 def shape_of(x_shape: Sequence[int], y_shape: Sequence[int]) -> Shape:
@@ -131,8 +133,13 @@ def shape_of(x_shape: Sequence[int], y_shape: Sequence[int]) -> Shape:
     return Shape(images, height, width, x_shape[-1], columns)
 
 
-def choose(shape: Shape) -> Way | None:
+def choose(shape: Shape, fixed: bool = False) -> Way | None:
     """The fastest way; None for a direct sum.
+
+    Args:
+        shape: of the convolution.
+        fixed: whether the weights are transformed once for all plans. The way then depends on one image alone, so that
+            another number of them needs no other weights.
 
     Example:
 
@@ -141,11 +148,15 @@ def choose(shape: Shape) -> Way | None:
         >>> choose(Shape(1, 224, 224, 3, 64)) is None
         True
     """
-    both, costs = shape.channels * shape.columns, {m: shape.cost(m) for m in POINTS}
-    m = min(costs, key=lambda m: costs[m])
-    if 6 * costs[m] > 5 * shape.cost(0):
+    seen = replace(shape, images=1) if fixed else shape
+    costs = {m: seen.cost(m) for m in (0, *POINTS)}
+    m = 0
+    for larger in POINTS:
+        if costs[larger] < (LESS if m else MUCH_LESS) * costs[m]:
+            m = larger
+    if m == 0:
         return None
-    if 4 * (m + 2) ** 2 * both > BESIDE or (shape.tiles(m) <= 2 * GROUP and costs[m] > ALONE):
+    if 4 * (m + 2) ** 2 * shape.channels * shape.columns > BESIDE or (shape.tiles(m) <= 2 * GROUP and shape.cost(m) > ALONE):
         return Way(m, CHUNK, True)
     return Way(m, GROUP)
 
@@ -166,7 +177,7 @@ def plain(op: Any, size: Sequence[int]) -> bool:
     return tuple(size) == (3, 3) and set(op.strides) | set(op.dilation) == {1} and getattr(op, "groups", 1) == 1
 
 
-def winograd(op: Any, size: Sequence[int], before: Sequence[int], shape: Shape,
+def winograd(op: Any, size: Sequence[int], before: Sequence[int], shape: Shape, fixed: bool,
              turned: bool = False) -> tuple[Window, Way] | None:
     """How a convolution goes by Winograd; None where it cannot, or where a direct sum is faster.
 
@@ -174,9 +185,10 @@ def winograd(op: Any, size: Sequence[int], before: Sequence[int], shape: Shape,
         op: a convolution, a transposed one, or the cotangent of a convolution's input.
         size: of its kernel.
         before: rows and columns of zeros before x, as the convolution from x to y sees it.
+        fixed: whether the weights are transformed once for all plans.
         turned: whether the kernel is turned around, its channels and columns exchanged.
     """
-    way = choose(shape) if plain(op, size) else None
+    way = choose(shape, fixed) if plain(op, size) else None
     return None if way is None else (Window(before[0], before[1], turned), way)
 
 
@@ -351,7 +363,7 @@ def transformed(value: np.ndarray, turned: bool, m: int) -> np.ndarray:
     builder = Builder()
     kernel, u = builder.input(value.shape), builder.output(_size(value.shape, m))
     _add_transform(kernel, turned, m, u, builder)
-    made = np.zeros(u.shape, "float32")  # what fills up the last block is not written
+    made = aligned(u.shape)  # what fills up the last block is not written
     builder.finish().instantiate(1).run([np.ascontiguousarray(value)], [made])
     return made
 
