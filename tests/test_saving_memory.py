@@ -257,3 +257,20 @@ def test_a_saved_model_of_known_classes_is_loaded_without_its_graphs(tmp_path, d
     assert all(np.array_equal(a.numpy(), b.numpy()) for a, b in zip(again.optimizer.variables, model.optimizer.variables, strict=True))
     x = np.ones((2, WIDE), "float32")
     assert again.train_on_batch(x, x) == model.train_on_batch(x, x)
+
+
+def test_losses_that_layers_add_are_not_lost_in_silence(tmp_path):
+    class Adding(layers.Layer):
+        def call(self, x):
+            self.add_loss(gn.ops.sum(x))
+            return x
+    inputs = gn.Input((3,))
+    model = gn.Model(inputs, layers.Dense(2, activity_regularizer="l2", name="last")(Adding(name="adding")(inputs)))
+    model.compile("sgd", "mse")
+    model.save(tmp_path / "m")
+    with pytest.warns(UserWarning, match=r"Layers adding, last added losses.*custom_objects.*compile=False"):
+        gn.saving.load_model(tmp_path / "m")
+    gn.saving.load_model(tmp_path / "m", compile=False)
+    again = gn.saving.load_model(tmp_path / "m", custom_objects={"Adding": Adding})
+    x, y = np.ones((4, 3), "float32"), np.ones((4, 2), "float32")
+    assert again.evaluate(x, y, verbose=0) == model.evaluate(x, y, verbose=0)

@@ -8,18 +8,26 @@ from graphnet.functions import Function, TensorSpec
 from graphnet.graph import Spec
 from graphnet.layers.layer import Layer
 from graphnet.ops.shape import shown
+from graphnet.tracing import current
 
 
-def call_function(layer: Layer) -> Function:
-    """A function that was traced in both phases. Raises GraphError for a layer that was not called, and what its call raises."""
+def call_function(layer: Layer) -> tuple[Function, list[str]]:
+    """A function that was traced in both phases, and the layers that add losses, which are no part of what it gives.
+
+    Raises GraphError for a layer that was not called, and what its call raises.
+    """
     args, kwargs = _specs(layer)
     names = [p.name for p in inspect.signature(type(layer).call).parameters.values() if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)][1:]
     names = [n for n in names if n != "training"][:len(args)]
     if len(names) < len(args):  # of call(self, *args)
         names = [f"input_{i}" for i in range(len(args))]
 
+    adding: set[str] = set()
+
     def call(*values: Any, training: bool = False, **named: Any) -> Any:
-        return layer(*values, training=training, **named)
+        result = layer(*values, training=training, **named)
+        adding.update(part.name for part, _ in current().losses)
+        return result
 
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
     parameters = [inspect.Parameter(name, kind) for name in names]
@@ -34,7 +42,7 @@ def call_function(layer: Layer) -> Function:
             if not _open(args):
                 raise
             function.get_concrete_function(*_specs(layer, False)[0], training=training, **kwargs)  # it needs its batch's extent
-    return function
+    return function, sorted(adding)
 
 
 def _open(args: Any) -> bool:

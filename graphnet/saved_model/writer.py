@@ -5,7 +5,7 @@ import json
 import os
 import warnings
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -93,7 +93,9 @@ class _Collected:
         self._graph_numbers: dict[int, tuple[Graph, int]] = {}
         self.left: list[str] = []
         functions = {id(part): functions_of(part, part is obj) for part, _ in reached(obj) if isinstance(part, Module)}
-        chosen = _signatures(signatures, functions[id(obj)].get(CALL))
+        call = functions[id(obj)].get(CALL)
+        self.adding = call.adding if call is not None else []
+        chosen = _signatures(signatures, call)
         everything = [f for found in functions.values() for f in found.values()] + list(chosen.values())
         self.root = _Root(obj, self._captured(everything), self.optimizer)
         self.nodes, self.values = describe(self.root)
@@ -168,6 +170,7 @@ class _Collected:
             found["config"] = None  # it is loaded as a graph then
         if self.optimizer and getattr(obj, "compiled", False):
             found["compile"] = json.dumps(obj.get_compile_config())
+            found.update({"adding_losses": self.adding} if self.adding else {})
             if obj.optimizer is not None and obj.optimizer.built:
                 found["optimizer"] = number(obj.optimizer.variables)
             found["metrics"] = [[m.name, [self.constants.number(v.value.copy()) for v in m.variables]] for m in obj.metrics]
@@ -203,10 +206,10 @@ def _kind(thing: Any, functions: Mapping[str, Any]) -> str:
 # ---- functions
 
 class Saved:
-    """A function that is to be saved."""
+    """A function that is to be saved; `adding` are the layers whose losses it does not give."""
 
-    def __init__(self, arguments: Arguments, forms: list[Form], converts: bool = False) -> None:
-        self.arguments, self.forms, self.converts = arguments, forms, converts
+    def __init__(self, arguments: Arguments, forms: list[Form], converts: bool = False, adding: Sequence[str] = ()) -> None:
+        self.arguments, self.forms, self.converts, self.adding = arguments, forms, converts, list(adding)
 
 
 def functions_of(thing: Any, called: bool) -> dict[str, Saved]:
@@ -218,8 +221,8 @@ def functions_of(thing: Any, called: bool) -> dict[str, Saved]:
     if isinstance(thing, Loaded):
         found.update({name: _saved(function) for name, function in thing._untracked_functions.items()})
     elif called and isinstance(thing, Layer) and CALL not in found:
-        function = call_function(thing)
-        found[CALL] = Saved(function._traces.arguments, _forms(function._traces), True)
+        function, adding = call_function(thing)
+        found[CALL] = Saved(function._traces.arguments, _forms(function._traces), True, adding)
     return found
 
 

@@ -1,5 +1,6 @@
 """load_model of a saved model's directory: the model itself where its classes are known, else its graphs; with what `compile` was given."""
 import json
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -8,7 +9,7 @@ import numpy as np
 from graphnet import tree
 from graphnet.errors import FileFormatError, UnsupportedError
 from graphnet.functions import TensorSpec
-from graphnet.graph import Spec, Variable, announcing
+from graphnet.graph import Spec, Variable, announcing, user_line
 from graphnet.layers.serialization import deserialize
 from graphnet.layers.sharing import sharing
 from graphnet.registry import custom_object_scope
@@ -28,8 +29,11 @@ def load_directory(path: Any, custom_objects: Mapping[str, Any] | None, compile:
         if data is None or kind != "model":
             raise FileFormatError(f"{str(path)!r} holds no model, but a {kind}. Load it by graphnet.saved_model.load.")
         weights = found.variables(data["weights"])
-        model = _rebuilt(found, data, weights, custom_objects) or found.contents().root()
+        rebuilt = _rebuilt(found, data, weights, custom_objects)
+        model = rebuilt or found.contents().root()
         if compile and data.get("compile") is not None:
+            if rebuilt is None and data.get("adding_losses"):
+                _tell_of_losses(path, [text(name) for name in data["adding_losses"]])
             _compile(model, json.loads(text(data["compile"])), custom_objects, str(path))
             if model.optimizer is not None and "optimizer" in data:
                 _assign(model.optimizer.variables, found.variables(data["optimizer"]))
@@ -61,6 +65,14 @@ def _rebuilt(found: Files, data: Mapping[str, Any], weights: list[np.ndarray], c
     except (ValueError, TypeError, KeyError, IndexError, AttributeError, NotImplementedError):
         return None
     return model
+
+
+def _tell_of_losses(path: Any, names: list[str]) -> None:
+    file, line = user_line() or (__file__, 0)
+    warnings.warn_explicit(
+        f"{path}: the model is loaded as its graphs, as its classes are not known or have changed. Layers {', '.join(names[:5])} added losses "
+        "(add_loss, activity_regularizer), which no graph gives: it is trained without them. Pass custom_objects, or register the classes, "
+        "for the model itself; compile=False where it is not trained.", UserWarning, file, line)
 
 
 def _stand_in(leaf: Any) -> Any:
