@@ -496,5 +496,5 @@ def test_graphs_are_dumped_and_shown_after_each_pass(tmp_path, capsys):
     with settings(dump=tmp_path / "graphs", debug=3):
         run_passes(graph)
     written = sorted(path.name for path in (tmp_path / "graphs").iterdir())
-    assert written == [f"graph_{i}_{name}.txt" for i, name in enumerate(["inline", *(step.__name__ for step in PASSES)])]
+    assert written == sorted(f"graph_{i}_{name}.txt" for i, name in enumerate(["inline", *(step.__name__ for step in PASSES)]))
     assert capsys.readouterr().err.count("# after ") == len(written)

@@ -9,10 +9,12 @@ from graphnet.passes.fold import fold
 from graphnet.passes.fold_normalization import fold_normalization
 from graphnet.passes.fuse import fuse
 from graphnet.passes.fuse_attention import fuse_attention
+from graphnet.passes.fuse_separable import fuse_separable
 from graphnet.passes.simplify import simplify
 from graphnet.settings import settings
 
-PASSES: tuple[Callable[[Graph], Graph], ...] = (bodies, simplify, fold, cse, fuse_attention, fold_normalization, simplify, fuse)
+PASSES: tuple[Callable[[Graph], Graph], ...] = (bodies, simplify, fold, cse, fuse_attention, fold_normalization, simplify, fuse,
+                                                fuse_separable)
 
 
 def run_passes(graph: Graph, stop_before: str | None = None) -> Graph:

@@ -222,20 +222,12 @@ class Builder:
                                fills=fills))
 
     def clear_halo(self, buffer: Buffer) -> None:
-        """Lets the plan zero a large buffer's halo before its first writer: memory that others use meanwhile, for some small steps."""
+        """Lets the plan zero a large buffer's halo before its first writer: memory that others use meanwhile, for a small step."""
         if buffer.halo is None or buffer.cleared or buffer.nbytes < LARGE:
             return
         buffer.cleared = True
-        shape, halo, dtype = buffer.halo
-        wide = tuple([before + extent + after for extent, (before, after) in zip(shape, halo, strict=True)])
-        whole = Operand(buffer, 0, wide, packed_strides(wide), dtype)
-        zero = self.constant(np.zeros((1,) * len(wide), dtype))
-        for axis, (before, after) in enumerate(halo):
-            for first, last in ((0, before), (wide[axis] - after, wide[axis])):
-                if first < last:
-                    starts = tuple([first if i == axis else 0 for i in range(len(wide))])
-                    slab = whole.slice(starts, tuple([last if i == axis else extent for i, extent in enumerate(wide)]))
-                    self.copy(zero.broadcast(slab.shape), slab)
+        from graphnet.backends.cpu.kernels.halo import clear  # here, because that file needs this one
+        clear(self, buffer)
 
     def copy(self, source: Operand, to: Operand) -> None:
         """Adds a step that copies between operands of one shape and dtype, whatever their strides."""
