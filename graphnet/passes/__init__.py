@@ -7,14 +7,15 @@ from graphnet.passes.bodies import bodies
 from graphnet.passes.cse import cse
 from graphnet.passes.fold import fold
 from graphnet.passes.fold_normalization import fold_normalization
+from graphnet.passes.fold_repeat import fold_repeat
 from graphnet.passes.fuse import fuse
 from graphnet.passes.fuse_attention import fuse_attention
 from graphnet.passes.fuse_separable import fuse_separable
 from graphnet.passes.simplify import simplify
 from graphnet.settings import settings
 
-PASSES: tuple[Callable[[Graph], Graph], ...] = (bodies, simplify, fold, cse, fuse_attention, fold_normalization, simplify, fuse,
-                                                fuse_separable)
+PASSES: tuple[Callable[[Graph], Graph], ...] = (bodies, simplify, fold, cse, fuse_attention, fold_normalization, fold_repeat, simplify,
+                                                fuse, fuse_separable)
 
 
 def run_passes(graph: Graph, stop_before: str | None = None) -> Graph:

@@ -1,5 +1,5 @@
 """fuse: chains of elementwise ops become tapes, and those behind a contraction its epilogue, so that what lies between stays in cache."""
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -60,6 +60,9 @@ class Epilogue(Op):
     producer: Op
     arity: int
     program: Program
+
+    def bind(self, extents: Any) -> "Epilogue":
+        return replace(self, producer=self.producer.bind(extents))
 
     def infer(self, *specs: Spec) -> Spec:
         return infer(self.program, [self.producer.infer(*specs[:self.arity]), *specs[self.arity:]])  # type: ignore[list-item]
