@@ -37,7 +37,8 @@ with warnings.catch_warnings(record=True) as caught:
             results.append(np.array_equal(runner([value])[0], value.T))
 told = [str(w.message) for w in caught if "graphnet" in str(w.message)]
 import sys
-print(all(results), cache.kernel_stats()["compiled"], cache.kernel_stats()["loaded"], len(told), "numba" in sys.modules, cache.folder())
+stats = cache.kernel_stats()
+print(all(results), stats["compiled"], stats["loaded"], len(told), "numba" in sys.modules, cache.folder())
 """
 EVERY = """
 import sys
@@ -117,7 +118,7 @@ def test_another_processor_has_entries_of_its_own(folder):
 
 @pytest.mark.slow
 def test_no_kernel_at_all_is_compiled_in_a_later_process():
-    """Not one that a factory made either: the functions that such a kernel closes over must not make its key another each time."""
+    """Not one that a factory made either: what such a kernel closes over must not make its key another in each process."""
     for _ in range(2):
         done = subprocess.run([sys.executable, "-c", EVERY], capture_output=True, text=True, check=True, timeout=1200)
     assert done.stdout.split() == ["0", "False"]
@@ -195,7 +196,8 @@ def test_one_line_tells_what_takes_so_long(capsys, monkeypatch):
     cache.tell()
     cache.tell()
     told = capsys.readouterr().err
-    assert told.count("\n") == 1 and "once on this machine" in told and "python -m graphnet warm" in told and str(cache.folder()) in told
+    assert told.count("\n") == 1 and "once on this machine" in told
+    assert "python -m graphnet warm" in told and str(cache.folder()) in told
 
 
 def test_functions_of_kernels_are_not_called_from_python():

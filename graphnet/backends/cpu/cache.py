@@ -1,7 +1,7 @@
 """Kernels compiled once on a machine: the `kernel`, `jit` and `intrinsic` decorators, and machine code when it is asked for.
 
-What the decorators give is light: numba, which finds the functions that a kernel calls among its globals, is asked in only where
-machine code is not kept yet (`store`). All else is linked as it lies there (`machine`).
+What the decorators give is light: numba, which finds the functions that a kernel calls among its globals, is asked in only
+where machine code is not kept yet (`store`). All else is linked as it lies there (`machine`).
 """
 import functools
 import inspect
@@ -62,7 +62,10 @@ jit: Any = Jitted
 
 
 def intrinsic(prefer_literal: bool = False) -> Callable[[Callable[..., Any]], Any]:
-    """For a function of the types that there are (`typed`) and those of the arguments; it gives a signature and codegen(context, builder, signature, args)."""
+    """For a function of the types that there are (`typed`) and of those of the arguments.
+
+    It gives a signature and codegen(context, builder, signature, args), or None for arguments that it does not take.
+    """
     return lambda function: Intrinsic(function, prefer_literal)
 
 
@@ -73,7 +76,7 @@ def _ours(function: Callable[..., Any]) -> bool:
 class Kernel:
     """``void kernel(int64* row, int64 begin, int64 end, int64 scratch)``; compiled, or loaded, when its address is asked for.
 
-    A function outside of this backend's folder is compiled in each process: only for files here is it known what they depend on.
+    A function outside of this backend's folder is compiled in each process: only of files here is it known what they need.
     """
 
     def __init__(self, function: Callable[..., None]) -> None:
@@ -149,7 +152,8 @@ def tell() -> None:
     global _told
     if _spent > PATIENCE and not _told:
         _told = True
-        print(f"graphnet: compiling kernels, once on this machine ({_counts['compiled']} in {_spent:.0f} s so far); they are kept in {folder()}. "
+        done = f"{_counts['compiled']} in {_spent:.0f} s so far"
+        print(f"graphnet: compiling kernels, once on this machine ({done}); they are kept in {folder()}. "
               "`python -m graphnet warm` compiles all of them beforehand.", file=sys.stderr)
 
 

@@ -1,7 +1,7 @@
 """From the functions of kernels to machine code, by numba; imported when something is compiled, by that alone.
 
-A function becomes an object file of its own, with all that it calls. It is entered by a function of C's conventions that is made
-here, so that it needs nothing of numba when it runs: of numba's own ways in, one reports exceptions, which no kernel
+A function becomes an object file of its own, with all that it calls. It is entered by a function of C's conventions that is
+made here, so that it needs nothing of numba when it runs: of numba's own ways in, one reports exceptions, which no kernel
 raises, and the other goes through numba's dispatcher.
 """
 import functools
@@ -11,9 +11,8 @@ from typing import Any
 from llvmlite import ir
 from numba.core import types
 from numba.core.codegen import AOTCodeLibrary, AOTCPUCodegen
-from numba.core.compiler import Compiler
+from numba.core.compiler import Compiler, Flags, compile_extra
 from numba.core.compiler_lock import global_compiler_lock
-from numba.core.dispatcher import _FunctionCompiler
 from numba.core.registry import CPUDispatcher, CPUTarget, cpu_target
 from numba.core.typing.templates import make_intrinsic_template
 
@@ -64,14 +63,6 @@ class Dispatcher(CPUDispatcher):
     targetdescr = TARGET
 
 
-class Unlinked(_FunctionCompiler):
-    """Compiles a function and leaves its library open for the function by which it is entered."""
-
-    def _customize_flags(self, flags: Any) -> Any:
-        flags.no_compile = True
-        return flags
-
-
 @functools.cache
 def _dispatcher(function: Callable[..., Any]) -> Dispatcher:
     """Kept, since its type refers to it weakly."""
@@ -96,18 +87,22 @@ def object_code(function: Callable[..., Any], count: int, name: str, python: boo
     """An object file with the machine code of a function of `count` integers, entered by the symbol `name`.
 
     Args:
-        python: whether Python calls it (`machine.python_function`), and it runs without the GIL; else C does, with int64 arguments.
+        python: whether Python calls it (`machine.python_function`), and it runs without the GIL; else C does, with int64s.
     """
-    made = Unlinked(function, TARGET, FLAGS, {}, Compiler).compile((types.intp,) * count, None)
-    if not isinstance(made.signature.return_type, (types.NoneType, types.Integer)):
-        raise TypeError(f"{name} must give nothing or an integer; it gives {made.signature.return_type}")
-    context, library = TARGET.target_context, made.library
+    flags = Flags()
+    TARGET.options.parse_as_flags(flags, FLAGS)
+    flags.no_compile = True  # yet: the function by which it is entered comes first
+    context = TARGET.target_context
+    made = compile_extra(TARGET.typing_context, context, function, (types.intp,) * count, None, flags, {})
+    library, inside, result = made.library, made.fndesc, made.signature.return_type
+    if result not in (types.none, types.intp):
+        raise TypeError(f"{name} must give nothing or an int64; it gives {result}")
     module = context.create_module(f"entry of {name}")
-    inner = ir.Function(module, context.call_conv.get_function_type(made.fndesc.restype, made.fndesc.argtypes), made.fndesc.llvm_func_name)
+    inner = ir.Function(module, context.call_conv.get_function_type(inside.restype, inside.argtypes), inside.llvm_func_name)
 
     def call(builder: Any, args: Any) -> Any:
-        _, out = context.call_conv.call_function(builder, inner, made.fndesc.restype, made.fndesc.argtypes, args)
-        return out if isinstance(made.signature.return_type, types.Integer) else WORD(0)
+        _, out = context.call_conv.call_function(builder, inner, inside.restype, inside.argtypes, args)
+        return out if result == types.intp else WORD(0)
 
     (_python_entry if python else _plain_entry)(module, name, count, call)
     library.add_ir_module(module)

@@ -1,7 +1,8 @@
 """The processor that machine code is for, and how such code, compiled in this process or another, comes into this one.
 
-Code is linked by LLVM's ORC, each piece by itself, so that no names of two pieces can meet; what it calls must be there: linking
-fails otherwise. numba has no part in this, and is not imported: its compiler would take a quarter of a second and 60 MB to set up.
+Code is linked by LLVM's ORC, each piece by itself, so that no names of two pieces can meet; what it calls must be there:
+linking fails otherwise. numba has no part in this, and is not imported: its compiler would take a quarter of a second and
+60 MB to set up.
 """
 import ctypes
 import functools
@@ -12,7 +13,8 @@ from typing import Any
 
 import llvmlite.binding as llvm
 
-PYTHON = ("PyErr_BadArgument", "PyErr_Occurred", "PyEval_RestoreThread", "PyEval_SaveThread", "PyLong_AsLongLong", "PyLong_FromLongLong")
+PYTHON = ("PyErr_BadArgument", "PyErr_Occurred", "PyEval_RestoreThread", "PyEval_SaveThread", "PyLong_AsLongLong",
+          "PyLong_FromLongLong")
 METH_FASTCALL = 0x80  # self, an array of arguments, how many
 
 _lock = threading.Lock()
@@ -57,7 +59,10 @@ def _python() -> dict[str, int]:
 
 
 def link(code: bytes, name: str) -> int:
-    """The address of a function of a piece of machine code, an object file; raises RuntimeError where something that it needs is missing."""
+    """The address of a function of a piece of machine code, an object file.
+
+    Raises RuntimeError where something that it needs is missing.
+    """
     piece = llvm.JITLibraryBuilder().add_object_img(code).add_current_process().export_symbol(name)
     for function, address in _python().items():
         piece.import_symbol(function, address)
@@ -79,6 +84,6 @@ class _Method(ctypes.Structure):
 def python_function(address: int, name: str, doc: str) -> Any:
     """A function for Python to call, of machine code that takes what METH_FASTCALL says."""
     method = _Method(name.encode(), address, METH_FASTCALL, doc.encode())
-    make = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.POINTER(_Method), ctypes.c_void_p, ctypes.c_void_p)(("PyCFunction_NewEx", ctypes.pythonapi))
+    kind = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.POINTER(_Method), ctypes.c_void_p, ctypes.c_void_p)
     _linked.append(method)
-    return make(ctypes.byref(method), None, None)
+    return kind(("PyCFunction_NewEx", ctypes.pythonapi))(ctypes.byref(method), None, None)

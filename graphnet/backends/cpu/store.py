@@ -40,7 +40,8 @@ PLANNING = frozenset({"cache.py", "calls.py", "encoding.py", "instance.py", "low
 COMPILER = ("compiling.py", "typed.py")  # what makes machine code of all kernels
 # what else numba's compiler looks at, beside the processor
 SWITCHES = ("NUMBA_OPT", "NUMBA_LOOP_VECTORIZE", "NUMBA_SLP_VECTORIZE")
-IMPORTS = re.compile(r"^(?:from (graphnet\.backends\.cpu[\w.]*) import (?:\(([^)]*)\)|(.*))|import (graphnet\.backends\.cpu[\w.]*))", re.MULTILINE)
+IMPORTS = re.compile(r"^(?:from (graphnet\.backends\.cpu[\w.]*) import (?:\(([^)]*)\)|(.*))"
+                     r"|import (graphnet\.backends\.cpu[\w.]*))", re.MULTILINE)
 
 
 # ---- keys
@@ -76,7 +77,7 @@ def source_hash(path: pathlib.Path) -> str:
 
 @functools.cache
 def compiler_hash() -> str:
-    """Hash of what makes machine code of any kernel: the compiler, its settings, and the processor; numba is not imported for it."""
+    """Hash of what makes machine code of any kernel: the compiler, its settings, the processor. It imports no numba."""
     numba = importlib.util.find_spec("numba")
     if numba is None or numba.origin is None:
         raise ImportError("graphnet needs numba, which is not installed: pip install numba")
