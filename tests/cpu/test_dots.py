@@ -1,0 +1,51 @@
+"""Convolutions of few columns, as dot products: every rest of four positions, side by side or apart, with what may follow."""
+import math
+
+import numpy as np
+import pytest
+from lowered import close, run
+
+from graphnet.backends.cpu.kernels import convolution
+from graphnet.backends.cpu.lowering import lowering_of
+from graphnet.backends.cpu.simd import LANES
+from graphnet.backends.cpu.tiles import WIDTH
+from graphnet.graph import Spec
+from graphnet.ops.convolution import Conv, ConvTranspose
+from graphnet.ops.elementwise import Add, Clip, Exp
+from graphnet.passes.fuse import Epilogue
+
+assert lowering_of(Conv()) is convolution.lower_conv
+RELU = Clip(0.0, math.inf)
+PROGRAMS = {  # what follows, and how many operands it has: a value by column, and one of the output's shape
+    "nothing": (None, 0), "bias": (((Add(), (0, 1)), (RELU, (2,))), 1),
+    "residual": (((Add(), (0, 1)), (RELU, (3,)), (Add(), (4, 2)), (Clip(0.5, 2.0), (5,))), 2),
+    "tape": (((Add(), (0, 1)), (Exp(), (2,))), 1),
+}
+
+
+def random(*shape, seed=0):
+    return np.random.default_rng(seed).standard_normal(shape).astype("float32")
+
+
+@pytest.mark.parametrize("to", ["dense", "padded"])
+@pytest.mark.parametrize("follows", PROGRAMS)
+@pytest.mark.parametrize("kind, columns", [(Conv, 1), (Conv, 2), (ConvTranspose, 1)])
+def test_sums(kind, columns, follows, to):
+    channels = 2 * LANES + 3
+    program, count = PROGRAMS[follows]
+    for width in (3, 4, 6, 9, WIDTH + 7):
+        x, w = random(2, 4, width, channels), random(3, 3, channels, columns, seed=1) / 20
+        w = w if kind is Conv else w.swapaxes(2, 3)
+        op, names = kind((1, 1), "valid"), []
+        shape = op.infer(*[Spec(v.shape, "float32") for v in (x, w)]).shape
+        extras = [random(columns, seed=2), random(*shape, seed=3)][:count]
+
+        def lower(inputs, outputs, builder, op=op, extras=extras, names=names):
+            follow = Epilogue(op, 2, program) if program else None
+            done = lowering_of(op)(op, inputs, outputs, builder, follow)
+            names[:] = [step.name for step in builder.steps]
+            return done
+        found = run(lower, [x, w, *extras], [Spec(shape, "float32")], to=to)
+        assert "dots" in names
+        meant = Epilogue(op, 2, program) if program else op
+        close(found[0], meant.reference(*[v.astype("float64") for v in (x, w, *extras)]), 1e-5)
