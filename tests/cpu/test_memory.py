@@ -141,6 +141,23 @@ def test_halos_that_are_cleared_in_each_call_give_the_same(monkeypatch, batch):
     assert made.arena_bytes <= 1.25 * made.least_bytes
 
 
+def test_many_buffers_of_one_geometry_have_a_place_whose_halo_stays_zero(monkeypatch):
+    monkeypatch.setattr(plan, "LARGE", 1)
+    gn.utils.set_random_seed(0)
+    x = image = gn.Input((9, 10, 8))
+    for _ in range(plan.MANY + 1):
+        x = gn.layers.DepthwiseConv2D(3, padding="same", activation="relu")(x)
+    model = gn.Model(image, x)
+    values = np.random.default_rng(0).normal(size=(2, 9, 10, 8)).astype("float32")
+    first = model(values)
+    np.testing.assert_array_equal(model(values), first)
+    assert "zero_halo" not in [step.name for step in model.executable()[0].runner((values.shape,)).plan.steps]
+    model.drop_executables()
+    monkeypatch.setattr(plan, "MANY", 1 << 30)
+    np.testing.assert_array_equal(model(values), first)
+    assert "zero_halo" in [step.name for step in model.executable()[0].runner((values.shape,)).plan.steps]
+
+
 def test_the_least_memory_is_what_lives_at_once():
     assert memory.least([]) == 0
     assert memory.least([(0, 0, 64), (1, 1, 64), (2, 2, 640)]) == 640

@@ -4,6 +4,7 @@ Lowerings add argument rows word by word; words that are addresses of memory not
 """
 import math
 import struct
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +20,7 @@ __all__ = ["Buffer", "Builder", "Operand", "Plan", "Step", "Table"]
 
 GRAIN = 650_000  # multiply-adds a claim, some 5 microseconds
 LARGE = 1 << 19  # bytes of a buffer from which it is worth to clear its halo in each call
+MANY = 8  # buffers of one geometry from which one place of their own, whose halo stays zero, is better
 SERIAL = 200_000  # multiply-adds below which a step is one task: sharing would cost more than it gains
 
 _bits = struct.Struct("q").unpack
@@ -101,6 +103,7 @@ class Builder:
     kept: dict[int, Any] = field(default_factory=dict)  # the sources of weights and constants, by id
     halos: dict[Any, Operand] = field(default_factory=dict)  # (an input, halo) -> the copy of it that has the halo
     parts: Any = field(default_factory=dict)  # plans of parts of the graph, shared by the plans of one graph
+    geometries: Counter[Any] = field(default_factory=Counter)  # of the buffers with a halo
     scratch: int = 0
     status: Status = field(default_factory=Status)
 
@@ -138,6 +141,7 @@ class Builder:
             return self._new("arena", shape, dtype)
         wide = tuple([before + extent + after for extent, (before, after) in zip(shape, halo, strict=True)])
         geometry = (tuple(shape), tuple(map(tuple, halo)), dtype)
+        self.geometries[geometry] += 1
         strides = packed_strides(wide)
         offset = sum(before * stride for (before, _), stride in zip(halo, strides, strict=True))
         return Operand(Buffer("arena", math.prod(wide) * itemsize(dtype), halo=geometry), offset, tuple(shape), strides, dtype)
@@ -223,7 +227,7 @@ class Builder:
 
     def clear_halo(self, buffer: Buffer) -> None:
         """Lets the plan zero a large buffer's halo before its first writer: memory that others use meanwhile, for a small step."""
-        if buffer.halo is None or buffer.cleared or buffer.nbytes < LARGE:
+        if buffer.halo is None or buffer.cleared or buffer.nbytes < LARGE or self.geometries[buffer.halo] >= MANY:
             return
         buffer.cleared = True
         from graphnet.backends.cpu.kernels.halo import clear  # here, because that file needs this one
