@@ -38,6 +38,7 @@ class Contender:
         names = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "GRAPHNET_THREADS")
         quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "PYTHONWARNINGS": "ignore"}
         environment = {**os.environ, **dict.fromkeys(names, str(PINNED)), **quiet, **environment}
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)  # what an installer compiles is not compiled at each start
         self.begun, self.patience = time.monotonic(), patience
         self.process = subprocess.Popen([python, script, *arguments], env=environment, stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, stderr=None if self.loud else subprocess.DEVNULL)
