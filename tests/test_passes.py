@@ -15,6 +15,7 @@ from graphnet.ops import convolution as c
 from graphnet.ops import elementwise as e
 from graphnet.ops.contraction import MatMul
 from graphnet.ops.reduction import Mean
+from graphnet.ops.scaling import Normalize
 from graphnet.ops.shape import BroadcastTo, Concatenate, Reshape, Slice, Transpose
 from graphnet.passes import PASSES, cse, fold, fold_normalization, fuse, run_passes, simplify
 from graphnet.passes.fuse import LONGEST, Epilogue, Tape
@@ -361,6 +362,20 @@ def only(graph, kind):
     found = [n for n in graph.nodes if isinstance(n.op, kind)]
     assert len(found) == 1
     return found[0]
+
+
+def test_scale_and_shift_join_the_normalization():
+    gamma, beta = (Variable(np.full(4, v), dtype="float32") for v in (2.0, 3.0))
+    graph = fold_normalization(simplify(traced(lambda x: ops.layer_normalization(x, gamma, beta), ROWS))).verify()
+    assert len(only(graph, Normalize).inputs) == 3 and not {"add", "multiply"} & set(computed(graph))
+    x = np.arange(12, dtype="float32").reshape(3, 4) ** 2
+    np.testing.assert_allclose(evaluate(graph, [x])[0][0], 2 * np.asarray(ops.layer_normalization(x)) + 3, rtol=1e-6)
+
+    def read_twice(x):
+        y = ops.layer_normalization(x, gamma)
+        return [y + beta, y]
+    graph = fold_normalization(simplify(traced(read_twice, ROWS)))
+    assert len(only(graph, Normalize).inputs) == 1
 
 
 @pytest.mark.parametrize("activation", ["silu", "gelu", "relu", "softplus", "hard_swish"])

@@ -74,31 +74,38 @@ class LogSoftmax(AlongAxis):
 
 @dataclass(frozen=True)
 class Normalize(Op):
-    """(x - mean) / sqrt(variance + epsilon) over axes: the heart of layer normalization."""
+    """(x - mean) / sqrt(variance + epsilon) over axes, the heart of layer normalization; times a scale and plus a shift if given.
+
+    Inputs: x, or x, scale and shift, which have a value for each of x's last axis.
+    """
 
     axes: tuple[int, ...] = (-1,)
     epsilon: float = 1e-3
 
-    def infer(self, x: Spec) -> Spec:
+    def infer(self, x: Spec, *along: Spec) -> Spec:
         return x
 
     def by_rows(self, *specs: Any) -> bool:
         return 0 not in [axis % len(specs[0].shape) for axis in self.axes]
 
-    def reference(self, x: np.ndarray) -> np.ndarray:
+    def reference(self, x: np.ndarray, *along: np.ndarray) -> np.ndarray:
         with np.errstate(all="ignore"):
             centred = x - np.mean(x, self.axes, keepdims=True)
             variance = np.mean(np.square(centred), self.axes, keepdims=True)
-            return np.asarray(centred / np.sqrt(variance + x.dtype.type(self.epsilon)), x.dtype)
+            y = np.asarray(centred / np.sqrt(variance + x.dtype.type(self.epsilon)), x.dtype)
+            return y * along[0] + along[1] if along else y
 
-    def vjp(self, g: Any, y: Any, x: Any) -> list[Any]:
-        return [NormalizeGrad(normalize_axes(self.axes, x.ndim), self.epsilon)(g, x)]
+    def vjp(self, g: Any, y: Any, x: Any, *along: Any) -> list[Any]:
+        back = NormalizeGrad(normalize_axes(self.axes, x.ndim), self.epsilon)
+        return [back(multiply(g, along[0]), x), multiply(g, Normalize(self.axes, self.epsilon)(x)), g] if along else [back(g, x)]
 
     @classmethod
     def samples(cls) -> Samples:
-        x = np.random.default_rng(0).standard_normal((3, 5, 33)).astype("float32")
+        rng = np.random.default_rng(0)
+        x, scale, shift = (rng.standard_normal(shape).astype("float32") for shape in ((3, 5, 33), 33, 33))
         for axes in ((2,), (1, 2), (1,)):
             yield Normalize(axes, 1e-3), [x]
+            yield Normalize(axes, 1e-3), [x, scale, shift]
 
 
 @dataclass(frozen=True)

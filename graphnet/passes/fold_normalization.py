@@ -1,6 +1,7 @@
 """fold_normalization: a factor for each channel behind a convolution or matrix product moves into its kernel.
 
-(conv(x, W) + b) * s + t, which is what batch normalization does at inference, becomes conv(x, W * s) + (b * s + t).
+(conv(x, W) + b) * s + t, which is what batch normalization does at inference, becomes conv(x, W * s) + (b * s + t). What
+layer normalization does with a scale and a shift for each channel becomes one op.
 """
 from collections import Counter
 
@@ -9,6 +10,7 @@ from graphnet.op import Contraction
 from graphnet.ops.convolution import Conv, ConvTranspose, DepthwiseConv
 from graphnet.ops.elementwise import Add, Multiply
 from graphnet.ops.linalg import MatMul
+from graphnet.ops.scaling import Normalize
 from graphnet.ops.shape import Reshape
 from graphnet.passes.fold import expand, folded, is_fixed
 
@@ -54,6 +56,8 @@ def fold_normalization(graph: Graph) -> Graph:
         single_new.update((new.node, single.get(old.node, False)) for new, old in zip(inputs, node.inputs, strict=True))
         if not isinstance(node.op, (Multiply, Add)):
             return None
+        if isinstance(node.op, Add) and (whole := _normalized(node, inputs, single_new)) is not None:
+            return [whole]
         for x, fixed in (inputs, inputs[::-1]):
             if _by_channel(fixed, x.spec.shape[-1] if x.spec.shape else None) and x.spec == node.specs[0] and single_new[x.node]:
                 found = _merged(node, x, fixed, single_new)
@@ -92,3 +96,24 @@ def _merged(node: Node, x: Tensor, fixed: Tensor, single: dict[Node, bool]) -> T
         return y
     single[y.node] = True
     return Tensor(Node(Add(), (y, folded(_computed(Multiply(), (shift, fixed), node))), node.specs, "add", node.scope))
+
+
+def _vector(tensor: Tensor, channels: tuple[object, ...]) -> bool:
+    """Whether a tensor is of float32 and has one value for each channel of the last axis."""
+    extents = tensor.spec.shape
+    return tensor.dtype == "float32" and extents[-1:] == channels != () and all(s == 1 for s in extents[:-1])
+
+
+def _normalized(node: Node, inputs: tuple[Tensor, ...], single: dict[Node, bool]) -> Tensor | None:
+    """normalize(x) * scale + shift, of float32, as one op, where nothing else reads what lies between."""
+    for scaled, shift in (inputs, inputs[::-1]):
+        if not isinstance(scaled.node.op, Multiply) or not single[scaled.node] or scaled.spec != node.specs[0]:
+            continue
+        for normal, scale in (scaled.node.inputs, scaled.node.inputs[::-1]):
+            op, channels = normal.node.op, normal.spec.shape[-1:]
+            if not isinstance(op, Normalize) or len(normal.node.inputs) > 1 or normal.spec != scaled.spec or not single[normal.node]:
+                continue
+            if normal.dtype == "float32" and all(_vector(t, channels) for t in (scale, shift)):
+                along = [t if t.spec.shape == channels else _computed(Reshape(channels), (t,), node) for t in (scale, shift)]
+                return Tensor(Node(op, (*normal.node.inputs, *along), node.specs, op.name, node.scope))
+    return None

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from graphnet.backends.cpu.cache import jit, kernel
+from graphnet.backends.cpu.encoding import add_tape
 from graphnet.backends.cpu.kernels.reduction import (
     BLOCK,
     LEVEL,
@@ -44,6 +45,7 @@ from graphnet.backends.cpu.simd import (
     total,
     word,
 )
+from graphnet.ops.elementwise import Add, Multiply
 from graphnet.ops.scaling import Normalize, NormalizeGrad
 
 ZERO, ONE = np.float32(0), np.float32(1)
@@ -52,6 +54,8 @@ COLUMNS = 256  # columns of a task
 PLAIN, SQUARED, TIMES = range(3)  # kinds of sums of columns
 HEAD, OUTSIDE = 5, 5 + 3 * REDUCED  # where the words of the reduced and of the outer axes begin
 G = OUTSIDE + 3 * OUTER  # of the way back: where g is, which lies as x does
+
+SCALED = ((Multiply(), (0, 1)), (Add(), (3, 2)))  # the program that multiplies by operand 1 and adds operand 2
 
 sum_of_runs = RUNS[SUM]
 
@@ -165,6 +169,17 @@ def normalize_run(row, x, y):
 
 
 @jit
+def normalize_scaled_run(row, x, y):
+    """The same of elements side by side, each times its own factor, and plus its own shift."""
+    n, factors, shifts = word(row, HEAD + 6), word(row, G), word(row, G + 1)
+    mean = full(run_mean(row, x))
+    scale = full(np.float32(run_scale(row, x, mean)))
+    for k in range(0, n, LANES):
+        v = (load_part(x, k, n - k) - mean) * scale
+        store_some(y, k, n - k, v * load_part(factors, k, n - k) + load_part(shifts, k, n - k))
+
+
+@jit
 def column_lines(x, lines, line, mean, kind, other, part, n):
     """part += the lines of n columns less the mean: as that is, its square, or times what lies `other` bytes further."""
     for _ in range(lines):
@@ -226,11 +241,13 @@ def normalize_columns(row, x, y, n, scratch):
 
 @kernel
 def normalize(row, begin, end, scratch):
-    """Words and tasks are those of `along_words`; word 2 is epsilon."""
+    """Words and tasks are those of `along_words`; word 2 is epsilon, words G and G + 1 are where scale and shift are, or 0."""
     for task in range(begin, end):
         x, y, columns = along_start(row, task)
         if columns > 0:
             normalize_columns(row, x, y, columns, scratch)
+        elif word(row, G):
+            normalize_scaled_run(row, x, y)
         else:
             normalize_run(row, x, y)
 
@@ -238,15 +255,20 @@ def normalize(row, begin, end, scratch):
 @lowers(Normalize)
 def lower_normalize(op: Normalize, inputs: list[Operand], outputs: list[Operand], builder: Builder,
                     epilogue: Any = None) -> bool | None:
-    """Normalizes float32 over any axes."""
-    (x,), (out,) = inputs, outputs
+    """Normalizes float32 over any axes; over the last alone with scale and shift in one go."""
+    (x, *along), (out,) = inputs, outputs
     axes = [a % len(x.shape) for a in op.axes]
     found = walked(builder, x, out, axes, lambda y: y.strides) if x.dtype == "float32" and x.size else None
     if found is None:
         return False
     walk, x, y = found
+    whole = axes == [len(x.shape) - 1] and not walk.columns and all(v.contiguous for v in along)
+    target = y if whole or not along else builder.temporary(out.shape)
+    if target is not y:
+        return lower_normalize(op, [x], [target], builder) is not False and add_tape(SCALED, [target, *along], out, builder)
     words, tasks = along_words(x, y, op.epsilon, walk)
-    builder.step(normalize, words, tasks, float(WORK * x.size), [x], [y], scratch=16 * COLUMNS)
+    words += along or [0, 0]
+    builder.step(normalize, words, tasks, float(WORK * x.size), [x, *along], [y], scratch=16 * COLUMNS)
     builder.copy(y, out)
     return None
 
