@@ -68,10 +68,11 @@ def _bytes(spec: Spec) -> int:
 
 def length(spec: Spec, batch: Symbol) -> int | None:
     """How many of the first extent are a row of the batch: 0 where no extent depends on the batch; None where another does too."""
-    if not any(batch in dims.symbols(extent) for extent in spec.shape):
+    unknown = [extent for extent in spec.shape if type(extent) is not int]
+    if not any(batch in dims.symbols(extent) for extent in unknown):
         return 0
-    first, *others = spec.shape
-    if isinstance(first, dims.Dim) and set(first.terms) == {(batch,)} and not any(batch in dims.symbols(s) for s in others):
+    first = spec.shape[0]
+    if isinstance(first, dims.Dim) and set(first.terms) == {(batch,)} and not any(batch in dims.symbols(s) for s in unknown[1:]):
         return first.terms[batch,]
     return None
 
@@ -94,11 +95,11 @@ def _chosen(nodes: Sequence[Node], graph: Graph, specs: Specs, batch: Symbol, ro
     for node, crossing in zip(nodes, between, strict=True):
         cheapest = min(range(len(sizes)), key=total.__getitem__)
         change = total[cheapest] + 2 * crossing
-        reached = []
+        reached, traffic = [], Traffic.of(node, specs, batch)
         for i, size in enumerate(sizes):
             begun = CUT * -(-rows // size) if size != rows else 0
             reached.append(cheapest if change + begun < total[i] else i)
-            total[i] = min(total[i], change + begun) + _moved(node, specs, batch, rows, size)
+            total[i] = min(total[i], change + begun) + traffic.moved(rows, size)
         ways.append(reached)
     at, chosen = min(range(len(sizes)), key=total.__getitem__), []
     for reached in reversed(ways):
@@ -107,20 +108,32 @@ def _chosen(nodes: Sequence[Node], graph: Graph, specs: Specs, batch: Symbol, ro
     return chosen[::-1]
 
 
-def _moved(node: Node, specs: Specs, batch: Symbol, rows: int, size: int) -> float:
-    """Bytes that do not come from the near caches, and what stands for the time to begin."""
-    if isinstance(node.op, View):
-        return 0.0 if size == rows or _by_rows(node, batch) else math.inf
-    if size != rows and not _by_rows(node, batch):
-        return math.inf
-    blocks, apart, weights = -(-rows // size), 0, 0
-    for t in node.inputs:
-        if length(t.spec, batch) == 0:
-            weights += _bytes(specs[t.key])
-        else:
-            apart += _bytes(specs[t.key])
-    apart += sum(_bytes(specs[node, i]) for i in range(len(node.specs)))
-    return blocks * (weights + BEGUN + max(0.0, apart * size / rows - NEAR))
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """Bytes that a node reads for all rows alike, and bytes of its operands and results that each row has of its own."""
+
+    by_rows: bool
+    shared: int
+    own: int
+    view: bool
+
+    @classmethod
+    def of(cls, node: Node, specs: Specs, batch: Symbol) -> "Traffic":
+        shared, own = 0, sum(_bytes(specs[node, i]) for i in range(len(node.specs)))
+        for t in node.inputs:
+            if length(t.spec, batch) == 0:
+                shared += _bytes(specs[t.key])
+            else:
+                own += _bytes(specs[t.key])
+        return cls(_by_rows(node, batch), shared, own, isinstance(node.op, View))
+
+    def moved(self, rows: int, size: int) -> float:
+        """Bytes that do not come from the near caches with blocks of that size, and what stands for the time to begin."""
+        if size != rows and not self.by_rows:
+            return math.inf
+        if self.view:
+            return 0.0
+        return -(-rows // size) * (self.shared + BEGUN + max(0.0, self.own * size / rows - NEAR))
 
 
 def _between(nodes: Sequence[Node], graph: Graph, specs: Specs, batch: Symbol) -> list[int]:
