@@ -33,6 +33,7 @@ TABLE: dict[str, tuple[Any, Any, str]] = {
     "disable": (_names, frozenset(), "passes to leave out, by name: fuse,cse"),
     "verify": (int, 0, "1 checks the graph after each pass"),
     "threads": (int, 0, "threads a call may use; 0 takes one for each processor"),
+    "packed": (int, 1, "0 makes plans that keep no copies of weights in the kernels' order: less memory, slower calls"),
     "cache_dir": (pathlib.Path, None, "folder of the compiled kernels; by default in the user's cache folder"),
     "home": (pathlib.Path, _home(), "folder of data sets and pretrained weights"),
     "strict_masks": (int, 0, "1 makes a mask that is dropped unseen an error instead of a warning"),

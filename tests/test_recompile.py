@@ -33,9 +33,9 @@ def plans(monkeypatch):
     made = []
     make = driver.lower_graph
 
-    def noted(graph, shapes, threads):
+    def noted(graph, shapes, *more):
         made.append(shapes)
-        return make(graph, shapes, threads)
+        return make(graph, shapes, *more)
     monkeypatch.setattr(driver, "lower_graph", noted)
     return made
 

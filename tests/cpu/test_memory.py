@@ -158,6 +158,28 @@ def test_many_buffers_of_one_geometry_have_a_place_whose_halo_stays_zero(monkeyp
     assert "zero_halo" in [step.name for step in model.executable()[0].runner((values.shape,)).plan.steps]
 
 
+def test_packed_copies_can_be_turned_off():
+    """Then weights are read where they lie, or ordered within each call; results are as near the same as sums in another order."""
+    gn.utils.set_random_seed(0)
+    image = gn.Input((14, 14, 16))
+    x = gn.layers.Conv2D(32, 3, padding="same", activation="relu")(image)
+    x = gn.layers.Conv2DTranspose(8, 3, strides=2)(gn.layers.SeparableConv2D(24, 3)(x))
+    x = gn.layers.GRU(12)(gn.layers.LSTM(8, return_sequences=True)(gn.layers.Reshape((-1, 200))(x)))
+    model = gn.Model(image, gn.layers.Dense(33)(x))
+    values = np.random.default_rng(0).normal(size=(3, 14, 14, 16)).astype("float32")
+    packed = model(values)
+    assert "packed weights 0 bytes" not in model.executable()[0].report((values.shape,))
+    model.drop_executables()
+    with gn.settings(packed=0):
+        np.testing.assert_allclose(model(values), packed, rtol=1e-4, atol=1e-5)
+        assert "packed weights 0 bytes" in model.executable()[0].report((values.shape,))
+        for w in model.trainable_variables:
+            w.assign(2 * w.value)
+        doubled = model(values)
+    model.drop_executables()
+    np.testing.assert_allclose(doubled, model(values), rtol=1e-4, atol=1e-5)
+
+
 def test_the_least_memory_is_what_lives_at_once():
     assert memory.least([]) == 0
     assert memory.least([(0, 0, 64), (1, 1, 64), (2, 2, 640)]) == 640

@@ -20,6 +20,7 @@ from graphnet.op import View
 from graphnet.ops.shape import BroadcastTo, Concatenate, Reshape, Slice, Transpose
 from graphnet.passes.fuse import Epilogue
 from graphnet.passes.fuse_separable import Separable
+from graphnet.settings import settings
 
 KNOWN = 1024  # elements of a constant that is computed while the plan is made
 
@@ -212,12 +213,16 @@ class Driver:
 
     def _leaf(self, op: Leaf) -> Operand:
         if isinstance(op, Read):
-            return self.builder.variable(op.variable) if op.variable in self.graph.updates else self.builder.weight(op.variable)
+            return self._weight(op.variable) if op.variable not in self.graph.updates else self.builder.variable(op.variable)
         if isinstance(op, Constant):
             return self.builder.constant(op.value)
         sources = op.variables  # type: ignore[attr-defined]
         spec = op.infer()
-        return self.builder.weight(weights.derived(sources, ("folded", op), lambda *_: op.compute(), (spec.shape, spec.dtype)))  # type: ignore[arg-type]
+        return self._weight(weights.derived(sources, ("folded", op), lambda *_: op.compute(), (spec.shape, spec.dtype)))  # type: ignore[arg-type]
+
+    def _weight(self, source: weights.Source) -> Operand:
+        """As a weight, of which packed copies are kept; else as a variable, which each call reads anew."""
+        return self.builder.weight(source) if settings.packed else self.builder.variable(source)
 
     def _view(self, op: View, x: Operand, shape: tuple[int, ...]) -> Operand:
         if isinstance(op, Reshape):

@@ -33,6 +33,7 @@ from graphnet.ops.convolution import (
     DepthwiseConvGradKernel,
 )
 from graphnet.ops.geometry import pads_of
+from graphnet.settings import settings
 
 Pads = tuple[tuple[int, int], ...]
 
@@ -110,7 +111,7 @@ def lower_conv(op: Conv, inputs: list[Operand], outputs: list[Operand], builder:
 def _by_winograd(op: Any, x_shape: Sequence[int], size: Sequence[int], y_shape: Sequence[int],
                  fixed: bool) -> tuple[Window, Way] | None:
     """How a convolution or a transposed one goes by Winograd; None where a direct sum is faster."""
-    if len(op.strides) != 2:
+    if len(op.strides) != 2 or not settings.packed:  # its weights are larger than the kernel
         return None
     shape = shape_of(x_shape, y_shape)
     if isinstance(op, Conv):
