@@ -1,6 +1,8 @@
 """Files that are whole or not there, whenever the process ends: written beside, synced to the disk, renamed."""
+import errno
 import os
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -80,6 +82,28 @@ def write_whole(path: Any, text: str) -> None:
     os.makedirs(os.path.dirname(path) or ".", exist_ok=True)
     with whole_file(path, "w") as file:
         file.write(text)
+
+
+def open_plain(path: Any) -> IO[bytes]:
+    """Opens a file that is read because another one names it: no link is followed, and nothing but a file is opened. Raises OSError.
+
+    Example:
+
+        >>> import os
+        >>> open_plain(os.curdir)
+        Traceback (most recent call last):
+        OSError: [Errno 22] it is a link, or no file: '.'
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | sum(getattr(os, flag, 0) for flag in ("O_NOFOLLOW", "O_NONBLOCK", "O_BINARY", "O_CLOEXEC")))
+    except OSError as error:
+        if error.errno not in (errno.ELOOP, errno.EISDIR):
+            raise
+        raise OSError(errno.EINVAL, "it is a link, or no file", path) from None
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "it is a link, or no file", path)
+    return open(descriptor, "rb")
 
 
 def pieces(array: np.ndarray) -> Iterator[memoryview]:

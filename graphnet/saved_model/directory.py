@@ -7,11 +7,12 @@ import secrets
 import shutil
 import stat
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
 from graphnet.errors import FileFormatError
+from graphnet.files import open_plain
 from graphnet.saved_model.values import damaged
 from graphnet.train.folder import alone
 
@@ -28,17 +29,17 @@ def is_saved_model(path: Any) -> bool:
 
 
 @contextmanager
-def whole_directory(path: Any) -> Iterator[str]:
+def whole_directory(path: Any, own: Collection[str] = OWN, mark: str = TEXT) -> Iterator[str]:
     """An empty folder to be filled, which becomes the directory `path` at the end of the block, or goes away where that raises.
 
-    A saved model that is there already is replaced: on Linux in one step, elsewhere by two renames. Raises FileExistsError where
-    anything else is there.
+    A directory of its kind, which has a file ``mark`` and nothing but ``own``, is replaced: on Linux in one step, elsewhere by two
+    renames. Raises FileExistsError where anything else is there.
     """
     path = os.path.realpath(os.path.expanduser(os.fspath(path)))  # a link stays one
     parent, name = os.path.split(path)
     os.makedirs(parent, exist_ok=True)
     with alone(parent) as sure:
-        _expect_own(path)
+        _expect_own(path, own, mark)
         if sure:
             _tidy(parent, name)
         pending = os.path.join(parent, f".{name[:100]}.{secrets.token_hex(8)}.pending")
@@ -54,15 +55,20 @@ def whole_directory(path: Any) -> Iterator[str]:
         shutil.rmtree(pending, ignore_errors=True)  # the one of before, after an exchange
 
 
-def _expect_own(path: str) -> None:
+def _expect_own(path: str, own: Collection[str], mark: str) -> None:
     if not os.path.lexists(path):
         return
     if not os.path.isdir(path):
-        raise FileExistsError(errno.EEXIST, "a saved model is a directory, and a file of that name is there. Choose another name", path)
-    others = sorted(set(os.listdir(path)) - OWN)
-    if others or (os.listdir(path) and not is_saved_model(path)):
-        raise FileExistsError(errno.EEXIST, f"the directory holds other files ({', '.join(others[:4]) or 'no saved model'}), which would be lost. "
+        raise FileExistsError(errno.EEXIST, "the model is to be a directory, and a file of that name is there. Choose another name", path)
+    others = sorted(name for name in set(os.listdir(path)) - set(own) if not _is_empty(os.path.join(path, name)))
+    if others or (os.listdir(path) and not os.path.isfile(os.path.join(path, mark))):
+        raise FileExistsError(errno.EEXIST, f"the directory holds other files ({', '.join(others[:4]) or f'no {mark}'}), which would be lost. "
                                             "Choose another name, or a directory below it", path)
+
+
+def _is_empty(path: str) -> bool:
+    """Whether it is a folder with nothing in it, as Keras leaves one for assets."""
+    return os.path.isdir(path) and not os.path.islink(path) and not os.listdir(path)
 
 
 def _tidy(parent: str, name: str) -> None:
@@ -137,12 +143,11 @@ def expect_plain(folder: str) -> None:
 
 def contents(folder: str, name: str, most: int | None = None) -> bytes:
     """The bytes of a file of the directory; its size is known before it is read. Raises FileFormatError."""
-    path = os.path.join(folder, name)
     try:
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0))
+        file = open_plain(os.path.join(folder, name))
     except OSError as error:
         raise FileFormatError(f"Saved model {folder}: its file {name} cannot be opened ({error.strerror}). Nothing was loaded.") from error
-    with open(descriptor, "rb") as file:
+    with file:
         size = os.fstat(file.fileno()).st_size
         if most is not None and size > most:
             raise damaged(folder, f"its file {name} has {size} bytes; the most is {most}")

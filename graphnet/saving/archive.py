@@ -1,4 +1,5 @@
 """The parts of a `.keras` archive: read in memory and never unpacked, each for what it is declared to be."""
+import functools
 import io
 import json
 import os
@@ -6,7 +7,7 @@ import pathlib
 import threading
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, BinaryIO
@@ -31,23 +32,34 @@ _WORTH, _PIECE = 1 << 20, 1 << 30  # bytes of weights that are read while the mo
 def opened_archive(path: pathlib.Path) -> Iterator[tuple[dict[str, Any], Any, "Weights"]]:
     """Configuration, version of Keras and weights, which are read meanwhile. Raises FileFormatError."""
     with path.open("rb") as file:
-        try:
-            with zipfile.ZipFile(file) as archive:
-                names = _checked_names(archive)
-                if CONFIG not in names or WEIGHTS not in names:
-                    raise FileFormatError(f"{path}: expected a .keras archive with config.json and model.weights.h5; it holds "
-                                          f"{', '.join(names[:5]) or 'nothing'}.")
-                config = parse(read_part(archive, CONFIG))
-                metadata = parse(read_part(archive, METADATA)) if METADATA in names else {}
-                weights = Weights(path, file, archive)
-        except FileFormatError as error:
-            raise error if str(error).startswith(str(path)) else FileFormatError(f"{path}: {error}") from None
-        except DAMAGED as error:  # type: ignore[misc]
-            raise FileFormatError(f"{path}: the archive is damaged ({error}). Copy or save it again.") from error
-        if not isinstance(config, dict):
-            raise FileFormatError(f"{path}: config.json is not a model's configuration but {str(config)[:60]!r}.")
+        with telling(path), zipfile.ZipFile(file) as archive:
+            names = _checked_names(archive)
+            if CONFIG not in names or WEIGHTS not in names:
+                raise FileFormatError(f"{path}: expected a .keras archive with config.json and model.weights.h5; it holds "
+                                      f"{', '.join(names[:5]) or 'nothing'}.")
+            config, version = configuration(path, read_part(archive, CONFIG), read_part(archive, METADATA) if METADATA in names else b"{}")
+            weights = Weights(path, file, archive)
         with weights:
-            yield config, metadata.get("keras_version", "3") if isinstance(metadata, dict) else "3", weights
+            yield config, version, weights
+
+
+@contextmanager
+def telling(path: pathlib.Path) -> Iterator[None]:
+    """Whatever is wrong with a model's files becomes one FileFormatError that names them."""
+    try:
+        yield
+    except FileFormatError as error:
+        raise error if str(error).startswith(str(path)) else FileFormatError(f"{path}: {error}") from None
+    except DAMAGED as error:  # type: ignore[misc]
+        raise FileFormatError(f"{path}: the {'folder' if path.is_dir() else 'archive'} is damaged ({error}). Copy or save it again.") from error
+
+
+def configuration(path: pathlib.Path, config: bytes, metadata: bytes) -> tuple[dict[str, Any], Any]:
+    """What the two texts of a model say: its configuration, and the version of Keras. Raises FileFormatError, ValueError."""
+    found, about = parse(config), parse(metadata)
+    if not isinstance(found, dict):
+        raise FileFormatError(f"{path}: config.json is not a model's configuration but {str(found)[:60]!r}.")
+    return found, about.get("keras_version", "3") if isinstance(about, dict) else "3"
 
 
 class Weights:
@@ -59,6 +71,7 @@ class Weights:
 
     def __init__(self, path: pathlib.Path, file: BinaryIO, archive: zipfile.ZipFile) -> None:
         self.path, self._file, self._failure = path, file, ""
+        self._reading: Callable[[], None] | None = None
         self._thread: threading.Thread | None = None
         info = archive.getinfo(WEIGHTS)
         if info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size or info.file_size < _WORTH:
@@ -73,7 +86,8 @@ class Weights:
             raise EOFError(f"{WEIGHTS} is cut off")
         file.seek(begin)
         self.buffer = np.empty(info.file_size, "uint8")
-        self._thread = threading.Thread(target=self._read, args=[info.CRC], name="graphnet-weights", daemon=True)
+        self._failure = f"{WEIGHTS} was not read"  # until it is: whatever ends the thread, nothing unchecked is taken
+        self._reading = functools.partial(self._read, info.CRC)
 
     def _read(self, checksum: int) -> None:
         try:
@@ -83,9 +97,8 @@ class Weights:
                 if self._file.readinto(piece) != len(piece):  # type: ignore[attr-defined]
                     raise EOFError(f"{WEIGHTS} is cut off")
                 found = zlib.crc32(piece, found)
-            if found != checksum:
-                self._failure = f"Bad CRC-32 for file {WEIGHTS!r}"
-        except (OSError, EOFError) as error:
+            self._failure = "" if found == checksum else f"Bad CRC-32 for file {WEIGHTS!r}"
+        except (OSError, ValueError, EOFError) as error:  # ValueError where the file was closed by an interrupt
             self._failure = str(error)
 
     def opened(self) -> h5py.File:
@@ -100,8 +113,13 @@ class Weights:
             raise FileFormatError(f"{self.path}: {WEIGHTS}: not an HDF5 file, or a truncated one ({error}).") from error
 
     def __enter__(self) -> "Weights":
-        if self._thread is not None:
-            self._thread.start()
+        if self._reading is not None:
+            thread = threading.Thread(target=self._reading, name="graphnet-weights", daemon=True)
+            try:
+                thread.start()
+                self._thread = thread
+            except RuntimeError:  # the process may have no more threads
+                self._reading()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:

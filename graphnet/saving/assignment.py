@@ -25,7 +25,7 @@ class Assignments:
         self.source, self.skip, self.mend, self.fresh = source, skip, mend, fresh
         self.buffer: np.ndarray | None = None  # the memory that the file is in, if it is
         self.pairs: dict[Variable, tuple[Any, str]] = {}
-        self.visits: set[tuple[int, int]] = set()  # a group by its address, an object by its id: each pair is looked at once
+        self.visits: set[tuple[tuple[int, int], int]] = set()  # a group by its address, an object by its id: each pair is looked at once
         self.skipped: list[str] = []
         self.notes: list[str] = []  # what is left out whatever `skip` says
         self.after: list[Callable[[], None]] = []  # what objects do themselves, once all else is assigned

@@ -1,7 +1,9 @@
 """What HDF5 files hold, by h5py's functions nearest to the file: groups, and arrays of numbers that lie in the file itself."""
 import math
 import zlib
+from collections.abc import Sequence
 from functools import cached_property
+from typing import Any, TypeAlias
 
 import h5py
 import numpy as np
@@ -37,53 +39,89 @@ class Stored:
         return self.id.get_offset()  # type: ignore[no-any-return]
 
 
-def links(group: h5py.Group) -> dict[str, bool]:
+class Joined:
+    """The groups of one name in several files as one, which holds what they hold together.
+
+    Attributes: ``parts``, the groups; ``name``.
+    """
+
+    def __init__(self, parts: Sequence[h5py.Group]) -> None:
+        self.parts, self.name = parts, parts[0].name if parts else "/"
+
+
+Place: TypeAlias = h5py.Group | Joined
+
+
+def parts(place: Place) -> Sequence[h5py.Group]:
+    """The groups that a place has, one in each file."""
+    return place.parts if isinstance(place, Joined) else (place,)
+
+
+def names(place: Place) -> set[str]:
+    """All names in a group, those of links among them."""
+    return {_text(name) for part in parts(place) for name in part.id}
+
+
+def holds(place: Place, name: str) -> bool:
+    """Whether a group holds anything of that name."""
+    return any(name.encode() in part.id for part in parts(place))
+
+
+def links(place: Place) -> dict[str, bool]:
     """What a group holds by name, and whether that is a group; what links lead to is left out: nothing outside is read."""
-    found = group.id
-    hard = [name for name in found if found.links.get_info(name).type == h5py.h5l.TYPE_HARD]
-    return {_text(name): h5o.get_info(found, name).type == h5o.TYPE_GROUP for name in hard}
+    found: dict[str, bool] = {}
+    for group in [part.id for part in parts(place)]:
+        hard = [name for name in group if group.links.get_info(name).type == h5py.h5l.TYPE_HARD]
+        found.update({_text(name): h5o.get_info(group, name).type == h5o.TYPE_GROUP for name in hard})
+    return found
 
 
 def _text(name: bytes) -> str:
     return name.decode("utf-8", "surrogateescape")  # as h5py does
 
 
-def _is_hard(group: h5py.Group, name: bytes) -> bool:
-    return name in group.id and group.id.links.get_info(name).type == h5py.h5l.TYPE_HARD
+def _opened(place: Place, name: str) -> list[Any]:
+    """What stands under a name, in each file where that is in the file itself."""
+    key = name.encode("utf-8", "surrogateescape")
+    return [h5o.open(part.id, key) for part in parts(place)
+            if key in part.id and part.id.links.get_info(key).type == h5py.h5l.TYPE_HARD]
 
 
-def member(group: h5py.Group, path: str) -> h5py.Group:
+def member(place: Place, path: str) -> Place:
     """The group of that path. FileFormatError where there is none, or where a link leads elsewhere: nothing outside is read."""
     for name in filter(None, path.split("/")):
-        key = name.encode("utf-8", "surrogateescape")
-        found = h5o.open(group.id, key) if _is_hard(group, key) else None
-        if not isinstance(found, h5py.h5g.GroupID):
-            raise FileFormatError(f"{group.name}/{name} is not there, or leads out of the file. Nothing was changed.")
-        group = h5py.Group(found)
-    return group
+        found = _opened(place, name)
+        if not found or not all(isinstance(one, h5py.h5g.GroupID) for one in found):
+            raise FileFormatError(f"{place.name}/{name} is not there, or leads out of the file. Nothing was changed.")
+        groups = [h5py.Group(one) for one in found]
+        place = groups[0] if len(groups) == 1 else Joined(groups)
+    return place
 
 
-def subgroups(group: h5py.Group) -> list[str]:
+def subgroups(place: Place) -> list[str]:
     """The names of the groups in a group; links are left out."""
-    return [name for name, is_group in links(group).items() if is_group]
+    return [name for name, is_group in links(place).items() if is_group]
 
 
-def dataset(group: h5py.Group, path: str) -> Stored:
+def dataset(place: Place, path: str) -> Stored:
     """The array of that path, unread; FileFormatError where it is none, or lies in another file that this one points to."""
     folder, _, name = path.rpartition("/")
-    group, key = member(group, folder), name.encode("utf-8", "surrogateescape")
-    found = h5o.open(group.id, key) if _is_hard(group, key) else None
+    place = member(place, folder)
+    every = _opened(place, name)
+    found = every[0] if every else None
     options = found.get_create_plist() if isinstance(found, h5d.DatasetID) else None
     if found is None or options is None or options.get_layout() == h5d.VIRTUAL or options.get_external_count():
-        raise FileFormatError(f"{group.name}/{name} is not an array of this file. Nothing was changed.")
+        raise FileFormatError(f"{place.name}/{name} is not an array of this file. Nothing was changed.")
+    if len(every) > 1:
+        raise FileFormatError(f"{place.name}/{name} stands in {len(every)} of the files. Nothing was changed.")
     if found.get_space().get_simple_extent_type() == h5s.NULL or found.dtype.kind not in "fiub":
-        raise FileFormatError(f"{group.name}/{name} holds {found.dtype}, not numbers. Nothing was changed.")
+        raise FileFormatError(f"{place.name}/{name} holds {found.dtype}, not numbers. Nothing was changed.")
     return Stored(found)
 
 
-def address(group: h5py.Group) -> int:
-    """Where in its file a group lies."""
-    return h5o.get_info(group.id).addr  # type: ignore[no-any-return]
+def addresses(place: Place) -> set[tuple[int, int]]:
+    """Where a group lies: the number of each of its files, and the place in it."""
+    return {(info.fileno, info.addr) for info in (h5o.get_info(part.id) for part in parts(place))}
 
 
 def read(array: Stored) -> np.ndarray:

@@ -17,7 +17,10 @@ from graphnet.saving.archive import Weights, opened_archive, parse
 from graphnet.saving.assignment import Assignments
 from graphnet.saving.directory import load_directory
 from graphnet.saving.fresh import Fresh
+from graphnet.saving.hdf5 import Joined, Place, holds, names
 from graphnet.saving.limits import limited
+from graphnet.saving.shards import opened_shards
+from graphnet.saving.unzipped import is_unzipped, opened_folder, size_of
 
 NEWEST = 3  # major version of Keras whose files are known
 # what code that expects a right configuration raises for a wrong one
@@ -27,7 +30,7 @@ MALFORMED = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError
 def load_model(
     filepath: Any, custom_objects: Mapping[str, Any] | None = None, compile: bool = True, safe_mode: bool = True
 ) -> Any:
-    """A model from a `.keras` file, an HDF5 file of Keras 1, 2 or 3, or the directory of a saved model.
+    """A model from a `.keras` file or its unpacked folder, an HDF5 file of Keras 1, 2 or 3, or the directory of a saved model.
 
     Arguments: ``filepath``; ``custom_objects`` maps names in the file to your classes and functions; ``compile`` compiles the
     model as it was (`Model.get_compile_config` tells how) and gives the optimizer its state, so that training goes on; an
@@ -39,7 +42,7 @@ def load_model(
         return load_directory(pathlib.Path(filepath).expanduser(), custom_objects, compile)
     path = _existing(filepath)
     fresh = Fresh()
-    with limited(str(path), path.stat().st_size, fresh):
+    with limited(str(path), size_of(path) if path.is_dir() else path.stat().st_size, fresh):
         with _opened(path) as (config, training, source):
             with _configuration(str(path)), sharing():
                 model = deserialize(config, custom_objects)
@@ -75,18 +78,22 @@ def model_from_json(json_string: str, custom_objects: Mapping[str, Any] | None =
 
 
 def load_weights(model: Any, filepath: Any, by_name: bool = False, skip_mismatch: bool = False) -> None:
-    """Gives a model the weights of a `.weights.h5`, `.keras` or legacy `.h5` file; nothing is changed where they do not fit.
+    """Gives a model the weights of a `.weights.h5`, `.weights.json`, `.keras` or legacy `.h5` file; nothing is changed where they do not fit.
 
     Arguments: ``by_name`` takes, from a legacy file, the layers whose names agree; ``skip_mismatch`` leaves out what does not
     fit, with a warning. Raises FileNotFoundError, FileFormatError. Source:
     https://keras.io/api/models/model_saving_apis/weights_saving_and_loading/
     """
-    path = _existing(filepath)
+    path = _existing(filepath, True)
     if not model.built:
         raise ValueError(f"Model {model.name!r} has no weights yet: call it on data, or build(input_shape), before load_weights.")
-    size = path.stat().st_size + sum(variable.value.nbytes for variable in model.variables)  # what the model has, its file may have
+    held = sum(variable.value.nbytes for variable in model.variables)  # what the model has, its file may have
     found = Assignments(str(path), skip_mismatch, "Build the model as it was saved, or pass skip_mismatch=True.")
-    with limited(str(path), size):
+    if path.suffix == ".json":
+        with opened_shards(path) as (joined, size), limited(str(path), size + held):
+            _apply(joined, model, found, by_name)
+        return
+    with limited(str(path), path.stat().st_size + held):
         if _is_archive(path):
             with opened_archive(path) as (_, version, weights):
                 _check_version(version, path)
@@ -96,7 +103,7 @@ def load_weights(model: Any, filepath: Any, by_name: bool = False, skip_mismatch
                 _apply(file, model, found, by_name)
 
 
-def _existing(filepath: Any) -> pathlib.Path:
+def _existing(filepath: Any, weights: bool = False) -> pathlib.Path:
     path = pathlib.Path(filepath).expanduser()
     if not path.exists():
         near = (
@@ -107,14 +114,11 @@ def _existing(filepath: Any) -> pathlib.Path:
         raise FileNotFoundError(
             f"There is no file {str(path)!r}." + (f" In that folder there are {', '.join(near)}." if near else "")
         )
-    if path.suffix == ".json":
-        raise UnsupportedError(f"{str(path)!r}: weights cut into several files (max_shard_size) are not read. Load them with Keras, and save "
-                               "them without max_shard_size.")
-    if path.is_dir():
-        raise FileFormatError(
-            f"{str(path)!r} is a folder. A model file ends in .keras, .h5 or .hdf5; of folders graphnet's own saved models "
-            "are read; TensorFlow's SavedModel is not."
-        )
+    if path.is_dir() and (weights or not is_unzipped(path)):
+        raise FileFormatError(f"{str(path)!r} is a folder. " + (
+            "Weights are read from a file: .weights.h5, .weights.json, .keras, .h5 or .hdf5." if weights else
+            "A model file ends in .keras, .h5 or .hdf5; of folders graphnet's own saved models and unpacked .keras files are read; TensorFlow's "
+            "SavedModel is not."))
     return path
 
 
@@ -127,8 +131,8 @@ def _is_archive(path: pathlib.Path) -> bool:
 @contextmanager
 def _opened(path: pathlib.Path) -> Iterator[tuple[Any, Any, Weights | h5py.File]]:
     """Configuration, that of `compile`, and where the weights are."""
-    if _is_archive(path):
-        with opened_archive(path) as (config, version, weights):
+    if path.is_dir() or _is_archive(path):
+        with opened_folder(path) if path.is_dir() else opened_archive(path) as (config, version, weights):
             _check_version(version, path)
             yield config, config.get("compile_config"), weights
     else:
@@ -138,7 +142,7 @@ def _opened(path: pathlib.Path) -> Iterator[tuple[Any, Any, Weights | h5py.File]
 
 def _check_version(version: Any, path: Any) -> None:
     major = str(version).split(".")[0]
-    if major.isdigit() and int(major) > NEWEST:
+    if major.isdecimal() and int(major[:9]) > NEWEST:
         raise FileFormatError(
             f"{path}: written by Keras {version}; this graphnet reads files of Keras 1 to {NEWEST}. Update graphnet."
         )
@@ -209,7 +213,7 @@ def _compile(model: Any, config: Mapping[str, Any], custom_objects: Mapping[str,
                                "custom_objects for a loss, metric or optimizer of your own, or compile=False.") from error
 
 
-def _apply(source: Weights | h5py.File, model: Any, found: Assignments, by_name: bool = False) -> None:
+def _apply(source: Weights | Place, model: Any, found: Assignments, by_name: bool = False) -> None:
     """Gives the variables of a model the values that a file has."""
     try:
         if isinstance(source, Weights):
@@ -228,10 +232,10 @@ def _apply(source: Weights | h5py.File, model: Any, found: Assignments, by_name:
         raise FileFormatError(f"{found.source}: the file is damaged or incomplete ({error}). Nothing was changed.") from error
 
 
-def _collect(file: h5py.File, model: Any, found: Assignments, by_name: bool) -> None:
-    if model.optimizer is not None and any(name in file for name in (*weights_h5.OPTIMIZERS, "optimizer_weights")):
+def _collect(file: Place, model: Any, found: Assignments, by_name: bool) -> None:
+    if model.optimizer is not None and any(holds(file, name) for name in (*weights_h5.OPTIMIZERS, "optimizer_weights")):
         model._build_optimizer()  # its state has somewhere to go
-    if legacy_h5.is_legacy_file(file):
+    if not isinstance(file, Joined) and legacy_h5.is_legacy_file(file):
         legacy_h5.collect(file, model, found, by_name)
         legacy_h5.collect_optimizer(file, model.optimizer, found)
     elif by_name:
@@ -239,4 +243,4 @@ def _collect(file: h5py.File, model: Any, found: Assignments, by_name: bool) -> 
     elif weights_h5.is_weights_file(file):
         weights_h5.collect(file, model, found)
     elif model.weights:
-        raise FileFormatError(f"holds neither Keras 3's weights nor older ones; its groups are {list(file)[:5]}.")
+        raise FileFormatError(f"holds neither Keras 3's weights nor older ones; its groups are {sorted(names(file))[:5]}.")

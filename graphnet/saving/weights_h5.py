@@ -3,15 +3,13 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import h5py
-
 from graphnet.errors import FileFormatError
 from graphnet.graph import Variable
 from graphnet.layers.layer import Layer, snake_case
 from graphnet.optimizers import Optimizer
 from graphnet.random import SeedGenerator
 from graphnet.saving.assignment import Assignments, fits
-from graphnet.saving.hdf5 import Stored, address, dataset, links, member, read, subgroups
+from graphnet.saving.hdf5 import Place, Stored, addresses, dataset, holds, links, member, names, read, subgroups
 
 LISTS = ("layers", "_layer_checkpoint_dependencies")  # groups of a model's layers
 STATE = ("optimizer", "_optimizer", "compiled_metrics", "metrics")  # groups of a model that hold no weights
@@ -20,12 +18,12 @@ DEEPEST = 500  # groups within groups
 SAVED = (Layer, Optimizer, SeedGenerator)  # what has a group of its own
 
 
-def is_weights_file(file: h5py.File) -> bool:
+def is_weights_file(file: Place) -> bool:
     """Whether an HDF5 file has this layout."""
-    return any(name in file for name in ("vars", *LISTS)) or any(True for _ in arrays_below(file))
+    return any(holds(file, name) for name in ("vars", *LISTS)) or any(True for _ in arrays_below(file))
 
 
-def collect(root: h5py.Group, model: Any, found: Assignments) -> None:
+def collect(root: Place, model: Any, found: Assignments) -> None:
     """Finds what each variable of the model is to be given."""
     _visit(root, model, model.name, found)
     missing = [v.path for v in model.weights if v not in found.pairs]
@@ -44,22 +42,22 @@ def own_weights(layer: Layer) -> list[Variable]:
     ]
 
 
-def _arrays(group: h5py.Group) -> list[Stored]:
+def _arrays(group: Place) -> list[Stored]:
     """The arrays that lie in the group "vars" of a group, by their numbers."""
-    if b"vars" not in group.id:
+    if not holds(group, "vars"):
         return []
     inside = member(group, "vars")
-    return [dataset(inside, name) for name in sorted(inside, key=lambda n: (not n.isdigit(), int(n) if n.isdigit() else 0, n))]
+    return [dataset(inside, name) for name in sorted(names(inside), key=lambda n: (not n.isdecimal(), int(n) if n.isdecimal() else 0, n))]
 
 
-def _visit(group: h5py.Group, layer: Any, place: str, found: Assignments) -> None:
+def _visit(group: Place, layer: Any, place: str, found: Assignments) -> None:
     """Follows the file's groups; an object with several places has its arrays in one of them, and the others are empty."""
-    visit = address(group), id(layer)
-    if visit in found.visits:
+    visits = {(where, id(layer)) for where in addresses(group)}
+    if visits & found.visits:
         return
-    found.visits.add(visit)
+    found.visits |= visits
     arrays, skipped = _arrays(group), {"vars"}
-    if b"cell" in group.id and not isinstance(
+    if holds(group, "cell") and not isinstance(
         getattr(layer, "cell", None), Layer
     ):  # Keras's recurrent layers keep their weights in a cell
         arrays, skipped = arrays or _arrays(member(group, "cell")), skipped | {"cell"}
@@ -72,14 +70,14 @@ def _visit(group: h5py.Group, layer: Any, place: str, found: Assignments) -> Non
     if hasattr(layer, "predict"):
         skipped |= set(STATE)
         for name in OPTIMIZERS:
-            if name in group and isinstance(getattr(layer, "optimizer", None), Optimizer):
+            if holds(group, name) and isinstance(getattr(layer, "optimizer", None), Optimizer):
                 _visit_optimizer(member(group, name), layer.optimizer, f"{place}/{name}", found)
     for name in subgroups(group):
         if name not in skipped:
-            _visit_child(group[name], layer, name, f"{place}/{name}", found)
+            _visit_child(member(group, name), layer, name, f"{place}/{name}", found)
 
 
-def _visit_optimizer(group: h5py.Group, optimizer: Optimizer, place: str, found: Assignments) -> None:
+def _visit_optimizer(group: Place, optimizer: Optimizer, place: str, found: Assignments) -> None:
     """The state of an optimizer that is built; that of another optimizer is left out, with a warning, as in Keras."""
     arrays = _arrays(group)
     variables = optimizer.variables
@@ -94,7 +92,7 @@ def _visit_optimizer(group: h5py.Group, optimizer: Optimizer, place: str, found:
     for name in subgroups(group):
         inner = getattr(optimizer, name, None)
         if isinstance(inner, Optimizer):
-            _visit_optimizer(group[name], inner, f"{place}/{name}", found)
+            _visit_optimizer(member(group, name), inner, f"{place}/{name}", found)
 
 
 def unbuilt(arrays: Sequence[Any], variables: Sequence[Any]) -> bool:
@@ -102,7 +100,7 @@ def unbuilt(arrays: Sequence[Any], variables: Sequence[Any]) -> bool:
     return len(arrays) < len(variables) and not any(array.shape for array in arrays)
 
 
-def _visit_child(group: h5py.Group, layer: Any, name: str, place: str, found: Assignments) -> None:
+def _visit_child(group: Place, layer: Any, name: str, place: str, found: Assignments) -> None:
     child = list(layer.layers) if name in LISTS and hasattr(layer, "layers") else getattr(layer, name, None)
     if child is None:
         child = getattr(layer, f"_{name}", None)
@@ -112,7 +110,7 @@ def _visit_child(group: h5py.Group, layer: Any, name: str, place: str, found: As
         )
 
 
-def _visit_value(group: h5py.Group, value: Any, place: str, found: Assignments) -> bool:
+def _visit_value(group: Place, value: Any, place: str, found: Assignments) -> bool:
     """Whether it is something that a group may be for."""
     if isinstance(value, Layer):
         _visit(group, value, place, found)
@@ -142,18 +140,18 @@ def own_class(thing: Any) -> type:
     return thing._own_class() if hasattr(thing, "_own_class") else type(thing)
 
 
-def _visit_listed(group: h5py.Group, value: Any, place: str, found: Assignments) -> None:
+def _visit_listed(group: Place, value: Any, place: str, found: Assignments) -> None:
     """The objects of a list; files of early Keras 3 have them under their own names."""
     used = set()
     for counted, item in named_items(value):
-        name = counted if counted in group else getattr(item, "name", "")
-        if name in group:
+        name = counted if holds(group, counted) else getattr(item, "name", "")
+        if holds(group, name):
             used.add(name)
             _visit_value(member(group, name), item, f"{place}/{name}", found)
     extra = [
         name
         for name in subgroups(group)
-        if name not in used and any(True for _ in arrays_below(group[name]))
+        if name not in used and any(True for _ in arrays_below(member(group, name)))
     ]
     if extra:
         found.problem(
@@ -162,19 +160,20 @@ def _visit_listed(group: h5py.Group, value: Any, place: str, found: Assignments)
         )
 
 
-def arrays_below(group: h5py.Group) -> Iterator[str]:
+def arrays_below(group: Place) -> Iterator[str]:
     """The names of all arrays of weights in a group and the groups below it.
 
     FileFormatError where they are no tree, as files that are written by Keras are, or a very deep one.
     """
-    waiting, seen = [(group, 0)], set()
+    waiting, seen = [(group, 0)], set[tuple[int, int]]()
     while waiting:
         group, depth = waiting.pop()
-        if address(group) in seen or depth > DEEPEST:
+        where = addresses(group)
+        if where & seen or depth > DEEPEST:
             raise FileFormatError(f"{group.name[:80]} is reached by several ways, or lies more than {DEEPEST} groups deep. Nothing was changed.")
-        seen.add(address(group))
+        seen |= where
         for name, is_group in links(group).items():
             if not is_group:
                 yield name
             elif name not in ("seed_generator", *STATE):
-                waiting.append((group[name], depth + 1))
+                waiting.append((member(group, name), depth + 1))

@@ -15,35 +15,50 @@ BASES = ("graphnet.layers.layer", "graphnet.layers.penalties", "graphnet.module"
 HIDDEN = {"_chain", "_functional", "_nodes", "_operations"}  # of models: layers in other places than `layers`
 
 
+Entry = tuple[str, str, dict[str, np.ndarray]]  # the group of an object, its name, its arrays
+
+
 def write_weights(outline: Outline, model: Any, optimizer: bool = True) -> None:
     """Writes the weights of a model, the states of its generators of seeds and, where it has one, of its optimizer."""
-    _Writer(outline, optimizer).visit(model, "")
+    for entry in entries(model, optimizer):
+        write_entry(outline, entry)
 
 
-class _Writer:
-    """Each object is written once, where the walk meets it first."""
+def write_entry(outline: Outline, entry: Entry) -> None:
+    """Makes the group of an object, with its arrays."""
+    path, name, arrays = entry
+    group = outline.file.create_group(path)
+    group.attrs["name"] = name
+    for key, value in arrays.items():
+        outline.put(group, key, value)
 
-    def __init__(self, outline: Outline, optimizer: bool) -> None:
-        self.outline, self.optimizer = outline, optimizer
+
+def entries(model: Any, optimizer: bool = True) -> Iterator[Entry]:
+    """What a file holds of a model, object by object; each is there once, where the walk meets it first."""
+    yield from _Walk(optimizer).visit(model, "")
+
+
+class _Walk:
+    """The walk, which remembers whom it has met."""
+
+    def __init__(self, optimizer: bool) -> None:
+        self.optimizer = optimizer
         self.seen: set[int] = set()
 
-    def visit(self, thing: Any, path: str) -> None:
+    def visit(self, thing: Any, path: str) -> Iterator[Entry]:
         if id(thing) in self.seen or (isinstance(thing, Optimizer) and not self.optimizer):
             return
         self.seen.add(id(thing))
-        group = self.outline.file.create_group(f"{path}/vars" if path else "vars")
-        group.attrs["name"] = thing.name
-        for name, value in own_arrays(thing).items():
-            self.outline.put(group, name, value)
+        yield f"{path}/vars" if path else "vars", thing.name, own_arrays(thing)
         for name, child in attributes(thing):
-            self._visit_value(child, f"{path}/{name}" if path else name)
+            yield from self._visit_value(child, f"{path}/{name}" if path else name)
 
-    def _visit_value(self, value: Any, path: str, around: tuple[int, ...] = ()) -> None:
+    def _visit_value(self, value: Any, path: str, around: tuple[int, ...] = ()) -> Iterator[Entry]:
         if isinstance(value, SAVED):
-            self.visit(value, path)
+            yield from self.visit(value, path)
         elif isinstance(value, (list, tuple, dict)) and id(value) not in around:
             for name, item in named_items(value):
-                self._visit_value(item, f"{path}/{name}", (*around, id(value)))
+                yield from self._visit_value(item, f"{path}/{name}", (*around, id(value)))
 
 
 def own_arrays(thing: Any) -> dict[str, np.ndarray]:
