@@ -246,7 +246,7 @@ class Model(Trainer, Layer):
                          "its own call method. Build it from Input and Model(inputs, outputs).")
 
     def load_weights(self, filepath: Any, by_name: bool = False, skip_mismatch: bool = False, **kwargs: Any) -> None:
-        """Reads weights from a `.weights.h5`, `.keras` or legacy `.h5` file; nothing is changed where the file does not fit."""
+        """Reads weights from a `.weights.h5`, `.weights.json`, `.keras` or legacy `.h5` file; nothing is changed where it does not fit."""
         from graphnet.saving import load_weights
         load_weights(self, filepath, by_name=by_name, skip_mismatch=skip_mismatch, **kwargs)
 
