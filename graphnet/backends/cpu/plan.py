@@ -18,10 +18,10 @@ from graphnet.backends.cpu.operand import Buffer, Kind, Operand, Shape, itemsize
 
 __all__ = ["Buffer", "Builder", "Operand", "Plan", "Step", "Table"]
 
-GRAIN = 650_000  # multiply-adds a claim, some 5 microseconds
+GRAIN = 200_000  # multiply-adds a claim, some 2 microseconds
 LARGE = 1 << 19  # bytes of a buffer from which it is worth to clear its halo in each call
 MANY = 8  # buffers of one geometry from which one place of their own, whose halo stays zero, is better
-SERIAL = 200_000  # multiply-adds below which a step is one task: sharing would cost more than it gains
+SERIAL = 100_000  # multiply-adds below which a step is one task: sharing would cost more than it gains
 
 _bits = struct.Struct("q").unpack
 _double = struct.Struct("d").pack
