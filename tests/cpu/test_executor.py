@@ -14,6 +14,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from graphnet.backends.cpu import calls, executor, weights
+from graphnet.backends.cpu import plan as plans
 from graphnet.backends.cpu.cache import kernel
 from graphnet.backends.cpu.calls import FastCall, Runner
 from graphnet.backends.cpu.plan import Builder
@@ -264,7 +265,7 @@ def test_a_plan_that_writes_a_weight_raises_its_version():
 def test_chunks_follow_work_and_threads():
     builder = Builder()
     x, y = builder.input((1600,)), builder.output((1600,))
-    for work in (1e3, 3e5, 2e6, 1e9):
+    for work in (1e3, 1.5 * plans.SERIAL, 3.08 * plans.GRAIN, 1e9):
         add(builder, x, x, y, work=work)
     plan = builder.finish()
     table = plan.template[plan.table:plan.patches].reshape(-1, executor.COLUMNS)
