@@ -80,6 +80,20 @@ def test_rows_may_lie_many_to_one_of_the_batch():
     assert parts(run, (24, 40, 16))
 
 
+def test_a_part_whose_inputs_alone_do_not_tell_the_batch():
+    """All that it reads has 40 rows to one of the batch; a reshape within it names the batch."""
+    w = rows(16, 16)
+
+    def encoder(x):
+        flat = ops.reshape(x, (-1, 16))[::-1]  # which mixes rows, so that the part begins behind it
+        for _ in range(3):
+            flat = ops.tanh(ops.matmul(flat, w))
+        return ops.sum(ops.reshape(flat, (ops.shape(x)[0], 40, 16)) * 2, axis=1)
+    run = executable(encoder, (40, 16))
+    close(run, [rows(24, 40, 16)])
+    assert parts(run, (24, 40, 16))
+
+
 def far(x):
     """Something before and behind that is worth a block."""
     return ops.relu(ops.matmul(ops.relu(ops.matmul(x, rows(64, 64))), rows(64, 64)))

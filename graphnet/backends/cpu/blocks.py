@@ -32,7 +32,7 @@ class RowBlocks(Op):
     Args:
         key: names the part among those of one graph.
         lengths: of each input and each result how many of its first extent are a row; 0 for an input used whole by all rows.
-        extents: the unknown extents' values; that of the batch is replaced by a block's.
+        batch, extents: the batch's unknown extent, and the values of all; a block has its own rows for the batch.
         results: the specs of what it gives.
     """
 
@@ -41,6 +41,7 @@ class RowBlocks(Op):
     rows: int
     size: int
     lengths: tuple[int, ...]
+    batch: Symbol
     extents: Mapping[Symbol, int]
     results: tuple[Spec, ...]
 
@@ -184,6 +185,6 @@ def _part(graph: Graph, nodes: Sequence[Node], size: int, new: Mapping[Any, Tens
     given = {(node, i): Tensor(node, i) for node in nodes for i in range(len(node.specs)) if (node, i) in needed}
     lengths = [length(t.spec, batch) for t in (*taken.values(), *given.values())]
     op = RowBlocks(Graph(list(taken.values()), list(given.values()), name=graph.name), (nodes[0], nodes[-1]), extents[batch], size,
-                   tuple(lengths), extents, tuple([specs[key] for key in given]))  # type: ignore[arg-type]
+                   tuple(lengths), batch, extents, tuple([specs[key] for key in given]))  # type: ignore[arg-type]
     node = Node(op, tuple([new[key] for key in taken]), tuple([t.spec for t in given.values()]), "rows", "rows")
     return {key: Tensor(node, i) for i, key in enumerate(given)}

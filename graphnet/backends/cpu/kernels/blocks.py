@@ -25,10 +25,11 @@ class Blocks:
     def _runner(op: RowBlocks, shapes: Sequence[tuple[int, ...]], rows: int, parts: Any) -> Runner:
         from graphnet.backends.cpu.driver import lower_part  # that file needs this one
         given = tuple([(rows * n, *shape[1:]) if n else shape for n, shape in zip(op.lengths, shapes, strict=False)])
-        key = op.key, given
+        extents = {**op.extents, op.batch: rows}
+        key = op.key, given, tuple(extents.values())  # an extent may stand in an op without being one of an input
         runner = parts.get(key)
         if runner is None:
-            runner = parts[key] = Runner(lower_part(op.graph, given, allowed_threads(), op.extents))
+            runner = parts[key] = Runner(lower_part(op.graph, given, allowed_threads(), extents))
         return runner
 
     def _blocks(self, arrays: Sequence[np.ndarray]) -> Iterator[tuple[Runner, list[np.ndarray], list[np.ndarray]]]:
