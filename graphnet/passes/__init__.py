@@ -11,11 +11,12 @@ from graphnet.passes.fold_repeat import fold_repeat
 from graphnet.passes.fuse import fuse
 from graphnet.passes.fuse_attention import fuse_attention
 from graphnet.passes.fuse_separable import fuse_separable
+from graphnet.passes.merge_products import merge_products
 from graphnet.passes.simplify import simplify
 from graphnet.settings import settings
 
 PASSES: tuple[Callable[[Graph], Graph], ...] = (bodies, simplify, fold, cse, fuse_attention, fold_normalization, fold_repeat, simplify,
-                                                fuse, fuse_separable)
+                                                merge_products, fuse, fuse_separable)
 
 
 def run_passes(graph: Graph, stop_before: str | None = None) -> Graph:
