@@ -70,9 +70,62 @@ def test_scaled_products():
     y, kernels = compiled(lambda q, k, v: ops.dot_product_attention(q, k, v), q, k, v)
     np.testing.assert_allclose(y, ops.dot_product_attention(q, k, v), 2e-5, 2e-6)
     assert "attend" in kernels
-    y, kernels = compiled(lambda q, k, v: ops.dot_product_attention(q, k, v, is_causal=True), q, k, v)
-    np.testing.assert_allclose(y, ops.dot_product_attention(q, k, v, is_causal=True), 2e-5, 2e-6)
+    mask, bias = np.random.default_rng(1).random((2, 1, 9, 9)) < 0.5, data(1, 3, 9, 9, 9, 9)[0]
+    mask[:, :, 3] = False
+    for options in ({"is_causal": True}, {"mask": mask}, {"mask": mask, "is_causal": True}, {"bias": bias}):
+        y, kernels = compiled(lambda q, k, v, options=options: ops.dot_product_attention(q, k, v, **options), q, k, v)
+        np.testing.assert_allclose(y, ops.dot_product_attention(q, k, v, **options), 2e-5, 2e-6)
+        assert "attend" in kernels and "softmax" not in kernels
+    y, kernels = compiled(lambda q, k, v: ops.dot_product_attention(q, k, v, bias, mask), q, k, v)
+    np.testing.assert_allclose(y, ops.dot_product_attention(q, k, v, bias, mask), 2e-5, 2e-6)
     assert "attend" not in kernels
+
+
+def limited(arrays, *mask, **options):
+    close(lowered(Attend(0.3, **options), *arrays, *mask), Attend(0.3, **options).reference(
+        *[x.astype("float64") for x in arrays], *[m if m.dtype == bool else m.astype("float64") for m in mask]))
+
+
+@pytest.mark.parametrize("shape", [(2, 3, MOST + 5, WIDTH + 9), (1, 1, MOST + 5, WIDTH + 9), (2, 1, 1, WIDTH + 9), (1, 3, MOST + 5, 1)])
+def test_masks(shape):
+    arrays, rng = data(2, 3, MOST + 5, WIDTH + 9, 7, 12), np.random.default_rng(1)
+    mask = rng.random(shape) < 0.4
+    mask[0, 0, 0] = False  # a row of which all is hidden
+    for options in ({}, {"empty": True}, {"low": -2.38e38}):
+        limited(arrays, mask, **options)
+    limited(arrays, rng.standard_normal(shape).astype("float32"))
+    limited(arrays, np.where(mask, 0, -np.inf).astype("float32"))  # a row without any score is NaN, as in numpy
+
+
+@pytest.mark.parametrize("layout", ("padded", "reversed"))
+def test_layouts_of_masks(layout):
+    arrays = data(2, 2, 2 * MOST + 1, 37, 19, WIDTH)
+    for mask in (np.random.default_rng(1).random((2, 1, 2 * MOST + 1, 37)) < 0.5, arrays[0][:, :1, :, :1]):
+        close(lowered(Attend(0.3), *arrays, mask, layout=layout), Attend(0.3).reference(*arrays, mask))
+
+
+def test_layers_with_masks():
+    x, rng = data(1, 2, 9, 9, 12, 12)[0][0], np.random.default_rng(1)
+    which, padding = rng.random((2, 9, 9)) < 0.5, rng.random((2, 9)) < 0.7
+    which[0, 2] = False
+    heads, groups = (graphnet.layers.MultiHeadAttention(3, 4, dropout=rate) for rate in (0.0, 0.1)), graphnet.layers.GroupQueryAttention(4, 6, 3)
+    for layer in (*heads, groups):
+        for options in ({"attention_mask": which}, {"use_causal_mask": True}, {"value_mask": padding, "use_causal_mask": True},
+                        {"attention_mask": which, "key_mask": padding, "query_mask": padding}):
+            expected = layer(x, x, **options)
+            y, kernels = compiled(lambda x, layer=layer, options=options: layer(x, x, **options), x)
+            np.testing.assert_allclose(y, expected, 2e-5, 2e-6)
+            assert "attend" in kernels and "softmax" not in kernels
+
+
+def test_masks_that_a_call_computes():
+    x, layer = data(1, 2, 9, 9, 12, 12)[0][0], graphnet.layers.MultiHeadAttention(3, 4)
+
+    def function(x):
+        return layer(x, x, attention_mask=ops.greater(ops.matmul(x, ops.transpose(x, (0, 2, 1))), 0.0), use_causal_mask=True)
+    y, kernels = compiled(function, x)
+    np.testing.assert_allclose(y, function(x), 2e-5, 2e-6)
+    assert "attend" in kernels and "softmax" not in kernels
 
 
 def test_a_residual_behind_a_reshape_goes_with_the_product():

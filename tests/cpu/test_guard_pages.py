@@ -88,7 +88,10 @@ def extents():
         for rows, columns in ((1, n), (13, WIDTH + 5), (5, HALF - 1), (1, 1)):
             for a, b in ((False, False), (True, False), (False, True)):
                 yield MatMul(a, b), [random(2, *((n, rows) if a else (rows, n))), random(2, *((columns, n) if b else (n, columns)), seed=1)]
-        yield Attend(0.3), [random(1, 2, 11, n), random(1, 2, n, n, seed=1), random(1, 2, n, 7, seed=2)]
+        heads = [random(1, 2, 11, n), random(1, 2, n, n, seed=1), random(1, 2, n, 7, seed=2)]
+        yield Attend(0.3), heads
+        yield Attend(0.3), [*heads, random(1, 1, 11, n, seed=3) > 0]
+        yield Attend(0.3), [*heads, random(1, 2, 1, n, seed=3)]
     for channels, filters in ((1, 1), (3, HALF + 1), (LANES + 1, 1), (LANES - 1, WIDTH + 3), (2 * LANES, 2 * LANES + 7)):
         yield from convolutions(channels, filters)
 

@@ -17,6 +17,7 @@ LANES = host_lanes()
 REGISTERS = 32 if LANES != 8 else 16  # AVX-512 and NEON have 32 vector registers, AVX2 has 16
 F32, I8, I32, I64, I1 = ir.FloatType(), ir.IntType(8), ir.IntType(32), ir.IntType(64), ir.IntType(1)
 VEC, IVEC, MASK = ir.VectorType(F32, LANES), ir.VectorType(I32, LANES), ir.VectorType(I1, LANES)
+BYTES = ir.VectorType(I8, LANES)
 ZEROS = ir.Constant(VEC, [0.0] * LANES)
 
 
@@ -115,6 +116,16 @@ def _compare(relation: str) -> Callable[..., Any]:
     return lambda b, x, y, yes, no: b.select(b.fcmp_ordered(relation, x, y), yes, no)
 
 
+def _choice(builder: Any, truth: Any, yes: Any, no: Any) -> Any:
+    return builder.select(builder.icmp_unsigned("!=", truth, ir.Constant(BYTES, [0] * LANES)), yes, no)
+
+
+def _some_bytes(builder: Any, address: Any, offset: Any, count: Any) -> Any:
+    kind = ir.FunctionType(BYTES, [BYTES.as_pointer(), I32, MASK, BYTES])
+    where, none = pointer(builder, address, offset, BYTES, I8), ir.Constant(BYTES, [0] * LANES)
+    return builder.call(declared(builder, f"llvm.masked.load.v{LANES}i8", kind), [where, I32(1), first(builder, count), none])
+
+
 # memory: load(address, offset), store(address, offset, x), and the first n lanes of each
 load = define("load", V, (A, A), lambda b, p, i: b.load(pointer(b, p, i), align=4))
 store = define("store", VOID, (A, A, V), lambda b, p, i, x: b.store(x, pointer(b, p, i), align=4))
@@ -131,6 +142,11 @@ at_most = define("at_most", V, (V, V), lambda b, x, h: b.select(b.fcmp_ordered("
 above = define("above", V, (V, V, V, V), _compare(">"))
 below = define("below", V, (V, V, V, V), _compare("<"))
 equal = define("equal", V, (V, V, V, V), _compare("=="))
+# chosen(address, offset, yes, no): yes in the lanes whose byte is not 0, else no; of the first n bytes alone, no in the others
+chosen = define("chosen", V, (A, A, V, V), lambda b, p, i, yes, no: _choice(
+    b, b.load(pointer(b, p, i, BYTES, I8), align=1), yes, no))
+chosen_part = define("chosen_part", V, (A, A, A, V, V), lambda b, p, i, n, yes, no: _choice(
+    b, _some_bytes(b, p, i, n), yes, no))
 # isnan(x, yes, no)
 isnan = define("isnan", V, (V, V, V), lambda b, x, yes, no: b.select(b.fcmp_unordered("uno", x, x), yes, no))
 rounded = define("rounded", V, (V,), lambda b, x: called(b, "rint", _unary, [x]))
