@@ -48,7 +48,8 @@ def check(op, x, columns, kernel=(3, 3), pads=((1, 1), (1, 1)), layout="dense", 
         given = [inputs[0], builder.constant(w), *([builder.constant(bias)] if op.arity == 3 else [])]
         rest = [builder.constant(p), *([builder.constant(other), inputs[1]] if more else [])]
         lower_separable(op, [*given, *rest], outputs, builder)
-        assert kernels is None or [step.name for step in builder.steps if step.name not in ("copy_strided", "zero_halo")] == kernels
+        names = [step.name.split("_")[0] for step in builder.steps if step.name not in ("copy_strided", "zero_halo")]
+        assert kernels is None or names == kernels
     y, = run(lower, [x, *more], [Spec(expected.shape, "float32")], layout)
     close(y, expected, 1e-5)
 
@@ -85,7 +86,7 @@ def test_operands_of_any_strides():
 
 @pytest.mark.parametrize("images, lines, width, channels", [(1, 4, 30, 8), (1, 30, 4, 8), (1, 8, 1100, 64), (1, 10, 10, 1024)])
 def test_where_it_does_not_pay_there_are_two_steps(images, lines, width, channels):
-    check(separable((1, 1), "same"), random(images, lines, width, channels), 128, kernels=["depthwise_3x1", "contract"])
+    check(separable((1, 1), "same"), random(images, lines, width, channels), 128, kernels=["depthwise", "contract"])
 
 
 def test_an_epilogue_that_needs_a_tape():
