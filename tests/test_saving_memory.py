@@ -1,19 +1,26 @@
 """Files without detours: nothing is drawn in vain, arrays of a file become the variables' memory where that is safe; none is copied to save it."""
 import errno
 import io
+import json
 import os
+import pathlib
 import resource
 import threading
 import tracemalloc
+import warnings
 import zipfile
+import zlib
 
 import h5py
 import numpy as np
 import pytest
+import safetensors.numpy
 
 import graphnet as gn
 from graphnet import layers
 from graphnet.errors import FileFormatError
+from graphnet.saving import archive
+from graphnet.train.layout import arrays_of, header
 
 WIDE = 640  # a kernel of 1.6 MB: such weights are read by a thread of their own
 
@@ -164,6 +171,88 @@ def test_damage_to_large_weights(tmp_path, at, said):
     assert all(map(np.array_equal, before, model.get_weights()))
 
 
+# ---- the thread that reads weights
+
+def waiting_threads():
+    return [thread for thread in threading.enumerate() if thread.name == "graphnet-weights"]
+
+
+def test_no_thread_is_left_where_no_model_can_be_built(tmp_path, monkeypatch):
+    @gn.saving.register_keras_serializable("memory")
+    class Refusing(layers.Layer):
+        refuses = False
+
+        def build(self, input_shape):
+            if self.refuses:
+                raise KeyboardInterrupt
+
+        def call(self, x):
+            return x
+    files, opened = [], pathlib.Path.open
+    wide(Refusing()).save(tmp_path / "m.keras")
+    monkeypatch.setattr(pathlib.Path, "open", lambda *args, **kwargs: files.append(opened(*args, **kwargs)) or files[-1])
+    monkeypatch.setattr(Refusing, "refuses", True)
+    with pytest.raises(KeyboardInterrupt):
+        gn.saving.load_model(tmp_path / "m.keras")
+    assert files and all(file.closed for file in files) and not waiting_threads()
+
+
+def test_a_process_that_may_have_no_more_threads(tmp_path, monkeypatch):
+    def start(thread):
+        raise RuntimeError("can't start new thread")
+    model = wide()
+    model.save(tmp_path / "m.keras")
+    monkeypatch.setattr(threading.Thread, "start", start)
+    assert same(model, gn.saving.load_model(tmp_path / "m.keras"))
+
+
+@pytest.mark.parametrize("end", [lambda weights: None, lambda weights: weights._file.close()], ids=["at its beginning", "the file is closed"])
+def test_weights_that_were_not_read_to_their_end_are_not_taken(tmp_path, monkeypatch, end):
+    """Whatever has ended the thread."""
+    read = archive.Weights._read
+    monkeypatch.setattr(archive.Weights, "_read", lambda weights, checksum: end(weights) or (weights._file.closed and read(weights, checksum)))
+    wide().save(tmp_path / "m.keras")
+    with pytest.raises(FileFormatError, match="damaged.*(was not read|closed file)"):
+        gn.saving.load_model(tmp_path / "m.keras")
+
+
+def test_a_model_is_loaded_twice_while_another_thread_predicts(tmp_path):
+    model = wide()
+    for number in range(2):
+        model.set_weights([np.full_like(w, number) for w in model.get_weights()])
+        model.save_weights(tmp_path / f"{number}.weights.h5")
+    x, going, results = np.ones((1, WIDE), "float32"), True, []
+
+    def predict():
+        while going:
+            results.append(model.predict(x, verbose=0))
+    other = threading.Thread(target=predict)
+    other.start()
+    try:
+        for turn in range(10):
+            model.load_weights(tmp_path / f"{turn % 2}.weights.h5")
+    finally:
+        going = False
+        other.join()
+    assert results and all(np.isfinite(result).all() for result in results)
+    model.load_weights(tmp_path / "1.weights.h5")
+    again = wide()
+    again.load_weights(tmp_path / "1.weights.h5")
+    np.testing.assert_array_equal(model.predict(x, verbose=0), again.predict(x, verbose=0))
+
+
+@pytest.mark.parametrize("size", [3, WIDE])
+def test_a_forked_process_loads(tmp_path, size):
+    model = gn.Sequential([gn.Input((size,)), layers.Dense(size)])
+    model.save(tmp_path / "m.keras")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of threads, which the parent has
+        child = os.fork()
+    if not child:
+        os._exit(0 if same(model, gn.saving.load_model(tmp_path / "m.keras")) else 1)
+    assert os.waitpid(child, 0)[1] == 0
+
+
 # ---- saving
 
 SAVES = {"m.keras": gn.Model.save, "m.h5": gn.Model.save, "m.weights.h5": gn.Model.save_weights}
@@ -274,3 +363,77 @@ def test_losses_that_layers_add_are_not_lost_in_silence(tmp_path):
     again = gn.saving.load_model(tmp_path / "m", custom_objects={"Adding": Adding})
     x, y = np.ones((4, 3), "float32"), np.ones((4, 2), "float32")
     assert again.evaluate(x, y, verbose=0) == model.evaluate(x, y, verbose=0)
+
+
+# ---- data files of checkpoints and saved models
+
+def tensors():
+    kinds = ["float16", "float32", "float64", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "bool"]
+    rng = np.random.default_rng(0)
+    return {f"{kind}{shape}": np.asarray(rng.integers(0, 2, shape), kind) for kind in kinds for shape in [(), (0, 2), (3,), (2, 5)]}
+
+
+def test_arrays_are_parts_of_a_data_files_memory():
+    """The same as the package's own reader gives."""
+    arrays = dict(sorted(tensors().items(), key=lambda item: -item[1].itemsize))
+    data = np.frombuffer(header(list(arrays.items())) + b"".join(array.tobytes() for array in arrays.values()), "uint8").copy()
+    found, expected = arrays_of(data), safetensors.numpy.load(data.tobytes())
+    assert found.keys() == expected.keys() == arrays.keys()
+    for key, array in found.items():
+        assert array.dtype == expected[key].dtype == arrays[key].dtype and np.array_equal(array, arrays[key]) and array.shape == arrays[key].shape
+        assert array.flags.carray and (array.size == 0 or np.shares_memory(array, data))
+
+
+def described(text, data=b"12345678"):
+    text = text.encode()
+    return np.frombuffer(len(text).to_bytes(8, "little") + text + data, "uint8")
+
+
+@pytest.mark.parametrize("data", [
+    np.zeros(0, "uint8"), np.zeros(7, "uint8"), np.full(20, 255, "uint8"), described("[]"), described("{"), described("[" * 10_000), described("{}"),
+    described('{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"b":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}'),
+    *[described(f'{{"a":{{"dtype":{dtype},"shape":{shape},"data_offsets":{place}}}}}') for dtype, shape, place in [
+        ('"F32"', "[3]", "[0,12]"), ('"F32"', "[1]", "[0,4]"), ('"F32"', "[1]", "[4,8]"), ('"F32"', "[1]", "[0,8]"), ('"F32"', "[-2]", "[0,-8]"),
+        ('"F32"', "[2.0]", "[0,8]"), ('"F32"', "[true]", "[0,4]"), ('"F32"', "2", "[0,8]"), ('"F32"', "[2]", "[0]"), ('"O"', "[1]", "[0,8]"),
+        ("[]", "[2]", "[0,8]"), ('"F32"', f"[{2 ** 62},{2 ** 62}]", "[0,8]")]],
+], ids=range(20))
+def test_damage_to_the_header_of_a_data_file(data):
+    with pytest.raises((ValueError, KeyError, TypeError, IndexError, RecursionError)):
+        arrays_of(data)
+
+
+def test_a_restoration_that_waits_keeps_what_it_waits_for_alone(tmp_path):
+    large, small = gn.Variable(np.ones(100_000, "float32")), gn.Variable(np.arange(3.0))
+    path = gn.train.Checkpoint(large=large, small=small).write(tmp_path / "c")
+    root = gn.train.Checkpoint(large=gn.Variable(np.zeros(100_000, "float32")))
+    root.read(path).expect_partial()
+    waiting = root.__dict__["_untracked_pending"].restoration._values
+    assert [value.base for value in waiting.values()] == [None]
+    root.small = gn.Variable(np.zeros(3))
+    np.testing.assert_array_equal(root.small.numpy(), small.numpy())
+
+
+def test_variables_of_a_saved_model_never_share_memory(tmp_path):
+    """Not even where its text, changed by somebody, gives two of them the same value."""
+    model = gn.Sequential([gn.Input((WIDE,)), layers.Dense(WIDE, use_bias=False), layers.Dense(WIDE, use_bias=False)])
+    model.save(tmp_path / "m")
+    path = tmp_path / "m" / "saved_model.json"
+    head, _, body = path.read_text().partition('"body":\n')
+    found = json.loads(body[:-2])
+    found["variables"][1]["key"] = found["variables"][0]["key"]
+    text, crc = json.dumps(found), json.loads(head + '"body":0}')["crc32"]
+    path.write_text(f'{head.replace(str(crc), str(zlib.crc32(text.encode())))}"body":\n{text}}}\n')
+    with pytest.raises(FileFormatError, match="its value, is named twice"):
+        gn.saving.load_model(tmp_path / "m")
+
+
+def test_the_memory_of_a_data_file_is_kept_for_variables_alone(tmp_path):
+    model = wide()
+    model.save(tmp_path / "weights")
+    model.compile("adam", "mse")
+    model.train_on_batch(np.ones((1, WIDE), "float32"), np.ones((1, WIDE), "float32"))
+    model.save(tmp_path / "all")
+    for name, owns in ("all", True), ("weights", False):
+        again = gn.saving.load_model(tmp_path / name, compile=False)
+        assert (again.layers[0].kernel.value.base is None) == owns
+    assert same(model, gn.saving.load_model(tmp_path / "all"))

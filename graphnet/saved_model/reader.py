@@ -120,10 +120,14 @@ class Files:
         with _telling(self.folder):
             return Contents.of(self.body, self.values, self.arrays)
 
+    def size(self) -> int:
+        """Bytes of all arrays."""
+        return sum(array.nbytes for found in (self.values, self.arrays) for array in found.values())
+
     def variables(self, numbers: Any) -> list[np.ndarray]:
         """The values of different variables by their numbers. Raises Malformed."""
         entries = [self.body["variables"][whole(i, len(self.body["variables"]))] for i in numbers]
-        require(len({id(entry) for entry in entries}) == len(entries), "a variable is named twice")
+        require(len({text(entry["key"]) for entry in entries}) == len(entries), "a variable, or its value, is named twice")
         return [checked_value(entry, self.values) for entry in entries]
 
     def constants(self) -> list[np.ndarray]:

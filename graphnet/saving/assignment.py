@@ -1,5 +1,4 @@
 """What each variable is to be given from a file: all of it checked and read before the first variable is changed."""
-import itertools
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -10,8 +9,6 @@ from graphnet.errors import FileFormatError
 from graphnet.graph import Variable, user_line
 from graphnet.saving.fresh import Fresh
 from graphnet.saving.hdf5 import Stored, read
-
-_MOST = 0.8  # of the file's memory: it is there as long as one of the variables that lie in it
 
 
 class Assignments:
@@ -61,10 +58,8 @@ class Assignments:
         if self.fresh is None:
             self._assign(values)
         else:
-            kept = self._may_be_kept([value for _, value in values])
-            for variable, value in values:
-                if value is not variable.value:  # that of a layer which loads it itself
-                    self.fresh.fill(variable, value, value.base is None or (kept and value.base is self.buffer))
+            others = [(v, value) for v, value in values if value is not v.value]  # without those of a layer which loads them itself
+            self.fresh.fill_all(others, [] if self.buffer is None else [self.buffer])
             self.fresh.draw()
             for step in self.after:
                 step()
@@ -80,14 +75,6 @@ class Assignments:
                 array = self.buffer[place:place + array.nbytes].view(array.dtype).reshape(array.shape)
         array = array.astype(variable.dtype, copy=False)
         return array if array.shape == variable.shape else array.reshape(variable.shape)  # type: ignore[no-any-return]
-
-    def _may_be_kept(self, values: list[np.ndarray]) -> bool:
-        """Whether variables may have their memory within the file's: it holds little else, and no two have the same part of it."""
-        if self.buffer is None:
-            return False
-        begins = sorted([(value.__array_interface__["data"][0], value.nbytes) for value in values if value.base is self.buffer])
-        apart = all(begin + size <= after for (begin, size), (after, _) in itertools.pairwise(begins))
-        return apart and sum(size for _, size in begins) >= _MOST * len(self.buffer)
 
     def _assign(self, values: list[tuple[Variable, np.ndarray]]) -> None:
         before = [(variable, variable.value.copy()) for variable, _ in values] if self.after else []

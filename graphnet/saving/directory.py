@@ -9,7 +9,7 @@ import numpy as np
 from graphnet import tree
 from graphnet.errors import FileFormatError, UnsupportedError
 from graphnet.functions import TensorSpec
-from graphnet.graph import Spec, Variable, announcing, user_line
+from graphnet.graph import Spec, Variable, user_line
 from graphnet.layers.serialization import deserialize
 from graphnet.layers.sharing import sharing
 from graphnet.registry import custom_object_scope
@@ -18,6 +18,7 @@ from graphnet.saved_model.objects import CALL
 from graphnet.saved_model.reader import Files, read_files
 from graphnet.saved_model.values import damaged, require, text, whole
 from graphnet.saving.fresh import Fresh
+from graphnet.saving.limits import limited
 from graphnet.tracing import placeholder
 
 
@@ -54,7 +55,7 @@ def _rebuilt(found: Files, data: Mapping[str, Any], weights: list[np.ndarray], c
         return None
     fresh = Fresh()
     try:
-        with sharing(), announcing(lambda size, name, initializer: fresh.postponed(initializer)):
+        with sharing(), limited(found.folder, found.size(), fresh):
             model = deserialize(json.loads(text(data["config"])), custom_objects)
             if not model.built:
                 concrete = found.contents().root()._untracked_functions[CALL].concrete_functions[0]
@@ -83,13 +84,13 @@ def _assign(variables: Sequence[Variable], values: Sequence[np.ndarray], fresh: 
     """Gives variables their values, all or none; those that ``fresh`` has made may take the arrays as they are."""
     require([v.spec for v in variables] == [Spec(v.shape, v.dtype.name) for v in values],
             "the variables are of another number, shape or dtype than those of the file")
-    for variable, value in zip(variables, values, strict=True):
-        if fresh is None:
-            variable.assign_now(value)
-        else:
-            fresh.fill(variable, value, True)
+    pairs = list(zip(variables, values, strict=True))
     if fresh is not None:
+        fresh.fill_all(pairs, list({id(value.base): value.base for value in values if isinstance(value.base, np.ndarray)}.values()))
         fresh.draw()
+        return
+    for variable, value in pairs:
+        variable.assign_now(value)
 
 
 def _compile(model: Any, config: dict[str, Any], custom_objects: Mapping[str, Any] | None, source: str) -> None:

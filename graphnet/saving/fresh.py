@@ -1,10 +1,14 @@
 """The variables that a model gets while it is loaded: they take the arrays of the file as they are, and none is drawn in vain."""
+import itertools
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from graphnet.graph import Variable, changes, user_line
 from graphnet.initializers import Initializer
+
+_MOST = 0.8  # of a file's memory: it is there as long as one of the variables that lie in it
 
 
 class Fresh:
@@ -34,6 +38,16 @@ class Fresh:
         variable.version += 1
         changes[0] += 1
 
+    def fill_all(self, pairs: Sequence[tuple[Variable, np.ndarray]], files: Sequence[np.ndarray]) -> None:
+        """Gives variables their values.
+
+        An array that lies in the memory of one of the ``files`` becomes a variable's where that memory holds little else, and no two
+        arrays have the same part of it; one that has memory of its own becomes it in any case.
+        """
+        kept = [file for file in files if _may_be_kept(file, [value for _, value in pairs if value.base is file])]
+        for variable, value in pairs:
+            self.fill(variable, value, value.base is None or any(value.base is file for file in kept))
+
     def draw(self) -> None:
         """Draws the variables that the file had no value for."""
         while self._waiting:
@@ -53,3 +67,9 @@ class _Zeros:
         array = np.zeros(shape, dtype)
         self.waiting[id(array)] = array, self.initializer
         return array
+
+
+def _may_be_kept(file: np.ndarray, values: Sequence[np.ndarray]) -> bool:
+    begins = sorted([(value.__array_interface__["data"][0], value.nbytes) for value in values])
+    apart = all(begin + size <= after for (begin, size), (after, _) in itertools.pairwise(begins))
+    return apart and sum(size for _, size in begins) >= _MOST * len(file)

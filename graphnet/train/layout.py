@@ -3,9 +3,11 @@
 Both are safetensors files. A checkpoint is there once its index is, and the index knows length and checksum of all it needs.
 """
 import json
+import math
 import os
 import re
 import zlib
+from collections import Counter
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -16,6 +18,9 @@ from safetensors.numpy import load, save
 from graphnet.errors import FileFormatError
 
 FORMAT, VERSION = "graphnet.checkpoint", 1
+LARGEST_HEADER = 100_000_000  # bytes, as the package has it
+KINDS = {"BOOL": np.dtype(bool), **{f"{code[0].upper()}{8 * int(code[1])}": np.dtype(f"<{code}")
+                                    for code in "f2 f4 f8 i1 i2 i4 i8 u1 u2 u4 u8".split()}}
 GRAPH, CHECKSUM = "_CHECKPOINTABLE_OBJECT_GRAPH", "_CRC32"
 
 
@@ -81,6 +86,41 @@ def header(tensors: list[tuple[str, np.ndarray]]) -> bytes:
     text = json.dumps(found, separators=(",", ":")).encode()
     text += b" " * (-len(text) % 8)
     return len(text).to_bytes(8, "little") + text
+
+
+def arrays_of(data: np.ndarray) -> dict[str, np.ndarray]:
+    """The arrays of a safetensors file in memory, as parts of that memory: the package's `load` would copy them.
+
+    Checked is all that the format asks for: the arrays lie behind each other, without gaps, to the end of the file. Raises ValueError.
+    """
+    begin = 8 + int.from_bytes(data[:8].tobytes(), "little")
+    if len(data) < 8 or begin > min(len(data), LARGEST_HEADER):
+        raise ValueError("its header is cut off, or too large")
+    body = json.loads(data[8:begin].tobytes())
+    if not isinstance(body, dict) or not isinstance(body.pop("__metadata__", {}), dict):
+        raise ValueError("its header is no object")
+    found: dict[str, np.ndarray] = {}
+    end = 0
+    for key, entry in sorted(body.items(), key=lambda item: item[1]["data_offsets"]):
+        dtype, shape, (first, last) = KINDS[entry["dtype"]], entry["shape"], entry["data_offsets"]
+        if not all(type(number) is int and number >= 0 for number in (*shape, first, last)):
+            raise ValueError(f"{key!r} has no shape or no place")
+        if first != end or last - first != math.prod(shape) * dtype.itemsize or begin + last > len(data):
+            raise ValueError(f"{key!r} does not lie where it should")
+        found[key] = data[begin + first:begin + last].view(dtype).reshape(shape)
+        end = last
+    if begin + end != len(data):
+        raise ValueError("there is more than its header says")
+    return found
+
+
+def loosened(arrays: dict[Any, np.ndarray]) -> dict[Any, np.ndarray]:
+    """The arrays, those of them copied that are parts of a file in memory of which most is not among them, and would stay for them."""
+    used: Counter[int] = Counter()
+    for array in arrays.values():
+        used[id(array.base)] += array.nbytes
+    return {key: array.copy() if array.base is not None and 2 * used[id(array.base)] < array.base.nbytes else array
+            for key, array in arrays.items()}
 
 
 def index_blob(index: Index) -> bytes:

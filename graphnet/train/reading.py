@@ -4,12 +4,10 @@ import zlib
 from contextlib import suppress
 
 import numpy as np
-from safetensors import SafetensorError
-from safetensors.numpy import load
 
 from graphnet.errors import FileFormatError
 from graphnet.identifiers import did_you_mean
-from graphnet.train.layout import Index, contents_of, data_files, index_path, parse, shard_name
+from graphnet.train.layout import Index, arrays_of, contents_of, data_files, index_path, parse, shard_name
 
 _ATTEMPTS = 5
 
@@ -71,15 +69,16 @@ def _read_shard(prefix: str, index: Index, number: int) -> dict[str, np.ndarray]
             size = os.fstat(file.fileno()).st_size
             if size != shard.bytes:
                 raise damaged(f"has {size} bytes; its index says {shard.bytes}")
-            data = file.read(size)
+            data = np.empty(size, "uint8")
+            data = data[:file.readinto(data.data)]
             break
     if data is None:
         raise damaged("is missing")
-    if len(data) != shard.bytes or zlib.crc32(data) != shard.crc32:
+    if len(data) != shard.bytes or zlib.crc32(data.data) != shard.crc32:
         raise damaged("is damaged: its checksum is not the one that the index has")
     try:
-        tensors = load(data)
-    except (SafetensorError, KeyError, ValueError) as error:
+        tensors = arrays_of(data)
+    except (KeyError, ValueError, TypeError, IndexError, RecursionError) as error:
         raise damaged(f"is no safetensors file ({error})") from error
     for key, entry in index.tensors.items():
         if entry.shard == number:

@@ -11,7 +11,7 @@ import numpy as np
 from graphnet.errors import FileFormatError
 from graphnet.graph import Variable
 from graphnet.trackable import Trackable
-from graphnet.train.layout import Index
+from graphnet.train.layout import Index, loosened
 from graphnet.train.parts import decoded, encoded, is_container, is_leaf, parts_of
 
 
@@ -97,8 +97,7 @@ class Restoration:
                 thing.__dict__["_untracked_pending"] = pending
             else:
                 thing.__dict__.pop("_untracked_pending", None)  # an older restoration's: the last one counts
-        if not self.left:
-            self._values.clear()
+        self._values = loosened(self._values) if self.left else {}
         if found.conflicts:
             warnings.warn(f"Checkpoint {self.source} has values of its own for objects that are one object here; the first is "
                           f"taken. {' '.join(found.conflicts[:5])}", stacklevel=2)
