@@ -1,7 +1,6 @@
 """Layer: `build` makes variables, `call` speaks ops; calling a layer on symbolic tensors makes a node of the graph."""
 import contextvars
 import functools
-import inspect
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -14,7 +13,7 @@ from graphnet.graph import CallList, Node, Tensor, Variable, path_scope
 from graphnet.identifiers import did_you_mean
 from graphnet.layers.input_spec import InputSpec, check_arguments, check_inputs, specs_of
 from graphnet.layers.penalties import Penalized
-from graphnet.layers.signature import Signature, signature_of, snake_case
+from graphnet.layers.signature import Signature, parameters_of, signature_of, snake_case
 from graphnet.masking import drops, get_mask, set_mask, warn_dropped, without_masks
 from graphnet.metrics import Metric
 from graphnet.module import members
@@ -62,7 +61,7 @@ class Layer(Penalized):
                             f"{cls.__name__}()(x).")
         layer = super().__new__(cls)
         try:
-            bound = inspect.signature(cls.__init__).bind(layer, *args, **kwargs)
+            bound = parameters_of(cls.__init__).bind(layer, *args, **kwargs)
         except TypeError:
             return layer  # __init__ itself says what is wrong
         config = dict(list(bound.arguments.items())[1:])
@@ -85,7 +84,7 @@ class Layer(Penalized):
             (batch, *input_shape) if input_shape is not None else None)
         kwargs.pop("weights", None)
         if kwargs:
-            near = did_you_mean(next(iter(kwargs)), inspect.signature(type(self).__init__).parameters)
+            near = did_you_mean(next(iter(kwargs)), parameters_of(type(self).__init__).parameters)
             raise TypeError(f"{type(self).__name__} does not take the argument(s) {', '.join(map(repr, kwargs))}.{near} See "
                             f"help({type(self).__name__}).")
         if name is not None and not isinstance(name, str):
@@ -347,7 +346,7 @@ class Layer(Penalized):
     def _build(self, takes: Signature, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         def shapes(value: Any) -> Any:
             return tree.map_structure(lambda x: shown(shape_of(x)) if hasattr(x, "shape") else None, value)
-        wants = [n for n, p in inspect.signature(self.build).parameters.items()
+        wants = [n for n, p in parameters_of(self.build).parameters.items()
                  if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
         given = {**dict(zip(takes.names, args, strict=False)), **kwargs}
         named = {f"{n}_shape": v for n, v in given.items()}
@@ -455,7 +454,7 @@ class Layer(Penalized):
                 raise NotImplementedError(
                     f"Layer {self.name!r} ({type(self).__name__}) takes constructor arguments that are not plain data "
                     f"({', '.join(odd)}). Define get_config(self) -> dict, and from_config where the values must be rebuilt.")
-            takes = inspect.signature(type(self).__init__).parameters
+            takes = parameters_of(type(self).__init__).parameters
             open_ended = any(p.kind is p.VAR_KEYWORD for p in takes.values())
             return {**auto, **{k: v for k, v in base.items() if open_ended or k in takes}}
         return base
