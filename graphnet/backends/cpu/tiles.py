@@ -38,6 +38,7 @@ LANE_MOST = {16: 7, 8: 6, 4: 6}[LANES]  # rows of the largest tile of a product 
 WIDTH = VECTORS * LANES  # columns of a tile, and of a block of packed weights
 NARROW = VECTORS // 2  # vectors of the narrow tile, which serves the last block where it has no more than HALF columns
 HALF = NARROW * LANES
+STREAM_MOST, STREAMED = 8, 8  # rows and vectors of the largest tile of a product whose weights stream through
 LINE = 64  # bytes of a line of the caches
 LATENCY = 8  # accumulators that keep the multiply-add units busy: two a cycle, four cycles each
 ONE = I64(1)
@@ -330,6 +331,54 @@ def strips(taps: int, stride: int) -> type[StripProduct]:
     return type(f"StripProduct{taps}x{stride}", (StripProduct,), {"taps": taps, "stride": stride})
 
 
+class StreamProduct(Product):
+    """y += x w for all columns of y and a few rows of w, however far apart: y stays in the first cache, w passes once.
+
+    With each vector of w that is read, the one `ahead` bytes behind it is asked for. y has room for whole vectors.
+    """
+
+    integers = "x x_step run w w_step y y_step columns ahead".split()
+    numbers: list[str] = []
+
+    def _sum(self) -> None:
+        b, g, one = self.builder, self.given, Tile(self.t.rows, 1, copies(self.t.rows, 1))
+        across = I64(self.t.vectors * LANES)
+        whole = b.mul(b.sdiv(g["columns"], across), across)
+        with loop(b, I64(0), whole, across) as column:
+            self._columns(self.t, column, [None] * self.t.vectors)
+        with loop(b, whole, g["columns"], I64(LANES)) as column:
+            self._columns(one, column, [first(b, b.sub(g["columns"], column))])
+
+    def _columns(self, t: Tile, column: Any, masks: list[Any]) -> None:
+        """The columns of a tile from that one on."""
+        b, g, count, n = self.builder, self.given, I64(t.copies), t.rows * t.vectors
+        w, y = (b.add(g[name], b.mul(column, I64(4))) for name in "wy")
+        where = cells(b, t, y, g["y_step"])
+        before = [b.load(p, align=4) for p in where] + [ZEROS] * (n * (t.copies - 1))
+        self._update(lambda *_: before)
+        whole = b.mul(b.sdiv(g["run"], count), count)
+        element = halves(b, t.rows, g["x"], g["x_step"])
+        with loop(b, I64(0), whole, count) as k:
+            self._steps(t, element, w, k, t.copies, masks)
+        if t.copies > 1:
+            with loop(b, whole, g["run"], ONE) as k:
+                self._steps(t, element, w, k, 1, masks)
+        for v, p in zip(sum_of_copies(b, t, self._values()), where, strict=False):
+            b.store(v, p, align=4)
+
+    def _steps(self, t: Tile, element: Any, w: Any, k: Any, steps: int, masks: list[Any]) -> None:
+        """Adds the products of rows k to k + steps - 1 of w."""
+        b, g = self.builder, self.given
+        for u in range(steps):
+            soon = b.add(b.add(w, g["ahead"]), b.mul(b.mul(b.add(k, I64(u)), g["w_step"]), I64(4)))
+            for n in range(t.vectors):
+                prefetch(b, b.add(soon, I64(4 * n * LANES)))
+        self._update(lambda *_: multiply_add(b, t, self._values(), element, w, g["w_step"], k, steps, masks))
+
+    def _finish(self) -> None:
+        """Nothing: more rows of w may follow."""
+
+
 class OuterProduct(Product):
     """A tile of a sum of outer products: rows are adjacent elements of x, columns those of w; the last vector may be a part.
 
@@ -398,6 +447,11 @@ class LaneOuterProduct(OuterProduct):
         self._update(lambda *_: c)
 
 
+def stream_vectors(rows: int) -> int:
+    """Vectors of a tile of `StreamProduct`: accumulators, a row of weights and a broadcast fill the registers."""
+    return min(STREAMED, (REGISTERS - 1) // (rows + 1))
+
+
 def _intrinsic(kind: type[Product], name: str, most: int) -> Any:
     """The intrinsic that computes a tile of any size by functions of that kind."""
     def computed(types: Any, size: Any, vectors: Any, integers: Any, numbers: Any) -> Any:
@@ -409,10 +463,10 @@ def _intrinsic(kind: type[Product], name: str, most: int) -> Any:
             end = builder.append_basic_block("multiplied")
             ladder = builder.switch(args[0], end)
             for rows in range(1, most + 1):
-                block = builder.append_basic_block(f"rows_{rows}")
+                block, wide = builder.append_basic_block(f"rows_{rows}"), width or stream_vectors(rows)
                 ladder.add_case(I64(rows), block)
                 builder.position_at_end(block)
-                builder.call(kind(builder.module, rows, width, f"graphnet.{name}.{rows}x{width}").function, values)
+                builder.call(kind(builder.module, rows, wide, f"graphnet.{name}.{rows}x{width}").function, values)
                 builder.branch(end)
             builder.position_at_end(end)
             return context.get_dummy_value()
@@ -435,3 +489,5 @@ STRIPS = {kind: _intrinsic(strips(*kind), "strip_product_{}x{}".format(*kind), L
 # outer_product(size, vectors, integers, numbers) is the same for a tile of a sum of outer products, of `left` columns at most.
 outer_product = _intrinsic(OuterProduct, "outer_product", MOST)
 lane_outer_product = _intrinsic(LaneOuterProduct, "lane_outer_product", LANE_MOST)
+# stream_product(size, 0, integers, ()) adds x w of `run` rows of w to a line of columns that are summed up in memory
+stream_product = _intrinsic(StreamProduct, "stream_product", STREAM_MOST)

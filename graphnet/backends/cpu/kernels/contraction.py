@@ -112,6 +112,8 @@ class Sum:
         offsets: where in x, from its beginning, the runs of `run` adjacent elements lie.
         groups: of columns; the next one reads x `x_group` elements further on.
         kernel: `contract`, or another one that reads the same argument row, whose tasks have up to `most` rows.
+        share: blocks of columns of its tasks, 0 for as many as the weights' place in the caches says.
+        made: bytes of its scratch before a tape's.
     """
 
     x: Operand
@@ -126,6 +128,8 @@ class Sum:
     x_group: int = 0
     kernel: Kernel = contract
     most: int = MOST
+    share: int = 0
+    made: int = MADE
 
 
 def runs(axes: Sequence[Sequence[int]], run: int) -> tuple[tuple[int, ...], int]:
@@ -229,7 +233,7 @@ def _add_step(s: Sum, y: Operand, finish: Finish, residual: Operand | None, enco
     spots = planes * lines * tiles
     shares = -(-blocks // max(1, CACHE // max(1, 4 * WIDTH * k)))
     shares = max(shares, min(blocks, -(-TASKS // max(1, images * spots * s.groups))))
-    share = -(-blocks // shares)
+    share = s.share or -(-blocks // shares)
     shares = -(-blocks // share)
     parts = s.groups * shares
     x_bytes, w_bytes = 4 * s.x.size // max(1, images), 4 * k * WIDTH * blocks * s.groups
@@ -248,5 +252,5 @@ def _add_step(s: Sum, y: Operand, finish: Finish, residual: Operand | None, enco
         for axis, stride in zip(("image", "plane", "line", "step"), way.strides(strides), strict=True):
             named.setdefault(f"{name}_{axis}", stride)
     reads = [s.x, *([s.w] if s.w else []), *finish.reads, *(encoded.reads if encoded else ())]
-    scratch = MADE + (encoded.scratch if encoded else 0)
+    scratch = s.made + (encoded.scratch if encoded else 0)
     builder.step(s.kernel, [named[name] for name in WORDS], images * spots * parts, y.size * (k + STORE), reads, [y], scratch)

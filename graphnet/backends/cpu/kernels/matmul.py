@@ -8,6 +8,7 @@ from graphnet.backends.cpu.kernels.dots import few, sum_of_dots
 from graphnet.backends.cpu.kernels.epilogue import Finish, decode
 from graphnet.backends.cpu.kernels.outer import Outer, add_epilogue, add_outer
 from graphnet.backends.cpu.kernels.packing import computed_weights, constant_weights
+from graphnet.backends.cpu.kernels.stream import streamed, streams
 from graphnet.backends.cpu.lowering import lowers
 from graphnet.backends.cpu.operand import Operand, packed_strides
 from graphnet.backends.cpu.plan import Builder
@@ -23,7 +24,7 @@ def swapped(x: Operand) -> Operand:
 
 @lowers(MatMul)
 def lower_matmul(op: MatMul, inputs: list[Operand], outputs: list[Operand], builder: Builder, epilogue: Any = None) -> bool:
-    """y = a @ b: constant b is packed once, others in the plan or read where they lie; transposed a is read as it lies."""
+    """y = a @ b: constant b is packed once, others in the plan; for few rows, a large b and a transposed a are read as they lie."""
     a, b, *extras = inputs
     y, = outputs
     a, b = swapped(a) if op.transpose_a else a, swapped(b) if op.transpose_b else b
@@ -47,6 +48,8 @@ def lower_matmul(op: MatMul, inputs: list[Operand], outputs: list[Operand], buil
     finish = decode(epilogue.program, extras, y.shape) if epilogue is not None else Finish()
     if not own and few(y.shape[-1], k, k):
         return add_sum(sum_of_dots(a, x.strides, b, (0,), k, builder), y, finish, builder)
+    if streams(math.prod((*batch, rows)), b):
+        return add_sum(streamed(a, x.strides, b), y, finish, builder)
     if b.fixed:
         w, block, step = constant_weights(b, 1, ("matmul",), lambda value: value, builder), k * WIDTH, WIDTH
     else:
