@@ -5,16 +5,17 @@ import numpy as np
 import pytest
 from lowered import close, run
 
-from graphnet.backends.cpu.kernels import convolution
+from graphnet.backends.cpu.kernels import convolution, matmul
 from graphnet.backends.cpu.lowering import lowering_of
 from graphnet.backends.cpu.simd import LANES
 from graphnet.backends.cpu.tiles import WIDTH
 from graphnet.graph import Spec
 from graphnet.ops.convolution import Conv, ConvTranspose
 from graphnet.ops.elementwise import Add, Clip, Exp
+from graphnet.ops.linalg import MatMul
 from graphnet.passes.fuse import Epilogue
 
-assert lowering_of(Conv()) is convolution.lower_conv
+assert lowering_of(Conv()) is convolution.lower_conv and lowering_of(MatMul()) is matmul.lower_matmul
 RELU = Clip(0.0, math.inf)
 PROGRAMS = {  # what follows, and how many operands it has: a value by column, and one of the output's shape
     "nothing": (None, 0), "bias": (((Add(), (0, 1)), (RELU, (2,))), 1),
@@ -49,3 +50,21 @@ def test_sums(kind, columns, follows, to):
         assert "dots" in names
         meant = Epilogue(op, 2, program) if program else op
         close(found[0], meant.reference(*[v.astype("float64") for v in (x, w, *extras)]), 1e-5)
+
+
+@pytest.mark.parametrize("left, right", [
+    ((1, 70), (70, 203)), ((3, 1, 70), (3, 70, 41)), ((2, 4, 1, LANES), (2, 4, LANES, 5)), ((2, 4, 1, 33), (2, 1, 33, 9)),
+    ((2, 1, 1, 33), (1, 4, 33, 9)), ((1, 1, 70), (3, 70, 4)), ((5, 1, 70), (70, 31))])
+@pytest.mark.parametrize("layouts", [{}, {"layout": "padded", "to": "padded"}])
+def test_one_row_with_what_lies_transposed(left, right, layouts):
+    a, b, names = random(*left), random(*right, seed=1), []
+    op = MatMul(transpose_b=True)
+    shape = MatMul().infer(*[Spec(v.shape, "float32") for v in (a, b)]).shape
+
+    def lower(inputs, outputs, builder):
+        done = lowering_of(op)(op, inputs, outputs, builder)
+        names[:] = [step.name for step in builder.steps]
+        return done
+    found = run(lower, [a, np.ascontiguousarray(b.swapaxes(-1, -2))], [Spec(shape, "float32")], **layouts)
+    assert names == ["dots"]
+    close(found[0], a.astype("float64") @ b, 1e-5)

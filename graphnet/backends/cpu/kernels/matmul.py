@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from graphnet.backends.cpu.kernels.contraction import Sum, add_sum
-from graphnet.backends.cpu.kernels.dots import few, sum_of_dots
+from graphnet.backends.cpu.kernels.dots import LINE, dots, few, sum_of_dots
 from graphnet.backends.cpu.kernels.epilogue import Finish, decode
 from graphnet.backends.cpu.kernels.outer import Outer, add_epilogue, add_outer
 from graphnet.backends.cpu.kernels.packing import computed_weights, constant_weights
@@ -12,6 +12,7 @@ from graphnet.backends.cpu.kernels.stream import streamed, streams
 from graphnet.backends.cpu.lowering import lowers
 from graphnet.backends.cpu.operand import Operand, packed_strides
 from graphnet.backends.cpu.plan import Builder
+from graphnet.backends.cpu.simd import LANES
 from graphnet.backends.cpu.tiles import WIDTH
 from graphnet.ops.linalg import MatMul
 
@@ -45,6 +46,8 @@ def lower_matmul(op: MatMul, inputs: list[Operand], outputs: list[Operand], buil
     if a.strides[-1] != 1 and k != 1:
         a = builder.contiguous(a)
     x = a.view(0, a.shape[:-1], a.strides[:-1]).broadcast((*batch, rows))
+    if rows == 1 and epilogue is None and not b.fixed and b.strides[-2] == 1 and k >= LANES:
+        return _add_dots(a, b, y, builder)
     finish = decode(epilogue.program, extras, y.shape) if epilogue is not None else Finish()
     if not own and few(y.shape[-1], k, k):
         return add_sum(sum_of_dots(a, x.strides, b, (0,), k, builder), y, finish, builder)
@@ -56,6 +59,15 @@ def lower_matmul(op: MatMul, inputs: list[Operand], outputs: list[Operand], buil
         w, block, step = computed_weights(b, 1, rows if own else math.prod((*batch, rows)), builder)
     along = w.view(0, own, w.strides[:len(own)]).broadcast(batch).strides
     return add_sum(Sum(a, x.strides, w, (*along, 0), block, step, (0,), k), y, finish, builder)
+
+
+def _add_dots(a: Operand, b: Operand, y: Operand, builder: Builder) -> bool:
+    """a is one row, b lies transposed: dot products of b's columns, which are the positions, with a, which is the weights."""
+    batch, columns, k = y.shape[:-2], y.shape[-1], a.shape[-1]
+    positions = b.view(0, (*b.shape[:-2], columns), (*b.strides[:-2], b.strides[-1])).broadcast((*batch, columns))
+    along = a.view(0, a.shape[:-2], a.strides[:-2]).broadcast(batch).strides
+    one_column = y.view(0, (*batch, columns, 1), (*y.strides[:-2], y.strides[-1], 1))
+    return add_sum(Sum(b, positions.strides, a, (*along, 0), 0, k, (0,), k, kernel=dots, most=LINE), one_column, Finish(), builder)
 
 
 def _add_outer(a: Operand, b: Operand, extras: list[Operand], y: Operand, builder: Builder, epilogue: Any) -> None:
