@@ -27,11 +27,14 @@ def fuse_attention(graph: Graph) -> Graph:
 
     def change(node: Node, inputs: tuple[Tensor, ...]) -> list[Tensor] | None:
         new.update({old.key: tensor for old, tensor in zip(node.inputs, inputs, strict=True)})
-        found = scores_of(node, readers)
+        mixed = node.inputs[0].node if isinstance(node.op, Reshape) and readers[node.inputs[0].key] == 1 else node
+        found = scores_of(mixed, readers)
         if found is None:
             return None
-        q, k = (new[t.key] for t in found.product.inputs)
-        operands = [q, k if found.product.op.transpose_b else made_anew(Transpose((0, 1, 3, 2)), (k,), node), inputs[1]]
+        q, k, v = (new[t.key] for t in (*found.product.inputs, mixed.inputs[1]))
+        if node.specs[0].shape != (*q.spec.shape[:3], v.spec.shape[3]):  # as a mask of another unknown batch makes of a product
+            return None
+        operands = [q, k if found.product.op.transpose_b else made_anew(Transpose((0, 1, 3, 2)), (k,), node), v]
         masks = [_of_four_axes(new[mask.key], node) for mask in found.masks]
         while len(masks) > 1:
             masks = [made_anew(LogicalAnd(), (masks[0], masks[1]), node), *masks[2:]]
@@ -76,8 +79,8 @@ def scores_of(node: Node, readers: Counter) -> Scores | None:
 
 
 def _between(x: Tensor, extents: tuple, readers: Counter) -> bool:
-    """Whether a tensor is one of all scores that nothing else reads."""
-    return x.spec.shape == extents and x.dtype == "float32" and readers[x.key] == 1
+    """Whether a tensor is one of all scores, of any batch, that nothing else reads."""
+    return x.spec.shape[1:] == extents[1:] and len(x.spec.shape) == 4 and x.dtype == "float32" and readers[x.key] == 1
 
 
 def _fits(mask: Tensor, extents: tuple) -> bool:

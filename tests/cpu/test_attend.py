@@ -137,3 +137,23 @@ def test_a_residual_behind_a_reshape_goes_with_the_product():
     y, kernels = compiled(function, x, w, b)
     np.testing.assert_allclose(y, function(x, w, b), 2e-5, 2e-6)
     assert not any(name.startswith("tape") for name in kernels)
+
+
+def test_a_mask_that_is_an_input_of_its_own():
+    x, mask = graphnet.Input((9, 12)), graphnet.Input((9,), dtype="bool")
+    layer = graphnet.layers.MultiHeadAttention(3, 4)
+    model = graphnet.Model([x, mask], layer(x, x, value_mask=mask))
+    rng = np.random.default_rng(1)
+    given, seen = rng.standard_normal((3, 9, 12)).astype("float32"), rng.random((3, 9)) < 0.6
+    y = model([given, seen])
+    np.testing.assert_allclose(y, layer(given, given, value_mask=seen), 2e-5, 2e-6)
+    assert "softmax" not in model.executable()[0].report((given.shape, seen.shape))
+    np.testing.assert_allclose(model([given, seen[:1]]), layer(given, given, value_mask=seen[:1]), 2e-5, 2e-6)
+
+
+def test_a_mask_that_makes_a_batch_of_one():
+    (q, k, v), mask = data(1, 2, 9, 9, 8, 8), np.random.default_rng(1).random((3, 1, 9, 9)) < 0.5
+    arrays = [np.ascontiguousarray(x.transpose(0, 2, 1, 3)) for x in (q, k, v)]
+    y, kernels = compiled(lambda q, k, v: ops.dot_product_attention(q, k, v, mask=mask), *arrays)
+    np.testing.assert_allclose(y, ops.dot_product_attention(*arrays, mask=mask), 2e-5, 2e-6)
+    assert y.shape == (3, 9, 2, 8) and "attend" not in kernels
