@@ -23,8 +23,8 @@ class Attend(Op):
 
     A fourth input, `mask`, is added to the scaled scores where it is of numbers; of truth, it chooses: where it is False the
     score is `low`. With `empty`, what it hides gets no weight at all, not even where it hides all of a row.
-    Shapes: q (N, H, T, D), k (N, H, S, D), v (N, H, S, E), mask one that broadcasts to (N, H, T, S) -> (N, T, H, E). The scale is
-    above 0.
+    Shapes: q (N, H, T, D), k (N, H, S, D), v (N, H, S, E), mask one that broadcasts to (N, H, T, S) -> (N, T, H, E). The scale
+    is above 0.
     Source: https://arxiv.org/abs/1706.03762
     """
 
@@ -40,8 +40,8 @@ class Attend(Op):
                                  f"{', '.join(str(shown(s.shape)) for s in (q, k, v))}.")
         for mask in masks:
             if mask.ndim != 4 or not covers(mask.shape, (n, heads, steps, sources)):
-                raise ShapeError(f"attend expects a mask that broadcasts to {shown((n, heads, steps, sources))}; received shape "
-                                 f"{shown(mask.shape)}.")
+                raise ShapeError(f"attend expects a mask that broadcasts to {shown((n, heads, steps, sources))}; received "
+                                 f"shape {shown(mask.shape)}.")
         return Spec((n, steps, heads, width), dtypes.result_type(dtypes.result_type(q.dtype, k.dtype), v.dtype))
 
     def work(self, q: Spec, k: Spec, v: Spec, *masks: Spec) -> Any:

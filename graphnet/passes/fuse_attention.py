@@ -1,4 +1,4 @@
-"""fuse_attention: softmax(scale q k^T) v, masked or not, becomes one op, which keeps no more scores than those of a few queries."""
+"""fuse_attention: softmax(scale q k^T) v, masked or not, becomes one op, which keeps few scores at a time."""
 from collections import Counter
 from dataclasses import dataclass
 

@@ -63,7 +63,7 @@ def _mergeable(node: Node, written: set) -> bool:
     if node.op != MatMul() or node.specs[0].dtype != "float32":
         return False
     w = node.inputs[1]
-    return _stays(w, written) and w.spec.ndim == 2 and w.dtype == "float32" and node.specs[0].shape[:-1] == node.inputs[0].spec.shape[:-1]
+    return _stays(w, written) and w.spec.ndim == 2 and w.dtype == "float32"
 
 
 def _is_bias(node: Node, product: Node, written: set) -> bool:

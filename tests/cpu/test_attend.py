@@ -86,7 +86,8 @@ def limited(arrays, *mask, **options):
         *[x.astype("float64") for x in arrays], *[m if m.dtype == bool else m.astype("float64") for m in mask]))
 
 
-@pytest.mark.parametrize("shape", [(2, 3, MOST + 5, WIDTH + 9), (1, 1, MOST + 5, WIDTH + 9), (2, 1, 1, WIDTH + 9), (1, 3, MOST + 5, 1)])
+@pytest.mark.parametrize("shape", [(2, 3, MOST + 5, WIDTH + 9), (1, 1, MOST + 5, WIDTH + 9), (2, 1, 1, WIDTH + 9),
+                                   (1, 3, MOST + 5, 1)])
 def test_masks(shape):
     arrays, rng = data(2, 3, MOST + 5, WIDTH + 9, 7, 12), np.random.default_rng(1)
     mask = rng.random(shape) < 0.4
@@ -108,8 +109,8 @@ def test_layers_with_masks():
     x, rng = data(1, 2, 9, 9, 12, 12)[0][0], np.random.default_rng(1)
     which, padding = rng.random((2, 9, 9)) < 0.5, rng.random((2, 9)) < 0.7
     which[0, 2] = False
-    heads, groups = (graphnet.layers.MultiHeadAttention(3, 4, dropout=rate) for rate in (0.0, 0.1)), graphnet.layers.GroupQueryAttention(4, 6, 3)
-    for layer in (*heads, groups):
+    heads = [graphnet.layers.MultiHeadAttention(3, 4, dropout=rate) for rate in (0.0, 0.1)]
+    for layer in (*heads, graphnet.layers.GroupQueryAttention(4, 6, 3)):
         for options in ({"attention_mask": which}, {"use_causal_mask": True}, {"value_mask": padding, "use_causal_mask": True},
                         {"attention_mask": which, "key_mask": padding, "query_mask": padding}):
             expected = layer(x, x, **options)

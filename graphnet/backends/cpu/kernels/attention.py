@@ -38,7 +38,8 @@ LOWEST = np.float32(-np.inf)
 WORK = 12  # multiply-adds that take as long as a score's exponential
 TASKS = 8  # a step has so many tasks, where it can, for the threads to share
 TILES = 16  # of a task: beside so many, the copies of keys and values take no time
-CHOICE, SUM, EMPTY = 1, 2, 4  # bits of `mode`: truth that chooses among scores, numbers added to them, no weight where none is true
+# bits of `mode`: truth that chooses among scores, numbers that are added to them, no weight for what is not chosen
+CHOICE, SUM, EMPTY = 1, 2, 4
 
 WORDS = """q k v y offsets scale  heads steps sources features width tiles group groups  q_image q_head q_step
     k_image k_head k_step  v_image v_head v_step v_lies  y_image y_head y_step  row
@@ -193,7 +194,8 @@ def lower_attend(op: Attend, inputs: list[Operand], outputs: list[Operand], buil
     groups = -(-tiles // group)
     named: dict[str, Any] = dict(
         q=q, k=k, v=v, y=y, offsets=builder.table((0,)), scale=float(op.scale), heads=heads, steps=steps, sources=sources,
-        features=features, width=width, tiles=tiles, group=group, groups=groups, v_lies=int(lies), row=line, low=float(op.low),
+        features=features, width=width, tiles=tiles, group=group, groups=groups, v_lies=int(lies), row=line,
+        low=float(op.low),
         **_mask_words(op, masks, (q.shape[0], heads, steps, sources), builder))
     for name, x, axes in (("q", q, "image head step"), ("k", k, "image head step"), ("v", v, "image head step"),
                           ("y", y, "image step head")):
