@@ -190,16 +190,15 @@ def arguments():
     parser.add_argument("--runtimes", default=",".join(RUNTIMES), help="those to compare")
     parser.add_argument("--work", type=pathlib.Path, help="folder that keeps the networks' files; by default a temporary one")
     parser.add_argument("--chart", type=pathlib.Path, help="PNG to draw, by default compare.png in --work")
-    parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--rounds", type=int, default=3, help="turns of each contender in a run")
+    parser.add_argument("--runs", type=int, help="by default 5, with --quick 2")
+    parser.add_argument("--rounds", type=int, help="turns of each contender in a run, by default 3, with --quick 1")
     parser.add_argument("--seconds", type=float, default=0.12, help="of a turn")
     parser.add_argument("--patience", type=float, default=300.0, help="seconds within which a contender has to start")
     parser.add_argument("--quick", action="store_true",
                         help="few turns, nothing compiled anew, by default two small networks: shows that it runs")
     parser.add_argument("--verbose", action="store_true", help="shows what contenders write to their standard error")
     chosen = parser.parse_args()
-    if chosen.quick:
-        chosen.runs, chosen.rounds = 2, 1
+    chosen.runs, chosen.rounds = chosen.runs or (2 if chosen.quick else 5), chosen.rounds or (1 if chosen.quick else 3)
     chosen.networks = chosen.networks or ("mlp,autoencoder" if chosen.quick else ",".join(NETWORKS))
     chosen.sizes = [int(batch) for batch in chosen.batches.split(",")]
     if max(chosen.sizes) > ROWS:
