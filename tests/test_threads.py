@@ -35,6 +35,15 @@ def separable():
     return graphnet.Model(image, layers.GlobalAveragePooling2D()(x))
 
 
+def bottleneck():
+    """Many channels between few, too large an image to be kept whole."""
+    image = x = graphnet.Input((43, 41, 9))
+    for strides in (1, 2):
+        x = layers.Conv2D(97, 1, activation="relu6")(x)
+        x = layers.Conv2D(17, 1)(layers.DepthwiseConv2D(3, strides, padding="same", activation="relu6")(x))
+    return graphnet.Model(image, layers.GlobalAveragePooling2D()(x))
+
+
 def decoder():
     """Transposed convolutions and enlarged images."""
     x = small = graphnet.Input((9, 11, 17))
@@ -55,8 +64,8 @@ def attention():
     return graphnet.Model(tokens, layers.Dense(7)(layers.Dense(200, activation="gelu")(x)))
 
 
-NETWORKS = {"direct": lambda: images(5, 9), "winograd": lambda: images(64, 80, 64), "separable": separable, "decoder": decoder,
-            "recurrent": recurrent, "attention": attention}
+NETWORKS = {"direct": lambda: images(5, 9), "winograd": lambda: images(64, 80, 64), "separable": separable,
+            "bottleneck": bottleneck, "decoder": decoder, "recurrent": recurrent, "attention": attention}
 
 
 def digest(arrays):

@@ -10,13 +10,14 @@ from graphnet.passes.fold_normalization import fold_normalization
 from graphnet.passes.fold_repeat import fold_repeat
 from graphnet.passes.fuse import fuse
 from graphnet.passes.fuse_attention import fuse_attention
+from graphnet.passes.fuse_bottleneck import fuse_bottleneck
 from graphnet.passes.fuse_separable import fuse_separable
 from graphnet.passes.merge_products import merge_products
 from graphnet.passes.simplify import simplify
 from graphnet.settings import settings
 
 PASSES: tuple[Callable[[Graph], Graph], ...] = (bodies, simplify, fold, cse, fuse_attention, fold_normalization, fold_repeat, simplify,
-                                                merge_products, fuse, fuse_separable)
+                                                merge_products, fuse, fuse_separable, fuse_bottleneck)
 
 
 def run_passes(graph: Graph, stop_before: str | None = None) -> Graph:

@@ -51,7 +51,7 @@ def fuse_separable(graph: Graph) -> Graph:
     readers = Counter(t.key for node in graph.nodes for t in node.inputs) + Counter(t.key for t in graph.roots)
 
     def change(node: Node, inputs: tuple[Tensor, ...]) -> list[Tensor] | None:
-        if not _pointwise(node) or readers[node.inputs[0].key] != 1:
+        if not is_pointwise(node) or readers[node.inputs[0].key] != 1:
             return None
         before = inputs[0].node
         if not isinstance(contraction(before.op), DepthwiseConv) or before.specs[0].dtype != "float32":
@@ -62,7 +62,8 @@ def fuse_separable(graph: Graph) -> Graph:
     return graph.rewrite(change)
 
 
-def _pointwise(node: Node) -> bool:
+def is_pointwise(node: Node) -> bool:
+    """Whether a node is a convolution of single pixels in float32, with what follows it or without."""
     op = contraction(node.op)
     if not isinstance(op, Conv):
         return False

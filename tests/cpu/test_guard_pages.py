@@ -33,6 +33,8 @@ from graphnet.ops.moments import Moments
 from graphnet.ops.pooling import AveragePool, MaxPool, MaxPoolGrad
 from graphnet.ops.reduction import Argmax, Max, Mean, Sum
 from graphnet.ops.scaling import Normalize, Softmax
+from graphnet.passes.fuse_bottleneck import Bottleneck
+from graphnet.passes.fuse_separable import Separable
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="mprotect, which guards pages, is not there on Windows")
 TOLERANCE = 1e-5  # of the largest output
@@ -66,6 +68,15 @@ def depthwise(channels):
         yield DepthwiseConvGradKernel((3, 3), strides, padding), [x, g]
 
 
+def stretches(channels):
+    """Convolutions that run line by line, whose weights have to be constants."""
+    for strides in ((1, 1), (2, 2)):
+        after = Separable(DepthwiseConv(strides, "same"), 2, Conv())
+        windows = [random(3, 3, channels, 1, seed=1), random(1, 1, channels, 7, seed=2)]
+        yield after, [random(2, 9, 13, channels), *windows]
+        yield Bottleneck(Conv(), 2, after), [random(2, 9, 13, 5), random(1, 1, 5, channels, seed=3), *windows]
+
+
 def others(extent):
     """Kernels that go along an axis of this extent."""
     x = random(3, 5, extent)
@@ -85,6 +96,7 @@ def extents():
     for n in ODD:
         yield from others(n)
         yield from depthwise(n)
+        yield from stretches(n)
         for rows, columns in ((1, n), (13, WIDTH + 5), (5, HALF - 1), (1, 1)):
             for a, b in ((False, False), (True, False), (False, True)):
                 yield MatMul(a, b), [random(2, *((n, rows) if a else (rows, n))), random(2, *((columns, n) if b else (n, columns)), seed=1)]
@@ -113,9 +125,11 @@ def specs_of(op, arrays):
 
 def computed(op, arrays, specs, threads, at_end):
     """The outputs by so many threads, each task claimed on its own; None where there is no kernel."""
-    builder, given = Builder(threads=threads), [guarded(a, at_end) for a in arrays]
+    builder, fixed = Builder(threads=threads), arrays[1:] if isinstance(op, Separable | Bottleneck) else []
+    given = [guarded(a, at_end) for a in arrays[:len(arrays) - len(fixed)]]
+    operands = [builder.input(a.shape, a.dtype.name) for a in given] + [builder.constant(a) for a in fixed]
     outputs = [builder.output(spec.shape, spec.dtype) for spec in specs]
-    if lowering_of(op)(op, [builder.input(a.shape, a.dtype.name) for a in arrays], outputs, builder) is False:
+    if lowering_of(op)(op, operands, outputs, builder) is False:
         return None
     for step in builder.steps:
         step.chunk = step.least = 1

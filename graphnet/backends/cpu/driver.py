@@ -19,6 +19,7 @@ from graphnet.graph import Constant, Graph, Leaf, Node, Read, Spec, Tensor
 from graphnet.op import View
 from graphnet.ops.shape import BroadcastTo, Concatenate, Reshape, Slice, Transpose
 from graphnet.passes.fuse import Epilogue
+from graphnet.passes.fuse_bottleneck import Bottleneck
 from graphnet.passes.fuse_separable import Separable
 from graphnet.settings import settings
 
@@ -129,7 +130,7 @@ class Driver:
             op = self.ops.get(node)
             if isinstance(op, Concatenate) and self.specs[node, 0].dtype == "float32":
                 self._place_parts(node, op)
-            contraction = op.producer if isinstance(op, Epilogue | Separable) else op
+            contraction = op.producer if isinstance(op, Epilogue | Separable | Bottleneck) else op
             halo = required_halo(contraction, self.specs[node.inputs[0].key].shape, self.specs[node.inputs[1].key].shape) if len(node.inputs) > 1 else None
             if halo is not None:
                 source = node.inputs[0]

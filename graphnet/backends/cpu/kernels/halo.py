@@ -4,12 +4,22 @@ import math
 
 import numpy as np
 
-from graphnet.backends.cpu.cache import kernel
+from graphnet.backends.cpu.cache import jit, kernel
 from graphnet.backends.cpu.operand import Buffer, Operand, packed_strides
 from graphnet.backends.cpu.plan import Builder
 from graphnet.backends.cpu.simd import LANES, full, store, store_part, word
 
 ZERO = np.float32(0)
+
+
+@jit
+def zeros(start, count):
+    """Writes so many zeros."""
+    whole = count // LANES * LANES
+    for i in range(0, whole, LANES):
+        store(start, i, full(ZERO))
+    if whole < count:
+        store_part(start, whole, count - whole, full(ZERO))
 
 
 @kernel
@@ -19,12 +29,7 @@ def zero_halo(row, begin, end, scratch):
     for task in range(begin, end):
         image = first + 4 * task * size
         for r in range(runs):
-            start, length = image + 4 * word(table, 2 * r), word(table, 2 * r + 1)
-            whole = length // LANES * LANES
-            for i in range(0, whole, LANES):
-                store(start, i, full(ZERO))
-            if whole < length:
-                store_part(start, whole, length - whole, full(ZERO))
+            zeros(image + 4 * word(table, 2 * r), word(table, 2 * r + 1))
 
 
 @functools.lru_cache(maxsize=512)

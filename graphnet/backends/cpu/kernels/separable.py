@@ -7,7 +7,7 @@ stands for the whole of what lies between; so there is nothing here that either 
 from collections.abc import Sequence
 from typing import Any
 
-from graphnet.backends.cpu.cache import kernel
+from graphnet.backends.cpu.cache import jit, kernel
 from graphnet.backends.cpu.executor import call
 from graphnet.backends.cpu.kernels.contraction import CACHE, WORDS, contract
 from graphnet.backends.cpu.kernels.depthwise import depthwise, depthwise_strips
@@ -26,25 +26,35 @@ LINES = 8  # below which threads would wait for each other
 LARGEST = 256 << 10  # bytes of a line in scratch: it stays in the second cache
 
 
+@jit
+def copy_row(row, to):
+    """An argument row of a thread's own, in which it may change operands."""
+    for i in range(COUNT):
+        put_word(to, i, word(row, i))
+
+
+@jit
+def run_line(function, row, line, scratch):
+    """The tasks of a kernel that compute one line of the whole batch's."""
+    tiles, spots, parts = word(row, TILES), word(row, SPOTS), word(row, PARTS)
+    lines = spots // tiles
+    for part in range(parts):
+        at = (line // lines * parts + part) * spots + line % lines * tiles
+        call(function, row, at, at + tiles, scratch)
+
+
 @kernel
 def separable(row, begin, end, scratch):
-    """A task is a line of pixels, all channels."""
-    first, one, second, two, size = word(row, 0), word(row, 1), word(row, 2), word(row, 3), word(row, 4)
+    """A task is a line of pixels, all channels. 0 first kernel, 1 its row, 2 second kernel, 3 its row, 4 bytes of a line between"""
+    first, second, size = word(row, 0), word(row, 2), word(row, 4)
     mine, other = scratch + size, scratch + size + 8 * COUNT
-    for i in range(COUNT):
-        put_word(mine, i, word(one, i))
-        put_word(other, i, word(two, i))
+    copy_row(word(row, 1), mine)
+    copy_row(word(row, 3), other)
     put_word(mine, Y, scratch)
     put_word(other, X, scratch)
-    rest, lines, tiles = other + 8 * COUNT, word(one, SPOTS) // word(one, TILES), word(two, TILES)
-    lines_again = word(two, SPOTS) // tiles
     for task in range(begin, end):
-        for part in range(word(one, PARTS)):
-            at = (task // lines * word(one, PARTS) + part) * word(one, SPOTS) + task % lines
-            call(first, mine, at, at + 1, rest)
-        for part in range(word(two, PARTS)):
-            at = (task // lines_again * word(two, PARTS) + part) * word(two, SPOTS) + task % lines_again * tiles
-            call(second, other, at, at + tiles, rest)
+        run_line(first, mine, task, other + 8 * COUNT)
+        run_line(second, other, task, other + 8 * COUNT)
 
 
 @lowers(Separable)
@@ -54,8 +64,8 @@ def lower_separable(op: Separable, inputs: list[Operand], outputs: list[Operand]
     shape = (*y.shape[:-1], given[1].shape[-2])
     if not (_pays(op, given, others, shape) and _by_lines(op, given, others, shape, y, builder)):
         middle = builder.temporary(shape)
-        _lower(op.first, given, middle, builder)
-        _lower(op.second, [middle, *others], y, builder)
+        lower_op(op.first, given, middle, builder)
+        lower_op(op.second, [middle, *others], y, builder)
 
 
 def _pays(op: Separable, given: Sequence[Operand], others: Sequence[Operand], shape: tuple[int, ...]) -> bool:
@@ -69,7 +79,8 @@ def _pays(op: Separable, given: Sequence[Operand], others: Sequence[Operand], sh
             and width >= NARROW and images * lines >= LINES)
 
 
-def _lower(op: Any, inputs: Sequence[Operand], y: Operand, builder: Builder) -> None:
+def lower_op(op: Any, inputs: Sequence[Operand], y: Operand, builder: Builder) -> None:
+    """The steps of an op within another one."""
     producer = op.producer if isinstance(op, Epilogue) else op
     lower = lowering_of(producer)
     if lower is None or lower(producer, list(inputs), [y], builder, op if isinstance(op, Epilogue) else None) is False:
@@ -82,14 +93,14 @@ def _by_lines(op: Separable, given: Sequence[Operand], others: Sequence[Operand]
     before, scratch, channels = len(builder.steps), builder.scratch, shape[-1]
     line = (0, 0, channels, 1)  # strides by which all lines lie at one place: where it is, the kernel says
     builder.scratch = 0
-    _lower(op.second, [Operand(given[0].buffer, given[0].offset, shape, line, y.dtype), *others], y, builder)
+    lower_op(op.second, [Operand(given[0].buffer, given[0].offset, shape, line, y.dtype), *others], y, builder)
     second = builder.steps[before:]
     del builder.steps[before:]
-    fits = len(second) == 1 and second[0].kernel is contract and _lines(second[0], shape, builder)
+    fits = len(second) == 1 and second[0].kernel is contract and goes_by_lines(second[0], shape, builder)
     if fits:
-        _lower(op.first, given, Operand(y.buffer, y.offset, shape, line, y.dtype), builder)
+        lower_op(op.first, given, Operand(y.buffer, y.offset, shape, line, y.dtype), builder)
         first = builder.steps.pop()  # behind a copy into a halo, where there is none
-        assert first.kernel in (depthwise, *depthwise_strips.values()) and _lines(first, shape, builder), "as _pays has found"
+        assert first.kernel in (depthwise, *depthwise_strips.values()) and goes_by_lines(first, shape, builder), "as _pays has found"
         size = -(-4 * shape[2] * channels // 64) * 64
         words: list[Word] = [first.kernel, Table(first.row), second[0].kernel, Table(second[0].row), size]
         needed = size + 16 * COUNT + builder.scratch
@@ -99,7 +110,7 @@ def _by_lines(op: Separable, given: Sequence[Operand], others: Sequence[Operand]
     return fits
 
 
-def _lines(step: Step, shape: tuple[int, ...], builder: Builder) -> bool:
+def goes_by_lines(step: Step, shape: tuple[int, ...], builder: Builder) -> bool:
     """Whether a step's rows are lines of the image, and its tasks follow each other line by line."""
     words = dict(zip(WORDS, builder.words[step.row:step.row + COUNT], strict=True))
     return words["width"] == shape[2] and words["sweep"] == 1 and (words["tiles"] == 1 or step.kernel is contract)
