@@ -24,6 +24,7 @@ class Executable:
         self.graph, self._optimized = graph, optimized
         self._runners: dict[Any, Any] = {}
         self._parts: Any = weakref.WeakValueDictionary()  # plans of parts of the graph, that plans for several shapes share
+        self._lanes: Any = None  # the memory that all of them run on
         self._lock = threading.Lock()
         self._fast: Any = None
 
@@ -42,10 +43,12 @@ class Executable:
         from graphnet.backends.cpu.calls import Runner
         from graphnet.backends.cpu.driver import lower_graph
         from graphnet.backends.cpu.executor import allowed_threads
+        from graphnet.backends.cpu.lanes import Lanes
         with self._lock:
             found = self._runners.get(shapes)
             if found is None:
-                found = Runner(lower_graph(self.optimized, shapes, allowed_threads(), self._parts))
+                self._lanes = self._lanes or Lanes()
+                found = Runner(lower_graph(self.optimized, shapes, allowed_threads(), self._parts, self._lanes), self._lanes)
                 self._make_room()
                 self._runners[shapes] = found
         return found
@@ -89,15 +92,19 @@ class Executable:
         """The plan for these shapes as text: each step's kernel, layer, shapes and multiply-adds; memory; what has no kernel.
         """
         runner = self.runner(shapes)
-        plans = [runner.plan, *[other.plan for part in runner.plan.inner for other in part.runners.values()]]
+        inner = [other.plan for part in runner.plan.inner for other in part.runners.values()]
+        plans = [runner.plan, *inner]
         lines = [f"{'kernel':16}{'layer':32}{'writes':28}{'work':>14}{'tasks':>8}"]
         for step in runner.steps():
             written = ", ".join(str(shape) for shape in step.writes)
             lines.append(f"{step.kernel:16}{step.label:32}{written:28}{step.work:14,.0f}{step.tasks:8}")
-        arena, least, packed = (sum(getattr(plan, f"{of}_bytes") for plan in plans) for of in ("arena", "least", "packed"))
+        arena, least = (getattr(runner.plan, of) + max([getattr(plan, of) for plan in inner], default=0)  # parts run one at a time
+                        for of in ("arena_bytes", "least_bytes"))
+        packed = sum(plan.packed_bytes for plan in plans)
         lines += [f"a part of the graph runs {part.size} rows at a time" for part in runner.plan.inner]
-        lines.append(f"arena {arena:,} bytes, of which {least:,} live at once; packed weights {packed:,} bytes; without a "
-                     f"kernel, run by numpy: {', '.join(dict.fromkeys(s for p in plans for s in p.python_steps)) or 'nothing'}")
+        lines.append(f"arena {arena:,} bytes, which plans for other shapes use too, of which {least:,} live at once; "
+                     f"packed weights {packed:,} bytes; without a kernel, run by numpy: "
+                     f"{', '.join(dict.fromkeys(s for p in plans for s in p.python_steps)) or 'nothing'}")
         return "\n".join(lines)
 
 

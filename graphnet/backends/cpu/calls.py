@@ -1,27 +1,26 @@
-"""From arrays to arrays: pools of instances, and the short way for one input and one output."""
-from collections import defaultdict
+"""From arrays to arrays: a plan on a lane, and the short way for one input and one output."""
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from graphnet.backends.cpu import executor
 from graphnet.backends.cpu.executor import allowed_threads, handle
-from graphnet.backends.cpu.instance import Instance, Plan, StepReport, empty_outputs
+from graphnet.backends.cpu.instance import Plan, StepReport, empty_outputs
+from graphnet.backends.cpu.lanes import KEPT, Lanes
 from graphnet.graph import changes
 from graphnet.settings import overridden
 
 PLAIN = 0x101  # numpy's flags C_CONTIGUOUS and ALIGNED
-KEPT = max(4, 2 * executor.processors())  # instances that a pool keeps; more concurrent calls than that make their own
 
 recorders: list[Callable[[Plan, list[tuple[float, float]]], None]] = []  # told the times of plans, which run step by step
 
 
 class Runner:
-    """Calls a plan; any number of Python threads may call at once, each on an instance of its own.
+    """Calls a plan; any number of Python threads may call at once, each on a lane of its own.
 
     Args:
         plan: what `Builder.finish` gave.
+        lanes: memory that other runners use too; by default some of its own.
 
     Example:
 
@@ -33,13 +32,12 @@ class Runner:
         [array([-1., -1.], dtype=float32)]
     """
 
-    __slots__ = ("plan", "pools", "pool", "threads", "seen", "fast", "shape", "dtype", "used", "__weakref__")
+    __slots__ = ("plan", "lanes", "pool", "threads", "seen", "fast", "shape", "dtype", "used", "__weakref__")
 
-    def __init__(self, plan: Plan) -> None:
-        self.plan = plan
-        self.pools: dict[int, list[Instance]] = defaultdict(list)
+    def __init__(self, plan: Plan, lanes: Lanes | None = None) -> None:
+        self.plan, self.lanes = plan, lanes or Lanes()
         self.threads = allowed_threads()
-        self.pool = self.pools[self.threads]  # of the calls that change no setting
+        self.pool = self.lanes.pools[self.threads]  # of the calls that change no setting
         self.seen = changes[0]
         self.used = True  # set by each call; whoever bounds the number of plans may clear it
         simple = [stretch.python for stretch in plan.stretches] == [False] and not plan.written
@@ -54,18 +52,9 @@ class Runner:
         self.plan.refresh()
         self.seen = now
 
-    def instance(self, threads: int) -> Instance:
-        """One that no other call has: from the pool, or a new one."""
-        try:
-            return self.pools[threads].pop()
-        except IndexError:
-            return self.plan.instantiate(threads)
-
-    def give_back(self, instance: Instance, threads: int) -> None:
-        """Returns an instance to its pool."""
-        pool = self.pools[threads]
-        if len(pool) < KEPT:
-            pool.append(instance)
+    def __del__(self) -> None:
+        if hasattr(self, "lanes"):
+            self.lanes.forget(self.plan)
 
     def __call__(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
         """Fresh outputs for inputs that are contiguous, aligned, and of the plan's shapes and dtypes."""
@@ -78,9 +67,9 @@ class Runner:
         if changes[0] != self.seen:
             self.refresh()
         self.used = True
-        threads = allowed_threads()
-        instance = self.instance(threads)
+        lane = self.lanes.take(allowed_threads())
         try:
+            instance = lane.turn(self.plan)
             if recorders:
                 marks = instance.marks(arrays, outputs)
                 for record in recorders:
@@ -88,7 +77,7 @@ class Runner:
             else:
                 instance.run(arrays, outputs)
         finally:
-            self.give_back(instance, threads)
+            self.lanes.give_back(lane)
         if self.plan.written:
             for source in self.plan.written:
                 source.version += 1
@@ -103,7 +92,11 @@ class Runner:
     def times(self, arrays: Sequence[np.ndarray]) -> list[float]:
         """Seconds that each of `steps` takes, run one by one."""
         self.refresh()
-        return self.plan.instantiate(allowed_threads()).times(arrays, empty_outputs(self.plan.outputs))
+        lane = self.lanes.take(allowed_threads())
+        try:
+            return lane.turn(self.plan).times(arrays, empty_outputs(self.plan.outputs))
+        finally:
+            self.lanes.give_back(lane)
 
 
 class FastCall:
@@ -138,13 +131,18 @@ class FastCall:
             runner.refresh()
         pool = runner.pool
         try:
-            instance = pool.pop()
+            lane = pool.pop()
         except IndexError:
-            instance = runner.plan.instantiate(runner.threads)
-        runner.used = True
-        y = np.empty(runner.shape, runner.dtype)
-        if instance.execute(instance.header, handle(x), handle(y)):
-            instance.fail()
-        if len(pool) < KEPT:
-            pool.append(instance)
+            lane = runner.lanes.new(runner.threads)
+        try:
+            instance = lane.last
+            if instance.plan is not runner.plan:
+                instance = lane.turn(runner.plan)
+            runner.used = True
+            y = np.empty(runner.shape, runner.dtype)
+            if instance.execute(instance.header, handle(x), handle(y)):
+                instance.fail()
+        finally:
+            if len(pool) < KEPT:
+                pool.append(lane)
         return y

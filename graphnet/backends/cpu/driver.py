@@ -8,6 +8,7 @@ from typing import Any
 from graphnet.backends.cpu import kernels, weights
 from graphnet.backends.cpu.blocks import in_blocks
 from graphnet.backends.cpu.kernels.convolution import required_halo
+from graphnet.backends.cpu.lanes import Lanes
 from graphnet.backends.cpu.lowering import lowering_of
 from graphnet.backends.cpu.operand import Operand
 from graphnet.backends.cpu.plan import Builder, Plan
@@ -29,17 +30,19 @@ for _module in pkgutil.iter_modules(kernels.__path__):
     importlib.import_module(f"{kernels.__name__}.{_module.name}")
 
 
-def lower_graph(graph: Graph, shapes: Sequence[tuple[int, ...]], threads: int, parts: Any = None) -> Plan:
+def lower_graph(graph: Graph, shapes: Sequence[tuple[int, ...]], threads: int, parts: Any = None,
+                lanes: Lanes | None = None) -> Plan:
     """The plan of a graph for inputs of these shapes; no user code runs, and nothing is compiled that another plan has used.
 
     Args:
         parts: a mapping that keeps the plans of the graph's parts for those of other shapes.
+        lanes: the memory that those parts run on.
     """
     driver = Driver(graph, shapes, threads)
     cut = in_blocks(graph, driver.specs, driver.extents)
     if cut is not None:
         driver = Driver(cut, shapes, threads)
-    driver.builder.parts = {} if parts is None else parts
+    driver.builder.parts, driver.builder.lanes = {} if parts is None else parts, lanes
     return driver.plan()
 
 

@@ -1,7 +1,8 @@
 """A plan, and its instances: what one call at a time runs on.
 
 A plan is a template: one block of int64 words (status, stretches' headers, the steps' table, patches, argument rows) with
-notes of which words are addresses of what. An instance is a copy of that block with its addresses filled in, and an arena.
+notes of which words are addresses of what. An instance is a copy of that block with its addresses filled in, for one arena, which
+other plans use in turn (`lanes`). Behind the copy lie the counters of tasks, which late helpers may look at: see `team`.
 Steps are cut into stretches: runs of kernels, which `execute` walks, and between them the Python steps.
 """
 import time
@@ -13,6 +14,7 @@ import numpy as np
 
 from graphnet.backends.cpu import executor, memory
 from graphnet.backends.cpu.executor import COLUMNS, HEADER, PATCH
+from graphnet.backends.cpu.lanes import LINE, room
 from graphnet.backends.cpu.operand import Buffer, Operand
 from graphnet.backends.cpu.weights import Derived, aligned
 from graphnet.errors import OutOfRangeError
@@ -87,6 +89,8 @@ class Plan:
         self.stretches = stretches(python, builder.barriers)
         self.needs = memory.needs(accesses, [stretch.first for stretch in self.stretches])
         self.offsets, self.arena_bytes, self.least_bytes = memory.layout(accesses, self.needs)
+        self.halos = list({(offset, buffer.nbytes, buffer.halo) for buffer, offset in self.offsets.items()
+                           if buffer.halo is not None and not buffer.cleared})  # no step zeroes these
         self._fill(builder)
 
     def _fill(self, builder: "Builder") -> None:
@@ -135,9 +139,13 @@ class Plan:
             block[at + executor.H_IDS], block[at + executor.H_BEHIND] = 8 * self.ids, executor.BEHIND
             in_block += [at + word for word in (executor.H_STEPS, executor.H_PATCHES, executor.H_IDS, executor.H_STATUS)]
 
-    def instantiate(self, threads: int) -> "Instance":
-        """An arena and argument rows, for one call at a time, by at most so many threads."""
-        return Instance(self, threads)
+    def room(self, threads: int) -> int:
+        """Bytes of the arena and of what so many threads need besides."""
+        return -(-self.arena_bytes // LINE) * LINE + threads * self.scratch
+
+    def instantiate(self, threads: int, arena: np.ndarray | None = None) -> "Instance":
+        """Argument rows for one call at a time, by at most so many threads, and an arena: a given one, or one of its own."""
+        return Instance(self, threads, room(self.room(threads)) if arena is None else arena)
 
     def refresh(self) -> None:
         """Remakes what was derived from weights that have changed since."""
@@ -166,43 +174,76 @@ class Plan:
                 for step, need in zip(self.steps, self.needs, strict=True)]
 
 
+def borders(flat: np.ndarray, shape: Sequence[int], halo: Sequence[tuple[int, int]]) -> list[np.ndarray]:
+    """Views of what lies around an operand of some shape: `before` and `after` entries along each axis.
+
+    Example:
+
+        >>> x = np.ones(12, int)
+        >>> for border in borders(x, (2, 2), [(1, 0), (0, 2)]):
+        ...     border[...] = 0
+        >>> x.reshape(3, 4).tolist()
+        [[0, 0, 0, 0], [1, 1, 0, 0], [1, 1, 0, 0]]
+    """
+    wide, found = flat.reshape([before + extent + after for extent, (before, after) in zip(shape, halo, strict=True)]), []
+    for axis, (before, after) in enumerate(halo):
+        lead = (slice(None),) * axis
+        found += [wide[(*lead, slice(before))]] if before else []
+        found += [wide[(*lead, slice(-after, None))]] if after else []
+    return found
+
+
 class Instance:
-    """The memory of one call at a time."""
+    """A plan laid over an arena, for one call at a time.
 
-    __slots__ = ("plan", "arena", "block", "execute", "header", "ids", "parts", "team", "__weakref__")
+    Args:
+        plan: whose.
+        threads: at most so many work on a call.
+        arena: `Plan.room` bytes or more, of any content.
+    """
 
-    def __init__(self, plan: Plan, threads: int) -> None:
-        self.plan, self.execute = plan, executor.ready()
+    __slots__ = ("plan", "arena", "halos", "block", "execute", "header", "ids", "parts", "team", "__weakref__")
+
+    def __init__(self, plan: Plan, threads: int, arena: np.ndarray) -> None:
+        self.plan, self.arena, self.execute = plan, arena, executor.ready()
         chunks, shares, counters = self._claims(plan, threads)
         lines, threads = int(counters[-1]), int(shares.max(initial=1))
         self.team = executor.team(threads)
-        arena_bytes = -(-plan.arena_bytes // 64) * 64
-        self.arena = aligned((arena_bytes + 64 * lines + threads * plan.scratch,), np.uint8)
-        arena = self.arena.ctypes.data
-        self.block = aligned(plan.template.shape, np.int64)
-        self.block[:] = plan.template
+        start, words = arena.ctypes.data, len(plan.template)
+        at = -(-words // 8) * 8
+        self.block = aligned((at + 8 * lines,), np.int64)
+        self.block[:words] = plan.template
         base = self.block.ctypes.data
         self.block[plan.in_block] += base
-        self.block[plan.in_arena] += arena
+        self.block[plan.in_arena] += start
+        counters = base + 8 * at + LINE * counters
         table = self.block[plan.table:plan.patches].reshape(-1, COLUMNS)
         table[:, executor.CHUNK], table[:, executor.SHARES] = chunks, shares
-        table[:, executor.COUNTERS] = arena + arena_bytes + 64 * counters[:-1]
+        table[:, executor.COUNTERS] = counters[:-1]
         self.header, self.parts = base + 8 * plan.headers, []
         self.ids = self.block[plan.ids:plan.ids + plan.handles]
         for i, stretch in enumerate(plan.stretches):
             header = self.block[plan.headers + HEADER * i:plan.headers + HEADER * (i + 1)]
-            header[executor.H_COUNTERS] = arena + arena_bytes + 64 * counters[stretch.first]
-            header[executor.H_LINES] = counters[stretch.last] - counters[stretch.first]
+            header[executor.H_COUNTERS] = counters[stretch.first]
+            header[executor.H_LINES] = (counters[stretch.last] - counters[stretch.first]) // LINE
             header[executor.H_THREADS] = shares[stretch.first:stretch.last].max()
-            header[executor.H_SCRATCH] = arena + arena_bytes + 64 * lines
+            header[executor.H_SCRATCH] = start + plan.room(0)
             header[executor.H_SCRATCH_EACH] = plan.scratch
             header[executor.H_TEAM] = self.team.address
             self.parts.append(None if stretch.python else self.header + 8 * HEADER * i)
+        self.halos = [border for offset, nbytes, (shape, halo, dtype) in plan.halos
+                      for border in borders(arena[offset:offset + nbytes].view(dtype), shape, halo)]
+        self.clear_halos()
+
+    def clear_halos(self) -> None:
+        """Zeroes what the plan takes for zeros; due whenever another plan has used the arena."""
+        for border in self.halos:
+            border[...] = 0
 
     def __del__(self) -> None:
         if hasattr(self, "parts"):
             first = self.header
-            self.team.release(first, first + self.block.nbytes, (self.arena, self.block, self.plan))
+            self.team.release(first, first + self.block.nbytes, (self.block, self.plan))
 
     @staticmethod
     def _claims(plan: Plan, threads: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -248,20 +289,20 @@ class Instance:
                 else:
                     header = self._alone(part, s)
                     failed = self.execute(header.ctypes.data, 0, 0)
-                    self.team.release(header.ctypes.data, header.ctypes.data + header.nbytes, header)
+                    self.team.release(header.ctypes.data, header.ctypes.data + header.nbytes, (header, self.block))
                     if failed:
                         self.fail()
                 taken.append((start, time.perf_counter() - start))
         return taken
 
     def _alone(self, part: int, s: int) -> np.ndarray:
-        """A header for one step, which no longer waits for others."""
-        at = (part - self.block.ctypes.data) // 8
-        header = aligned((HEADER,), np.int64)
-        header[:] = self.block[at:at + HEADER]
-        table = self.block[self.plan.table:self.plan.patches].reshape(-1, COLUMNS)
-        table[s, executor.NEEDS] = 0
-        header[executor.H_STEPS] = self.block.ctypes.data + 8 * (self.plan.table + COLUMNS * s)
+        """A header for one step, and a copy of the step behind it that does not wait for others."""
+        at, step = (part - self.block.ctypes.data) // 8, self.plan.table + COLUMNS * s
+        header = aligned((HEADER + COLUMNS,), np.int64)
+        header[:HEADER] = self.block[at:at + HEADER]
+        header[HEADER:] = self.block[step:step + COLUMNS]
+        header[HEADER + executor.NEEDS] = 0
+        header[executor.H_STEPS] = header.ctypes.data + 8 * HEADER
         header[executor.H_COUNT] = 1
         return header
 

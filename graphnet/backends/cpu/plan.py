@@ -14,6 +14,7 @@ import numpy as np
 from graphnet.backends.cpu import weights
 from graphnet.backends.cpu.cache import Kernel
 from graphnet.backends.cpu.instance import Plan
+from graphnet.backends.cpu.lanes import Lanes
 from graphnet.backends.cpu.operand import Buffer, Kind, Operand, Shape, itemsize, packed_strides
 
 __all__ = ["Buffer", "Builder", "Operand", "Plan", "Step", "Table"]
@@ -103,6 +104,7 @@ class Builder:
     kept: dict[int, Any] = field(default_factory=dict)  # the sources of weights and constants, by id
     halos: dict[Any, Operand] = field(default_factory=dict)  # (an input, halo) -> the copy of it that has the halo
     parts: Any = field(default_factory=dict)  # plans of parts of the graph, shared by the plans of one graph
+    lanes: Lanes | None = None  # what those parts run on
     geometries: Counter[Any] = field(default_factory=Counter)  # of the buffers with a halo
     scratch: int = 0
     status: Status = field(default_factory=Status)

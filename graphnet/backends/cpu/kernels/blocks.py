@@ -17,19 +17,20 @@ from graphnet.backends.cpu.plan import Builder
 class Blocks:
     """Runs a plan for `size` rows at a time, and another one for the rows that are left over."""
 
-    def __init__(self, op: RowBlocks, shapes: Sequence[tuple[int, ...]], parts: Any) -> None:
+    def __init__(self, op: RowBlocks, shapes: Sequence[tuple[int, ...]], builder: Builder) -> None:
         self.rows, self.size, self.lengths, self.taken = op.rows, op.size, op.lengths, len(shapes)
-        self.runners = {rows: self._runner(op, shapes, rows, parts) for rows in {op.size, op.rows % op.size} - {0}}
+        self.runners = {rows: self._runner(op, shapes, rows, builder) for rows in {op.size, op.rows % op.size} - {0}}
 
     @staticmethod
-    def _runner(op: RowBlocks, shapes: Sequence[tuple[int, ...]], rows: int, parts: Any) -> Runner:
+    def _runner(op: RowBlocks, shapes: Sequence[tuple[int, ...]], rows: int, builder: Builder) -> Runner:
         from graphnet.backends.cpu.driver import lower_part  # that file needs this one
         given = tuple([(rows * n, *shape[1:]) if n else shape for n, shape in zip(op.lengths, shapes, strict=False)])
         extents = {**op.extents, op.batch: rows}
         key = op.key, given, tuple(extents.values())  # an extent may stand in an op without being one of an input
-        runner = parts.get(key)
+        runner = builder.parts.get(key)
         if runner is None:
-            runner = parts[key] = Runner(lower_part(op.graph, given, allowed_threads(), extents))
+            runner = Runner(lower_part(op.graph, given, allowed_threads(), extents), builder.lanes)
+            builder.parts[key] = runner
         return runner
 
     def _blocks(self, arrays: Sequence[np.ndarray]) -> Iterator[tuple[Runner, list[np.ndarray], list[np.ndarray]]]:
@@ -66,4 +67,4 @@ class Blocks:
 def lower_blocks(op: RowBlocks, inputs: list[Operand], outputs: list[Operand], builder: Builder, epilogue: Any = None) -> None:
     """One step of Python's, which fills its results itself."""
     assert all(math.prod(x.shape) for x in inputs), "a batch that is large has elements"
-    builder.python_step(Blocks(op, [x.shape for x in inputs], builder.parts), inputs, outputs, "rows", fills=True)
+    builder.python_step(Blocks(op, [x.shape for x in inputs], builder), inputs, outputs, "rows", fills=True)
