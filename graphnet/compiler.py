@@ -98,7 +98,7 @@ class Executable:
         for step in runner.steps():
             written = ", ".join(str(shape) for shape in step.writes)
             lines.append(f"{step.kernel:16}{step.label:32}{written:28}{step.work:14,.0f}{step.tasks:8}")
-        arena, least = (getattr(runner.plan, of) + max([getattr(plan, of) for plan in inner], default=0)  # parts run one at a time
+        arena, least = (getattr(runner.plan, of) + max([getattr(plan, of) for plan in inner], default=0)  # parts take turns
                         for of in ("arena_bytes", "least_bytes"))
         packed = sum(plan.packed_bytes for plan in plans)
         lines += [f"a part of the graph runs {part.size} rows at a time" for part in runner.plan.inner]

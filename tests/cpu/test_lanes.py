@@ -157,8 +157,8 @@ def test_parts_run_on_a_second_lane_and_go_with_their_executable(large):
         assert parts and set(outer.instances) == set(plans) and set(inner.instances) == parts
         steps, times = run.runner(((33, 9, 7, 5),)).steps(), run.runner(((33, 9, 7, 5),)).times([rows(33, 9, 7, 5)])
         assert len(times) == len(steps) and idle(run) == [inner, outer]
-        arena = plans[0].arena_bytes + max(runner.plan.arena_bytes for part in plans[0].inner for runner in part.runners.values())
-        assert f"arena {arena:,} bytes" in run.report(((33, 9, 7, 5),))
+        largest = max(runner.plan.arena_bytes for part in plans[0].inner for runner in part.runners.values())
+        assert f"arena {plans[0].arena_bytes + largest:,} bytes" in run.report(((33, 9, 7, 5),))
         left = [weakref.ref(inner), weakref.ref(outer), *map(weakref.ref, parts)]
         del run, inner, outer, plans, parts
         assert [known() for known in left] == [None] * len(left)

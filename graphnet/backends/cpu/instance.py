@@ -1,8 +1,8 @@
 """A plan, and its instances: what one call at a time runs on.
 
 A plan is a template: one block of int64 words (status, stretches' headers, the steps' table, patches, argument rows) with
-notes of which words are addresses of what. An instance is a copy of that block with its addresses filled in, for one arena, which
-other plans use in turn (`lanes`). Behind the copy lie the counters of tasks, which late helpers may look at: see `team`.
+notes of which words are addresses of what. An instance is a copy of that block with its addresses filled in, for one arena,
+which other plans use in turn (`lanes`). Behind the copy lie the counters of tasks, which late helpers may look at: see `team`.
 Steps are cut into stretches: runs of kernels, which `execute` walks, and between them the Python steps.
 """
 import time

@@ -1,8 +1,8 @@
 """Lanes: memory for one call at a time, which all plans of an executable share.
 
-A call takes a lane, the one used last first, lays its plan's instance over the lane's arena, and gives the lane back. So a plan for
-a new batch size finds memory that the process already has, and many plans need no more of it than the largest. What a plan leaves
-in an arena is garbage to the next one; only halos have to be zero, and an instance zeroes its own when it is its turn.
+A call takes a lane, the one used last first, lays its plan's instance over the lane's arena, and gives the lane back. So a plan
+for a new batch size finds memory that the process already has, and many plans need no more of it than the largest. What a plan
+leaves in an arena is garbage to the next one; only halos have to be zero, and an instance zeroes its own when it is its turn.
 """
 import weakref
 from collections import defaultdict
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 KEPT = max(4, 2 * processors())  # lanes that a pool keeps; more concurrent calls than that make their own
 LINE = 64
-SPARE = 1 << 26  # bytes at most that an arena is larger than it has to be, for sizes that rise little by little: memory only if touched
+SPARE = 1 << 26  # bytes at most that an arena is larger than need be, for sizes that rise by and by: address space until touched
 NOBODY: Any = SimpleNamespace(plan=None)  # in place of an instance
 
 
