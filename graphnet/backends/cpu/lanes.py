@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 KEPT = max(4, 2 * processors())  # lanes that a pool keeps; more concurrent calls than that make their own
 LINE = 64
-SPARE = 1 << 26  # bytes at most that an arena is larger than need be, for sizes that rise by and by: address space until touched
+SPARE = 1 << 26  # bytes at most that an arena is larger than need be, for sizes that rise by and by; untouched, it is no memory
 NOBODY: Any = SimpleNamespace(plan=None)  # in place of an instance
 
 
