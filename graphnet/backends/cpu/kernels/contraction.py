@@ -71,11 +71,13 @@ def contract(row, begin, end, scratch):
     wide = width - narrow * tiles  # so many tiles are one row longer
     ahead_step = (4 * WIDTH + passes - 1) // passes if passes else 0  # each product asks for its piece of the next task's weights
     piece = 4 * WIDTH * segments * run // passes if passes else 0
-    for task in range(begin, end):
-        rest, spot = task // spots, task % spots
-        plane, line, t = spot // tiles // lines, spot // tiles % lines, spot % tiles
-        image, part = rest // sweep // parts * sweep + rest % sweep, rest // sweep % parts
-        group, first = part // shares, part % shares * share
+    rest, spot = begin // spots, begin % spots  # found by division once: later places follow from the one before
+    plane, line, t = spot // tiles // lines, spot // tiles % lines, spot % tiles
+    image = group = first = -1
+    for _ in range(begin, end):
+        if image < 0 or spot == 0:
+            image, part = rest // sweep // parts * sweep + rest % sweep, rest // sweep % parts
+            group, first = part // shares, part % shares * share
         j, size = t * narrow + min(t, wide), narrow + 1 if t < wide else narrow
         a = x + 4 * (image * word(row, 15) + plane * word(row, 16) + line * word(row, 17) + j * x_step + group * word(row, 34))
         to = y + 4 * (image * word(row, 19) + plane * word(row, 20) + line * word(row, 21) + j * y_step)
@@ -97,6 +99,13 @@ def contract(row, begin, end, scratch):
                 edge(size, min(left, WIDTH), scratch, z, y_step, mode, d, e, r_step, *bounds)
             if tape:
                 run_tile(tape, scratch + MADE, image, plane, line, j, size, c, min(left, WIDTH))
+        spot, t = spot + 1, t + 1
+        if t == tiles:
+            line, t = line + 1, 0
+            if line == lines:
+                plane, line = plane + 1, 0
+                if spot == spots:
+                    rest, spot, plane = rest + 1, 0, 0
 
 
 # ---- its argument row

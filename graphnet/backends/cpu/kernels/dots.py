@@ -12,13 +12,14 @@ from graphnet.backends.cpu.simd import LANES, fma, full, load, load_part, number
 from graphnet.backends.cpu.tape import run_tile
 from graphnet.backends.cpu.tiles import BIAS, MOST, RESIDUAL, WIDTH
 
-FOLD = 8  # vectors that take as long as adding the lanes of one
+FOLD = 4  # vectors that take as long as adding the lanes of one
+BEGUN = 26  # elements that take a tile as long as it takes to begin and to store it
 LINE = 1 << 40  # positions of a task: all of a line
 
 
 def few(columns: int, k: int, run: int) -> bool:
     """Whether dot products of k elements, in runs, take less than tiles do for so many columns."""
-    return run >= LANES and 2 * columns * (k // LANES + FOLD) < k
+    return run >= LANES and 3 * columns * (k // LANES + FOLD) < k + BEGUN
 
 
 @jit

@@ -6,31 +6,19 @@ tasks write to one place, and the order of the additions is that of the indices,
 import math
 from typing import Any
 
-import numpy as np
-
 from graphnet.backends.cpu.cache import jit, kernel
 from graphnet.backends.cpu.kernels.copy import ITEM_WORK
 from graphnet.backends.cpu.kernels.gather import gather_checked, gather_index
+from graphnet.backends.cpu.kernels.halo import zeros
 from graphnet.backends.cpu.lowering import lowers
 from graphnet.backends.cpu.operand import Operand
 from graphnet.backends.cpu.plan import Builder, Word
-from graphnet.backends.cpu.simd import LANES, full, load, load_part, number, put_number, store, store_part, word
+from graphnet.backends.cpu.simd import LANES, load, load_part, number, put_number, store, store_part, word
 from graphnet.ops.indexing import TakeAlongAxisGrad, TakeGrad
 
-ZERO = np.float32(0)
 BLOCKS = 16  # tasks of a table: each walks all indices, so that more of them would cost more than they share
 PIECE = 64  # columns that a task has at least, where rows are too few to share
 WALK_WORK = 8  # multiply-adds that take as long as looking at an index
-
-
-@jit
-def scatter_clear(y, n):
-    """n zeros."""
-    whole = n // LANES * LANES
-    for i in range(0, whole, LANES):
-        store(y, i, full(ZERO))
-    if whole < n:
-        store_part(y, whole, n - whole, full(ZERO))
 
 
 @jit
@@ -56,10 +44,10 @@ def scatter_add(row, begin, end, scratch):
         y = word(row, 2) + 4 * (outer * extent * run + column)
         g = word(row, 0) + 4 * (outer * count * run + column)
         if n == run:
-            scatter_clear(y + 4 * first * run, (last - first) * run)
+            zeros(y + 4 * first * run, (last - first) * run)
         else:
             for i in range(first, last):
-                scatter_clear(y + 4 * i * run, n)
+                zeros(y + 4 * i * run, n)
         for i in range(count):
             index = gather_checked(gather_index(ids, i, size), extent, i, word(row, 3), word(row, 4))
             if first <= index < last:
@@ -76,7 +64,7 @@ def scatter_along(row, begin, end, scratch):
         n = min(word(row, 10), run - column)
         y, start = word(row, 2) + 4 * (outer * extent * run + column), outer * lines * run + column
         for i in range(extent):
-            scatter_clear(y + 4 * i * run, n)
+            zeros(y + 4 * i * run, n)
         for i in range(lines):
             for j in range(n):
                 at = start + i * run + j
