@@ -1,9 +1,9 @@
 """Files that are whole or not there, whenever the process ends: written beside, synced to the disk, renamed."""
 import errno
 import os
+import secrets
 import shutil
 import stat
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import IO, Any
@@ -36,26 +36,21 @@ def whole_file(path: Any, mode: str = "wb") -> Iterator[IO[Any]]:
     folder, name = os.path.split(path)
     if os.path.isdir(path):
         raise IsADirectoryError(f"A file cannot be written at {path!r}: it is a folder.")
-    descriptor, pending = tempfile.mkstemp(".pending", f".{name[:100]}.", folder)
+    pending = os.path.join(folder, f".{name[:100]}.{secrets.token_hex(8)}.pending")
+    known = os.path.exists(path)
+    # the system takes off what a new file's rights lack; none but the owner reads in advance what replaces a private file
+    descriptor = os.open(pending, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600 if known else 0o666)
     try:
         with os.fdopen(descriptor, mode, encoding=None if "b" in mode else "utf-8") as file:
             yield file
-            _give_mode(pending, path)
+            if known:
+                with suppress(FileNotFoundError):
+                    shutil.copymode(path, pending)
         commit(pending, path)
     except BaseException:
         with suppress(OSError):
             os.remove(pending)
         raise
-
-
-def _give_mode(pending: str, path: str) -> None:
-    """The rights that the file of before has, or that a new one would have."""
-    if os.path.exists(path):
-        shutil.copymode(path, pending)
-    elif os.name == "posix":
-        mask = os.umask(0)
-        os.umask(mask)
-        os.chmod(pending, 0o666 & ~mask)
 
 
 def commit(pending: str, path: str) -> None:

@@ -288,6 +288,21 @@ def test_whole_file_keeps_rights_and_links(tmp_path):
         pass
 
 
+@pytest.mark.skipif(os.name != "posix", reason="rights of owners and others are POSIX's")
+def test_the_process_keeps_its_mask_and_private_files_are_private_throughout(tmp_path, monkeypatch):
+    def forbidden(mask):
+        raise AssertionError("other threads would make files with these rights meanwhile")
+    monkeypatch.setattr(os, "umask", forbidden)
+    (tmp_path / "plain").write_text("")
+    with whole_file(tmp_path / "new", "w") as file:
+        file.write("text")
+    assert (tmp_path / "new").stat().st_mode == (tmp_path / "plain").stat().st_mode
+    (tmp_path / "new").chmod(0o600)
+    with whole_file(tmp_path / "new", "w"):
+        pending, = tmp_path.glob(".new.*.pending")
+        assert pending.stat().st_mode & 0o777 == 0o600
+
+
 # ---- files that were made to do harm
 
 def packed(path, **parts):
