@@ -6,6 +6,7 @@ import os
 import warnings
 import zlib
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -63,9 +64,11 @@ def save(obj: Any, path: Any, signatures: Any = None, include_optimizer: bool = 
     if not isinstance(obj, Module):
         raise ValueError(f"saved_model.save expects a graphnet.Module, Layer or Model; received {obj!r} ({type(obj).__name__}). Make a function "
                          "an attribute of one: module = graphnet.Module(); module.f = graphnet.function(f).")
-    collected = _Collected(obj, signatures, include_optimizer)
-    with whole_directory(path) as folder:
-        collected.write(folder)
+    found = _Found(obj, signatures, include_optimizer)
+    with whole_directory(path) as folder, ThreadPoolExecutor(1) as beside:
+        variables = beside.submit(write_checkpoint, os.path.join(folder, "variables", "variables"), found.nodes, found.values)
+        _Encoded(found).write(folder)
+        variables.result()
 
 
 class _Root(Trackable):
@@ -82,30 +85,18 @@ class _Root(Trackable):
         return {**parts, **({"_captured": captured} if captured else {})}
 
 
-class _Collected:
-    """All that is written, as data: made before anything is written."""
+class _Found:
+    """What there is to write: functions by object and by signature, and all variables."""
 
     def __init__(self, obj: Any, signatures: Any, optimizer: bool) -> None:
         self.obj, self.optimizer = obj, optimizer and bool(getattr(obj, "compiled", True))
-        self.constants = Constants()
-        self.graphs: list[dict[str, Any]] = []
-        self._graph_texts: dict[str, int] = {}
-        self._graph_numbers: dict[int, tuple[Graph, int]] = {}
-        self.left: list[str] = []
-        functions = {id(part): functions_of(part, part is obj) for part, _ in reached(obj) if isinstance(part, Module)}
-        call = functions[id(obj)].get(CALL)
+        self.functions = {id(part): functions_of(part, part is obj) for part, _ in reached(obj) if isinstance(part, Module)}
+        call = self.functions[id(obj)].get(CALL)
         self.adding = call.adding if call is not None else []
-        chosen = _signatures(signatures, call)
-        everything = [f for found in functions.values() for f in found.values()] + list(chosen.values())
+        self.signatures = _signatures(signatures, call)
+        everything = [f for found in self.functions.values() for f in found.values()] + list(self.signatures.values())
         self.root = _Root(obj, self._captured(everything), self.optimizer)
         self.nodes, self.values = describe(self.root)
-        self.variables: dict[int, tuple[int, Variable, str]] = {}
-        self.objects, self._numbers = self._tree(functions)
-        self.signatures = {name: self._function(name, f) for name, f in chosen.items()}
-        for entry, (_, found) in zip(self.objects, self._functions, strict=True):
-            if found:
-                entry["functions"] = {name: self._function(name, f) for name, f in found.items()}
-        self.model = self._model() if isinstance(obj, Layer) else None
 
     def _captured(self, functions: list["Saved"]) -> list[Variable]:
         """Variables that graphs use, and that no path of attributes leads to."""
@@ -113,9 +104,29 @@ class _Collected:
         used = {id(v): v for f in functions for _, concrete in f.forms for v in concrete.variables}
         return [v for number, v in used.items() if number not in found]
 
+
+class _Encoded:
+    """All of it but the variables, as data; made while those are written."""
+
+    def __init__(self, found: _Found) -> None:
+        self.found, self.obj = found, found.obj
+        self.constants = Constants()
+        self.graphs: list[dict[str, Any]] = []
+        self._graph_texts: dict[str, int] = {}
+        self._graph_numbers: dict[int, tuple[Graph, int]] = {}
+        self.left: list[str] = []
+        self.variables: dict[int, tuple[int, Variable, str]] = {}
+        self.objects, self._numbers = self._tree(found.functions)
+        self.signatures = {name: self._function(name, f) for name, f in found.signatures.items()}
+        for entry, (_, functions) in zip(self.objects, self._functions, strict=True):
+            if functions:
+                entry["functions"] = {name: self._function(name, f) for name, f in functions.items()}
+        self.model = self._model() if isinstance(self.obj, Layer) else None
+
     def _tree(self, functions: dict[int, dict[str, "Saved"]]) -> tuple[list[dict[str, Any]], dict[int, int]]:
         """The objects, the root first, as nodes with the numbers of their parts; variables are numbered on the way."""
-        walked = [(self.obj if thing is self.root else thing, path, parts) for thing, path, parts in walk(self.root)]
+        root = self.found.root
+        walked = [(self.obj if thing is root else thing, path, parts) for thing, path, parts in walk(root)]
         numbers = {id(thing): number for number, (thing, _, _) in enumerate(walked)}
         entries: list[dict[str, Any]] = []
         owned = {id(part) for part in (self.obj, *self.obj.submodules)}
@@ -168,16 +179,16 @@ class _Collected:
             found["config"] = json.dumps(serialize(obj))
         except (ValueError, TypeError, NotImplementedError, AttributeError):
             found["config"] = None  # it is loaded as a graph then
-        if self.optimizer and getattr(obj, "compiled", False):
+        if self.found.optimizer and getattr(obj, "compiled", False):
             found["compile"] = json.dumps(obj.get_compile_config())
-            found.update({"adding_losses": self.adding} if self.adding else {})
+            found.update({"adding_losses": self.found.adding} if self.found.adding else {})
             if obj.optimizer is not None and obj.optimizer.built:
                 found["optimizer"] = number(obj.optimizer.variables)
             found["metrics"] = [[m.name, [self.constants.number(v.value.copy()) for v in m.variables]] for m in obj.metrics]
         return found
 
     def write(self, folder: str) -> None:
-        """Writes all files into an empty folder."""
+        """Writes all files but the variables' into an empty folder."""
         if self.left:
             source, line = user_line() or (__file__, 0)
             warnings.warn_explicit("Graphs that were traced for objects which a file cannot hold are left out: " + "; ".join(self.left) + ".",
@@ -190,7 +201,6 @@ class _Collected:
             file.write(f'{{"format":"{FORMAT}","version":{VERSION},"crc32":{zlib.crc32(text.encode())},"body":\n{text}}}\n')
         if self.constants.arrays:
             save_file({key: np.ascontiguousarray(a) for key, a in self.constants.arrays.items()}, os.path.join(folder, CONSTANTS))
-        write_checkpoint(os.path.join(folder, "variables", "variables"), self.nodes, self.values)
 
 
 def _kind(thing: Any, functions: Mapping[str, Any]) -> str:
