@@ -1,4 +1,4 @@
-"""Convolutions of few columns, as dot products: every rest of four positions, side by side or apart, with what may follow."""
+"""Convolutions of few columns, as dot products: any number of positions, side by side or apart, with what may follow."""
 import math
 
 import numpy as np
@@ -6,6 +6,7 @@ import pytest
 from lowered import close, run
 
 from graphnet.backends.cpu.kernels import convolution, matmul
+from graphnet.backends.cpu.kernels.dots import POSITIONS, few
 from graphnet.backends.cpu.lowering import lowering_of
 from graphnet.backends.cpu.simd import LANES
 from graphnet.backends.cpu.tiles import WIDTH
@@ -30,11 +31,11 @@ def random(*shape, seed=0):
 
 @pytest.mark.parametrize("to", ["dense", "padded"])
 @pytest.mark.parametrize("follows", PROGRAMS)
-@pytest.mark.parametrize("kind, columns", [(Conv, 1), (Conv, 2), (ConvTranspose, 1)])
+@pytest.mark.parametrize("kind, columns", [(Conv, 1), (Conv, 2), (Conv, 3), (ConvTranspose, 1)])
 def test_sums(kind, columns, follows, to):
     channels = 2 * LANES + 3
     program, count = PROGRAMS[follows]
-    for width in (3, 4, 6, 9, WIDTH + 7):
+    for width in (3, 4, 6, 9, WIDTH + 7, POSITIONS // 2 + 3):
         x, w = random(2, 4, width, channels), random(3, 3, channels, columns, seed=1) / 20
         w = w if kind is Conv else w.swapaxes(2, 3)
         op, names = kind((1, 1), "valid"), []
@@ -68,3 +69,25 @@ def test_one_row_with_what_lies_transposed(left, right, layouts):
     found = run(lower, [a, np.ascontiguousarray(b.swapaxes(-1, -2))], [Spec(shape, "float32")], **layouts)
     assert names == ["dots"]
     close(found[0], a.astype("float64") @ b, 1e-5)
+
+
+@pytest.mark.parametrize("rows, k, columns", [(1000, LANES, 1), (POSITIONS + 1, LANES, 2), (77, 4 * LANES, 3), (5, 2 * LANES + 1, 2)])
+def test_products_of_few_columns(rows, k, columns):
+    a, b, names = random(rows, k), random(k, columns, seed=1), []
+
+    def lower(inputs, outputs, builder):
+        done = lowering_of(MatMul())(MatMul(), [inputs[0], builder.constant(b)], outputs, builder)
+        names[:] = [step.name for step in builder.steps]
+        return done
+    found = run(lower, [a], [Spec((rows, columns), "float32")])
+    assert names == (["dots"] if few(columns, k, k) else ["contract"])
+    close(found[0], a.astype("float64") @ b, 1e-5)
+
+
+def test_a_row_of_infinities_stays_in_its_row():
+    a, b = np.ones((LANES + 3, LANES), "float32"), np.ones((LANES, 1), "float32")
+    a[2] = np.inf
+    a[LANES + 1, 0] = np.nan
+    found = run(lambda inputs, outputs, builder: lowering_of(MatMul())(MatMul(), [inputs[0], builder.constant(b)], outputs, builder), [a],
+                [Spec((LANES + 3, 1), "float32")])
+    np.testing.assert_array_equal(found[0], a @ b)

@@ -4,7 +4,7 @@ import math
 from typing import Any
 
 from graphnet.backends.cpu.kernels.contraction import Sum, add_sum
-from graphnet.backends.cpu.kernels.dots import LINE, dots, few, sum_of_dots
+from graphnet.backends.cpu.kernels.dots import POSITIONS, dots, few, sum_of_dots
 from graphnet.backends.cpu.kernels.epilogue import Finish, decode
 from graphnet.backends.cpu.kernels.outer import Outer, add_epilogue, add_outer
 from graphnet.backends.cpu.kernels.packing import computed_weights, constant_weights
@@ -67,7 +67,7 @@ def _add_dots(a: Operand, b: Operand, y: Operand, builder: Builder) -> bool:
     positions = b.view(0, (*b.shape[:-2], columns), (*b.strides[:-2], b.strides[-1])).broadcast((*batch, columns))
     along = a.view(0, a.shape[:-2], a.strides[:-2]).broadcast(batch).strides
     one_column = y.view(0, (*batch, columns, 1), (*y.strides[:-2], y.strides[-1], 1))
-    return add_sum(Sum(b, positions.strides, a, (*along, 0), 0, k, (0,), k, kernel=dots, most=LINE), one_column, Finish(), builder)
+    return add_sum(Sum(b, positions.strides, a, (*along, 0), 0, k, (0,), k, kernel=dots, most=POSITIONS), one_column, Finish(), builder)
 
 
 def _add_outer(a: Operand, b: Operand, extras: list[Operand], y: Operand, builder: Builder, epilogue: Any) -> None:
