@@ -26,7 +26,7 @@ class Executable:
         self._parts: Any = weakref.WeakValueDictionary()  # plans of parts of the graph, that plans for several shapes share
         self._lanes: Any = None  # the memory that all of them run on
         self._lock = threading.Lock()
-        self._fast: Any = None
+        self._plain: dict[tuple[int, ...], Any] = {}  # those that `fast` calls, by the shape of the only input
 
     @property
     def optimized(self) -> Graph:
@@ -61,9 +61,9 @@ class Executable:
             self._runners[shapes] = self._runners.pop(shapes)
             runner.used = False
         if len(self._runners) >= PLANS:
-            dropped = self._runners.pop(next(iter(self._runners)))
-            if self._fast is not None:
-                self._fast.drop(dropped)
+            shapes = next(iter(self._runners))
+            del self._runners[shapes]
+            self._plain.pop(shapes[0], None)
 
     def __call__(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
         """The outputs for arrays of the due dtypes, C-contiguous and aligned; variables are updated."""
@@ -75,8 +75,7 @@ class Executable:
     def fast(self, otherwise: Callable[[np.ndarray], Any]) -> Any:
         """The short way for one input and one output: y = fast(x)."""
         from graphnet.backends.cpu.calls import FastCall
-        self._fast = FastCall(self.graph.inputs[0].dtype, otherwise)
-        return self._fast
+        return FastCall(self.graph.inputs[0].dtype, otherwise, self._plain)
 
     def times(self, arrays: Sequence[np.ndarray]) -> str:
         """Each step's time for these inputs, run one by one, with what it moves and computes in a second."""

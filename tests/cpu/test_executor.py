@@ -196,6 +196,19 @@ def test_an_index_error_names_the_step_and_the_position_once(fast):
         assert np.array_equal(run(np.array([2, 1, 0, 0, 1], "float32")), [2, 1, 0, 0, 1])
 
 
+@pytest.mark.parametrize("fast", [False, True])
+def test_an_error_that_an_interrupted_call_left_is_not_told_later(fast):
+    builder = Builder()
+    x, y = builder.input((5,)), builder.output((5,))
+    look_up(builder, x, builder.constant(np.arange(3, dtype="float32")), y, "embedding")
+    runner = Runner(builder.finish())
+    run, value = fast_call(runner) if fast else lambda value: runner([value])[0], np.array([2, 1, 0, 0, 1], "float32")
+    assert np.array_equal(run(value), value)
+    lane, = runner.lanes.pools[runner.threads]
+    lane.last.block[0] = 1
+    assert np.array_equal(run(value), value)
+
+
 def test_nothing_behind_a_barrier_runs_after_a_reported_error():
     builder, ran = Builder(), []
     x, y = builder.input((5,)), builder.output((5,))
@@ -262,6 +275,18 @@ def test_a_plan_that_writes_a_weight_raises_its_version():
         assert np.array_equal(weight.numpy(), np.full(20, 1 + 2 * (step + 1))) and weight.version == step + 1
 
 
+def test_what_a_call_wrote_before_it_failed_is_a_change():
+    weight, builder = Variable(np.ones(20, "float32")), Builder()
+    x, y = builder.input((20,)), builder.output((20,))
+    builder.copy(x, builder.weight(weight))
+    builder.python_step(lambda value: [][0], [x], [y])
+    packed = weights.derived([weight], ("negated",), np.negative)
+    with pytest.raises(IndexError):
+        Runner(builder.finish())([np.full(20, 2, "float32")])
+    packed.refresh()
+    assert weight.version == 1 and np.array_equal(packed.value, np.full(20, -2))
+
+
 def test_chunks_follow_work_and_threads():
     builder = Builder()
     x, y = builder.input((1600,)), builder.output((1600,))
@@ -302,7 +327,7 @@ def test_fast_call_agrees_and_declines_what_it_cannot_take(by_id, monkeypatch):
             fast(other)
     with settings(threads=1), pytest.raises(AssertionError, match="fast way"):
         fast(value)
-    fast.drop(runner)
+    fast.runners.clear()
     with pytest.raises(AssertionError, match="fast way"):
         fast(value)
 
@@ -405,6 +430,20 @@ def test_a_call_does_not_wait_for_a_helper_that_does_not_run():
         print(fine, taken < 4.0)  # half a second alone; an idle helper beside a busy process gets a turn once in 4 ms or later
     """.replace("import signal", "warnings.simplefilter('ignore', DeprecationWarning); import signal")
     ).split() == ["True", "True"]
+
+
+def test_jobs_are_numbered_beyond_what_counters_hold():
+    assert run("""
+        import ctypes
+        from graphnet.backends.cpu import executor
+        from graphnet.backends.cpu.team import JOB
+        assert right()
+        number = ctypes.c_int64.from_address(executor.team(2).address + 8 * JOB)
+        for bits in (31, 32):
+            number.value = (1 << bits) - 3
+            assert all(right() for _ in range(6))
+            print(number.value > 1 << bits)
+    """).split() == ["True", "True"]
 
 
 def test_instances_are_dropped_while_helpers_may_look_at_them():

@@ -124,6 +124,41 @@ def test_threads_at_once_give_the_same_bytes():
     assert not wrong and 1 <= len(idle(run)) <= lanes.KEPT
 
 
+def test_an_arena_goes_before_a_larger_one_comes(monkeypatch):
+    monkeypatch.setattr(lanes, "SPARE", 0)
+    run, there, room = executable(), [], lanes.room
+    fast = run.fast(lambda x: run([x])[0])
+    for n in (1, 40):
+        fast.add(run.runner(((n, 9, 7, 5),)))
+    fast(rows(1, 9, 7, 5))
+    lane, = idle(run)
+    old = weakref.ref(lane.arena.base)
+    monkeypatch.setattr(lanes, "room", lambda nbytes: there.append(old() is not None) or room(nbytes))
+    fast(rows(40, 9, 7, 5))
+    assert there == [True, False]  # one of no bytes first
+
+
+def test_short_ways_of_one_graph_forget_together(monkeypatch):
+    monkeypatch.setattr(compiler, "PLANS", 2)
+    run = executable()
+    first, second = (run.fast(lambda x: run([x])[0]) for _ in range(2))
+    for n in (1, 2, 3, 4):
+        first.add(run.runner(((n, 9, 7, 5),)))
+    assert sorted(shape[0] for shape in second.runners) == [3, 4] == sorted(shape[0] for shape in first.runners)
+
+
+def test_a_short_way_has_the_threads_of_no_setting():
+    run, x = executable(), rows(16, 9, 7, 5)
+    fast = run.fast(lambda x: run([x])[0])
+    with settings(threads=3):
+        runner = run.runner((x.shape,))
+        fast.add(runner)
+        assert not fast.runners
+    fast.add(runner)
+    assert np.array_equal(fast(x), run([x])[0])
+    assert runner.threads == executor.allowed_threads() and len(idle(run)) == 1 and not run._lanes.pools[3]
+
+
 def test_what_a_dropped_runner_had_goes_at_once(monkeypatch):
     monkeypatch.setattr(compiler, "PLANS", 2)
     run = executable()

@@ -78,10 +78,10 @@ class Runner:
                 instance.run(arrays, outputs)
         finally:
             self.lanes.give_back(lane)
-        if self.plan.written:
-            for source in self.plan.written:
-                source.version += 1
-            changes[0] += 1
+            if self.plan.written:  # a call that was interrupted may have written, too
+                for source in self.plan.written:
+                    source.version += 1
+                changes[0] += 1
 
     def steps(self) -> list[StepReport]:
         """What each step does; in place of one that runs a part in blocks, the steps of that part."""
@@ -106,22 +106,21 @@ class FastCall:
         dtype: of the input.
         otherwise: called with x where this way does not apply: another dtype or layout, a shape without a plan, changed
             settings. It may `add` the runner that it made.
+        runners: by the shape of the input; all short ways of an executable have the same ones. By default some of its own.
     """
 
     __slots__ = ("dtype", "otherwise", "runners")
 
-    def __init__(self, dtype: Any, otherwise: Callable[[np.ndarray], Any]) -> None:
+    def __init__(self, dtype: Any, otherwise: Callable[[np.ndarray], Any], runners: dict[tuple[int, ...], Runner] | None = None) -> None:
         self.dtype, self.otherwise = np.dtype(dtype), otherwise
-        self.runners: dict[tuple[int, ...], Runner] = {}
+        self.runners = {} if runners is None else runners
 
     def add(self, runner: Runner) -> None:
-        """Takes calls of the runner's input shape from now on, if its plan is of the simple kind."""
-        if runner.fast and runner.threads == allowed_threads():
+        """Takes calls of the runner's input shape from now on, if its plan is of the simple kind and no setting is changed."""
+        if runner.fast and not overridden():
+            runner.threads = allowed_threads()  # it may have been made where settings were changed
+            runner.pool = runner.lanes.pools[runner.threads]
             self.runners[runner.plan.inputs[0].shape] = runner
-
-    def drop(self, runner: Runner) -> None:
-        """Forgets a runner."""
-        self.runners.pop(runner.plan.inputs[0].shape, None)
 
     def __call__(self, x: np.ndarray) -> Any:
         runner = self.runners.get(x.shape)
@@ -135,9 +134,7 @@ class FastCall:
         except IndexError:
             lane = runner.lanes.new(runner.threads)
         try:
-            instance = lane.last
-            if instance.plan is not runner.plan:
-                instance = lane.turn(runner.plan)
+            instance = lane.last if lane.last.plan is runner.plan else lane.turn(runner.plan)
             runner.used = True
             y = np.empty(runner.shape, runner.dtype)
             if instance.execute(instance.header, handle(x), handle(y)):

@@ -135,7 +135,8 @@ def execute(header: int, first: int, second: int) -> int:
 
     first, second: handles (see `handle`) of the only input and the only output, or 0 where the ids' words are filled in.
     """
-    ids, patches, behind = word(header, H_IDS), word(header, H_PATCHES), word(header, H_BEHIND)
+    ids, patches, behind, status = word(header, H_IDS), word(header, H_PATCHES), word(header, H_BEHIND), word(header, H_STATUS)
+    put_word(status, 0, 0)  # a call that was interrupted may have left one
     if first != 0:
         put_word(ids, 0, first)
         put_word(ids, 1, second)
@@ -156,7 +157,7 @@ def execute(header: int, first: int, second: int) -> int:
         complete = participate(header, 0, job, team)
         wait_for(word(header, H_STEPS), complete, word(header, H_COUNT), job, team)
         end(team)
-    return word(word(header, H_STATUS), 0)
+    return word(status, 0)
 
 
 # ---- the arrays of a call

@@ -340,9 +340,8 @@ class Instance:
         return buffer.source.value
 
     def fail(self) -> None:
-        """Raises what the status words tell, and resets them."""
+        """Raises what the status words tell."""
         number, position, index = int(self.block[0]) - 1, int(self.block[1]), int(self.block[2])
-        self.block[:STATUS] = 0
         step = self.plan.steps[number]
         shapes = f"the operands have shapes {', '.join(str(x.shape) for x in step.reads)}"
         if "labels" in step.label:

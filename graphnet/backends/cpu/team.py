@@ -84,7 +84,7 @@ swap_if = define("swap_if", A, (A, A, A), _swap_if)  # address, old, new; 1 wher
 def counted(counter: int, job: int) -> int:
     """How many a counter has counted of a job; -1 where it counts another's."""
     value = atomic_load(counter)
-    return value & COUNT if value >> 32 == job & COUNT else -1
+    return value & COUNT if (value >> 32) & COUNT == job & COUNT else -1
 
 
 @jit
@@ -93,7 +93,7 @@ def take(counter: int, job: int, chunk: int, limit: int) -> int:
     while True:
         value = atomic_load(counter)
         first = value & COUNT
-        if value >> 32 != job & COUNT or first >= limit:
+        if (value >> 32) & COUNT != job & COUNT or first >= limit:
             return -1
         if swap_if(counter, value, value + min(chunk, limit - first)) != 0:
             return first
