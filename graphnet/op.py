@@ -8,7 +8,7 @@ import inspect
 import re
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
@@ -126,6 +126,13 @@ def broadcast(shapes: list[tuple[Any, ...]], who: str = "") -> tuple[Any, ...]:
     return tuple(out)
 
 
+def rows_meet(specs: Sequence[Any]) -> bool:
+    """Whether the first axis of each operand that has rows is that of the result, which all of them broadcast to."""
+    rank = max(spec.ndim for spec in specs)
+    return all((type(spec.shape[0]) is not int or spec.shape[0] == 1) if spec.ndim == rank else type(spec.shape[0]) is int
+               for spec in specs if spec.ndim)
+
+
 class Elementwise(Op):
     """A function of each element; operands broadcast. `formula` is its vector form over {0}, {1}, {2}; `result` its dtype."""
 
@@ -138,7 +145,7 @@ class Elementwise(Op):
         return Spec(shape, self.result_dtype(*[s.dtype for s in specs]))
 
     def by_rows(self, *specs: Any) -> bool:
-        return True
+        return rows_meet(specs)
 
     def result_dtype(self, *names: str) -> str:
         if self.result == "bool":

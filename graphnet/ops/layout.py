@@ -158,7 +158,7 @@ class BroadcastTo(View):
         return Spec(self.shape, x.dtype)
 
     def by_rows(self, *specs: Any) -> bool:
-        return True
+        return len(specs[0].shape) == len(self.shape)
 
     def bind(self, extents: Any) -> "BroadcastTo":
         return BroadcastTo(bound(self.shape, extents))
@@ -199,7 +199,7 @@ class Concatenate(Op):
         return Spec(tuple(out), dtypes.result_type(*[s.dtype for s in specs]))
 
     def by_rows(self, *specs: Any) -> bool:
-        return self.axis % len(specs[0].shape) != 0
+        return self.axis % len(specs[0].shape) != 0 and len({spec.shape[0] for spec in specs}) == 1
 
     def reference(self, *arrays: np.ndarray) -> np.ndarray:
         return np.concatenate(arrays, self.axis)

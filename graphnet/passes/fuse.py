@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from graphnet.graph import Graph, Node, Spec, Tensor
-from graphnet.op import Contraction, Elementwise, Op
+from graphnet.op import Contraction, Elementwise, Op, rows_meet
 from graphnet.ops.elementwise import Cast, LogicalAnd, LogicalNot, LogicalOr, LogicalXor, Where
 
 LONGEST = 32  # instructions of one tape
@@ -42,7 +42,7 @@ class Tape(Op):
         return (*[values[len(specs) + k] for k in self.further], last) if self.further else last
 
     def by_rows(self, *specs: Any) -> bool:
-        return True
+        return rows_meet(specs)
 
     def reference(self, *arrays: np.ndarray) -> np.ndarray | tuple[np.ndarray, ...]:
         values = list(arrays)
@@ -68,7 +68,7 @@ class Epilogue(Op):
         return infer(self.program, [self.producer.infer(*specs[:self.arity]), *specs[self.arity:]])  # type: ignore[list-item]
 
     def by_rows(self, *specs: Any) -> bool:
-        return self.producer.by_rows(*specs[:self.arity])
+        return self.producer.by_rows(*specs[:self.arity]) and rows_meet([self.producer.infer(*specs[:self.arity]), *specs[self.arity:]])
 
     def reference(self, *arrays: np.ndarray) -> np.ndarray:
         return run(self.program, [self.producer.reference(*arrays[:self.arity]), *arrays[self.arity:]])

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 import graphnet
 from graphnet import layers, ops
 from graphnet.backends.cpu import blocks
+from graphnet.backends.cpu.driver import Driver
 from graphnet.backends.numpy.interpreter import evaluate
 from graphnet.compiler import Executable
 from graphnet.dims import Dim
@@ -66,6 +67,37 @@ def test_what_is_left_over_and_further_sizes_share_plans():
     first, = {id(part.runners[part.size]) for part in run.runner(((33, 12, 12, 5),)).plan.inner[:1]}
     close(run, [rows(21, 12, 12, 5)])
     assert first in {id(part.runners[part.size]) for part in run.runner(((21, 12, 12, 5),)).plan.inner}
+
+
+def test_no_rows():
+    run = executable(convolutional, (12, 12, 5))
+    assert run([np.zeros((0, 12, 12, 5), "float32")])[0].shape == (0, 24) and not parts(run, (0, 12, 12, 5))
+
+
+def test_images_that_come_in_two_inputs():
+    """Each has an unknown batch of its own, of which a part of the graph would cut one alone."""
+    a, b = graphnet.Input((8, 8, 3)), graphnet.Input((8, 8, 3))
+    x = layers.Concatenate()([a, b])
+    for _ in range(3):
+        x = layers.Conv2D(8, 3, padding="same", activation="relu")(x)
+    run = graphnet.Model([a, b], layers.GlobalAveragePooling2D()(x)).executable()[0]
+    close(run, [rows(8, 8, 8, 3), rows(8, 8, 8, 3)])
+
+
+@pytest.mark.parametrize("function", [
+    lambda x: x - ops.mean(x, axis=1), lambda x: ops.tanh(x) * 2 - ops.relu(ops.mean(x, axis=1)),
+    lambda x: ops.matmul(x, rows(64, 64)) + ops.mean(x, axis=1), lambda x: ops.tanh(x) + rows(16, 1, 64),
+    lambda x: x + ops.broadcast_to(ops.mean(x, axis=1), ops.shape(x))])
+def test_rows_that_lie_along_another_axis_or_are_known(function):
+    close(executable(function, (16, 64)), [rows(16, 16, 64)])
+
+
+def test_a_part_is_told_by_the_reference_too():
+    run, x = executable(convolutional, (12, 12, 5)), rows(33, 12, 12, 5)
+    driver = Driver(run.optimized, (x.shape,), 1)
+    cut = blocks.in_blocks(run.optimized, driver.specs, driver.extents)
+    assert any(isinstance(node.op, blocks.RowBlocks) for node in cut.nodes)
+    np.testing.assert_allclose(evaluate(cut, [x])[0][0], evaluate(run.graph, [x])[0][0], rtol=1e-5)
 
 
 def test_rows_may_lie_many_to_one_of_the_batch():

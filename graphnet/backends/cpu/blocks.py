@@ -10,8 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from graphnet import dims
 from graphnet.backends.cpu.operand import itemsize
+from graphnet.backends.numpy.interpreter import evaluate
 from graphnet.dims import Symbol
 from graphnet.graph import Graph, Leaf, Node, Spec, Tensor
 from graphnet.op import Op, View
@@ -48,13 +51,16 @@ class RowBlocks(Op):
     def infer(self, *specs: Spec) -> tuple[Spec, ...]:
         return self.results
 
+    def reference(self, *arrays: np.ndarray) -> tuple[np.ndarray, ...]:
+        return tuple(evaluate(self.graph, arrays, self.extents)[0])
+
 
 def in_blocks(graph: Graph, specs: Specs, extents: Mapping[Symbol, int]) -> Graph | None:
     """The graph with stretches replaced by `RowBlocks`; None where the whole batch at once is best."""
     batch = next((dims.sole_symbol(t.spec.shape[0]) for t in graph.inputs if t.spec.shape), None)
     rows = extents.get(batch, 1) if batch is not None else 1
     nodes = [node for node in graph.nodes if not isinstance(node.op, Leaf)]
-    if rows == 1 or graph.updates or sum(_bytes(specs[n, i]) for n in nodes for i in range(len(n.specs))) < LARGE:
+    if rows <= 1 or graph.updates or sum(_bytes(specs[n, i]) for n in nodes for i in range(len(n.specs))) < LARGE:
         return None
     assert batch is not None
     sizes = _chosen(nodes, graph, specs, batch, rows)
