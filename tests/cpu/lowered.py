@@ -8,9 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from graphnet.backends.cpu.executor import allowed_threads
+from graphnet.backends.cpu.lanes import NOBODY
 from graphnet.backends.cpu.lowering import lowering_of
 from graphnet.backends.cpu.operand import Operand, packed_strides
 from graphnet.backends.cpu.plan import Builder
+from graphnet.backends.numpy.interpreter import evaluate
 from graphnet.graph import Spec
 
 GUARD = 37  # elements on either side
@@ -107,6 +110,19 @@ def close(found: np.ndarray | None, wanted: np.ndarray, rtol: float = 1e-6, atol
         scale = np.abs(wanted[finite]).max()
         error = np.abs(found[finite] - wanted[finite]).max()
         assert error <= rtol * scale + atol, f"error {error / scale if scale else error:.2e} of the largest"
+
+
+def agrees(model: Any, *arrays: np.ndarray, rtol: float = 1e-5) -> list[str]:
+    """The kernels of a model's steps; checks that it gives what its graph does in numpy, also where its memory held something else."""
+    executable = model.executable()[0]
+    expected = evaluate(executable.graph, list(arrays))[0]
+    for _ in range(2):
+        for found, wanted in zip(executable(arrays), expected, strict=True):
+            close(found, wanted, rtol)
+        for lane in executable._lanes.pools[allowed_threads()]:
+            lane.arena.fill(255)  # NaN
+            lane.last = NOBODY
+    return [step.kernel for step in executable.runner(tuple([x.shape for x in arrays])).steps()]
 
 
 def guarded(array: np.ndarray, at_end: bool) -> np.ndarray:

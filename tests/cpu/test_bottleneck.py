@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lowered import close, run
+from lowered import agrees, close, run
 from test_depthwise import convolved
 from test_separable import ADDED, CLIPPED, random, separable
 
@@ -130,6 +130,28 @@ def test_a_model_has_one_step_where_the_image_in_between_is_large(size, kernels)
     assert names(executable.runner((x.shape,))) == kernels
     expected = graphnet.backends.numpy.interpreter.evaluate(executable.graph, [x])[0]
     np.testing.assert_allclose(model(x), expected[0], rtol=1e-4, atol=1e-5)
+
+
+def test_narrow_results_with_zeros_around():
+    image = graphnet.Input((12, 12, 32))
+    x = layers.ReLU(6.0)(layers.Conv2D(1024, 1)(image))
+    x = layers.ReLU(6.0)(layers.DepthwiseConv2D(3, strides=4, padding="same")(x))
+    x = layers.Conv2D(8, 5, padding="same")(layers.Conv2D(64, 1)(x))
+    agrees(graphnet.Model(image, x), random(2, 12, 12, 32))
+
+
+def test_a_result_with_zeros_around():
+    model = model_of(48)
+    y = layers.DepthwiseConv2D(5, padding="same")(layers.Concatenate()([model.output] * 6))
+    kernels = agrees(graphnet.Model(model.input, y), random(1, 48, 48, 12))
+    assert "bottleneck" in kernels
+
+
+def test_transposed_images():
+    image = graphnet.Input((12, 48, 48))
+    x = layers.ReLU(6.0)(layers.Conv2D(72, 1)(layers.Permute((2, 3, 1))(image)))
+    x = layers.ReLU(6.0)(layers.DepthwiseConv2D(3, padding="same")(x))
+    assert "bottleneck" not in agrees(graphnet.Model(image, layers.Conv2D(12, 1)(x)), random(2, 12, 48, 48))
 
 
 def test_what_others_read_is_kept():

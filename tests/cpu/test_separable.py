@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from lowered import close, run
+from lowered import agrees, close, run
 from test_depthwise import convolved
 
 import graphnet
@@ -118,6 +118,27 @@ def test_scratch_does_not_add_up():
         x = y
         found.append(builder.scratch)
     assert len(set(found)) == 1
+
+
+@pytest.mark.parametrize("size", [6, 20])
+def test_several_results_of_a_channel(size):
+    image = graphnet.Input((size, size, 3))
+    y = layers.SeparableConv2D(5, 3, depth_multiplier=2, activation="relu", bias_initializer="normal")(image)
+    assert "separable" not in agrees(graphnet.Model(image, y), random(2, size, size, 3))
+
+
+def test_a_window_larger_than_the_cache():
+    image = graphnet.Input((12, 12, 128))
+    y = layers.Conv2D(128, 1)(layers.DepthwiseConv2D(31, padding="same")(image))
+    assert "separable" not in agrees(graphnet.Model(image, y), random(1, 12, 12, 128))
+
+
+def test_a_result_with_zeros_around():
+    image = graphnet.Input((64, 64, 3))
+    y = layers.SeparableConv2D(40, 3, padding="same")(image)
+    y = layers.SeparableConv2D(8, 3, padding="same")(y)
+    kernels = agrees(graphnet.Model(image, y), random(1, 64, 64, 3))
+    assert kernels.count("separable") == 2 and "zero_halo" in kernels
 
 
 def test_a_model_has_one_step_and_other_readers_have_their_tensor():

@@ -227,6 +227,15 @@ class Builder:
         self.steps.append(Step(None, label or self.label, 0, 1, 1, 0.0, tuple(inputs), tuple(outputs), function,
                                fills=fills))
 
+    def mark(self) -> tuple[int, ...]:
+        """Where the plan stands now, for `undo`."""
+        return tuple([len(rows) for rows in (self.steps, self.words, self.operands, self.tables, self.statuses)])
+
+    def undo(self, mark: tuple[int, ...]) -> None:
+        """Takes back all steps since a mark, and their rows; none of them may have been the first to write what has a halo."""
+        for rows, length in zip((self.steps, self.words, self.operands, self.tables, self.statuses), mark, strict=True):
+            del rows[length:]  # type: ignore[attr-defined]
+
     def clear_halo(self, buffer: Buffer) -> None:
         """Lets the plan zero a large buffer's halo before its first writer: memory that others use meanwhile, for a small step."""
         if buffer.halo is None or buffer.cleared or buffer.nbytes < LARGE or self.geometries[buffer.halo] >= MANY:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from graphnet.backends.cpu.cache import kernel
-from graphnet.backends.cpu.kernels.contraction import CACHE, TASKS, WORDS, contract
+from graphnet.backends.cpu.kernels.contraction import CACHE, SHORT, TASKS, WORDS, contract
 from graphnet.backends.cpu.kernels.convolution import required_halo, window_pads
 from graphnet.backends.cpu.kernels.depthwise import add_depthwise
 from graphnet.backends.cpu.kernels.epilogue import Finish, decode
@@ -23,6 +23,7 @@ from graphnet.backends.cpu.kernels.separable import (
     Y,
     copy_row,
     goes_by_lines,
+    is_small,
     lower_op,
     lower_separable,
     run_line,
@@ -137,13 +138,14 @@ def _pays(op: Bottleneck, given: Sequence[Operand], others: Sequence[Operand], s
     # what a tape computes is written where its operands lie, and no residual has lines at one place
     single = not before.rest and not middle.rest and middle.residual is None and window.shape[-1] == 1
     ring = Ring.of(op.after.producer, shape, window.shape[:2])
-    return single and 4 * (weights.size + again.size) <= CACHE and ring.nbytes <= LARGEST and shape[2] >= NARROW
+    small = 4 * (weights.size + again.size) <= CACHE and is_small(window) and ring.nbytes <= LARGEST
+    return single and small and shape[2] >= NARROW
 
 
 def _in_one_step(op: Bottleneck, given: Sequence[Operand], others: Sequence[Operand], shape: tuple[int, ...], y: Operand,
                  builder: Builder) -> bool:
     """Adds the one step; False, before it has added any, where a convolution of single pixels is not one that goes line by line."""
-    before, scratch, window, arity = len(builder.steps), builder.scratch, others[0], op.after.arity - 1
+    before, mark, scratch, window, arity = len(builder.steps), builder.mark(), builder.scratch, others[0], op.after.arity - 1
     depthwise: Any = op.after.producer
     ring, channels = Ring.of(depthwise, shape, window.shape[:2]), shape[-1]
     made, at_one_place = (*y.shape[:-1], channels), (0, 0, channels, 1)  # where a line is, the kernel says
@@ -155,13 +157,16 @@ def _in_one_step(op: Bottleneck, given: Sequence[Operand], others: Sequence[Oper
     middle = len(builder.steps)
     lower_op(op.after.second, [anywhere(made), *others[arity:]], y, builder)
     first, third = builder.steps[before:middle], builder.steps[middle:]
-    del builder.steps[before:]
-    fits = all(len(steps) == 1 and steps[0].kernel is contract and goes_by_lines(steps[0], extents, builder)
-               for steps, extents in ((first, shape), (third, made)))
-    if fits:
+    fits = y.shape[2] >= SHORT and all(
+        len(steps) == 1 and steps[0].kernel is contract and goes_by_lines(steps[0], extents, builder)
+        for steps, extents in ((first, shape), (third, made)))
+    if not fits:
+        builder.undo(mark)
+    else:
+        del builder.steps[before:]
         rows, columns = ([i * d * step for i in range(n)] for n, d, step in
                          zip(window.shape, depthwise.dilation, (ring.length, channels), strict=False))
-        steps, w = (0, 0, depthwise.strides[1] * channels), builder.contiguous(window).reshape((-1, channels))
+        steps, w = (0, 0, depthwise.strides[1] * channels), builder.contiguous(window).reshape((math.prod(window.shape[:2]), channels))
         finish = _finish(op.after.first, others[1:arity], made)
         add_depthwise(anywhere(shape), steps, [rows, columns], w, anywhere(made), finish, builder)
         second = builder.steps.pop()

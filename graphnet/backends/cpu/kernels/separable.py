@@ -4,6 +4,7 @@ A task is a line of the result. It runs the task of the first kernel that comput
 the second one that read it. Both kernels are called by address, each on a copy of its own argument row in which the line
 stands for the whole of what lies between; so there is nothing here that either of them does, and nothing to compile for them.
 """
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +17,7 @@ from graphnet.backends.cpu.lowering import lowering_of, lowers
 from graphnet.backends.cpu.operand import Operand
 from graphnet.backends.cpu.plan import Builder, Step, Table, Word
 from graphnet.backends.cpu.simd import put_word, word
+from graphnet.backends.cpu.tiles import WIDTH as BLOCK
 from graphnet.passes.fuse import Epilogue
 from graphnet.passes.fuse_separable import Separable
 
@@ -61,7 +63,7 @@ def separable(row, begin, end, scratch):
 def lower_separable(op: Separable, inputs: list[Operand], outputs: list[Operand], builder: Builder, epilogue: Any = None) -> None:
     """Line by line where that pays, else one step behind the other."""
     given, others, (y,) = inputs[:op.arity], inputs[op.arity:], outputs
-    shape = (*y.shape[:-1], given[1].shape[-2])
+    shape = (*y.shape[:-1], others[0].shape[-2])
     if not (_pays(op, given, others, shape) and _by_lines(op, given, others, shape, y, builder)):
         middle = builder.temporary(shape)
         lower_op(op.first, given, middle, builder)
@@ -75,8 +77,13 @@ def _pays(op: Separable, given: Sequence[Operand], others: Sequence[Operand], sh
     finish = decode(op.first.program, given[2:], shape) if isinstance(op.first, Epilogue) else Finish()
     single = not finish.rest and finish.residual is None and kernel_.shape[-1] == 1
     floats = all(x.dtype == "float32" for x in (given[0], kernel_, weights))
-    return (single and floats and weights.fixed and 4 * weights.size <= CACHE and 4 * width * channels <= LARGEST
-            and width >= NARROW and images * lines >= LINES)
+    return (single and floats and weights.fixed and 4 * weights.size <= CACHE and is_small(kernel_)
+            and 4 * width * channels <= LARGEST and width >= NARROW and images * lines >= LINES)
+
+
+def is_small(window: Operand) -> bool:
+    """Whether the weights of a depthwise convolution stay in the second cache: it does not go through all images by blocks of them."""
+    return 4 * math.prod(window.shape[:2]) * -(-window.shape[2] // BLOCK) * BLOCK <= CACHE
 
 
 def lower_op(op: Any, inputs: Sequence[Operand], y: Operand, builder: Builder) -> None:
@@ -90,14 +97,16 @@ def lower_op(op: Any, inputs: Sequence[Operand], y: Operand, builder: Builder) -
 def _by_lines(op: Separable, given: Sequence[Operand], others: Sequence[Operand], shape: tuple[int, ...], y: Operand,
               builder: Builder) -> bool:
     """Adds the one step; False, before it has added any, where the second convolution is not one step that goes line by line."""
-    before, scratch, channels = len(builder.steps), builder.scratch, shape[-1]
+    before, mark, scratch, channels = len(builder.steps), builder.mark(), builder.scratch, shape[-1]
     line = (0, 0, channels, 1)  # strides by which all lines lie at one place: where it is, the kernel says
     builder.scratch = 0
     lower_op(op.second, [Operand(given[0].buffer, given[0].offset, shape, line, y.dtype), *others], y, builder)
     second = builder.steps[before:]
-    del builder.steps[before:]
     fits = len(second) == 1 and second[0].kernel is contract and goes_by_lines(second[0], shape, builder)
-    if fits:
+    if not fits:
+        builder.undo(mark)
+    else:
+        del builder.steps[before:]
         lower_op(op.first, given, Operand(y.buffer, y.offset, shape, line, y.dtype), builder)
         first = builder.steps.pop()  # behind a copy into a halo, where there is none
         assert first.kernel in (depthwise, *depthwise_strips.values()) and goes_by_lines(first, shape, builder), "as _pays has found"
