@@ -9,6 +9,8 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from lowered import close, run
 
+import graphnet
+from graphnet import layers
 from graphnet.backends.cpu.kernels import matmul
 from graphnet.backends.cpu.kernels.convolution import required_halo
 from graphnet.backends.cpu.kernels.epilogue import decode
@@ -302,3 +304,12 @@ def test_what_the_kernel_takes_of_a_program():
     assert left("scale and shift", vector, vector) == 3
     assert left("swish", vector) == 2
     assert left("what is before the bias is read again", vector) == 3
+
+
+def test_padded_convolutions_of_other_dtypes_behind_a_large_image():
+    image = graphnet.Input((64, 64, 3), dtype="float64")
+    y = layers.Conv2D(16, 5, padding="same", dtype="float64")(image)
+    model = graphnet.Model(image, layers.Conv2D(16, 5, padding="same", dtype="float64")(y))
+    x = np.random.default_rng(0).standard_normal((1, 64, 64, 3))
+    expected, = graphnet.backends.numpy.interpreter.evaluate(model.executable()[0].graph, [x])[0]
+    np.testing.assert_allclose(model(x), expected, rtol=1e-12)

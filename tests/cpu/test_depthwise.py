@@ -170,3 +170,12 @@ def test_epilogues_of_the_gradient_of_the_input(strides):
     other, mask = random(*x_shape, seed=2), random(*x_shape, seed=3)
     op = Epilogue(DepthwiseConvGradInput((8, 9), strides, "same"), 2, ((Add(), (0, 1)), (Multiply(), (3, 2))))
     close(differentiated(op, g, w, other, mask, to="padded"), exact_of(op, g, w, other, mask), TOLERANCE)
+
+
+def test_an_image_that_is_one_pixel_repeated():
+    x, w = random(2, 1, 8), random(3, 8, 1, seed=1)
+
+    def lower(inputs, outputs, builder):
+        return lower_depthwise(DepthwiseConv((1,), "valid", (1,)), [inputs[0].broadcast((2, 9, 8)), builder.constant(w)], outputs, builder)
+    y, = run(lower, [x], [Spec((2, 7, 8), "float32")])
+    close(y, convolved(np.repeat(x, 9, 1), w, (1,), ((0, 0),), (1,)), TOLERANCE)

@@ -256,3 +256,10 @@ def test_epilogue_with_the_kernels_own_axes() -> None:
     found = run(lower, [x, bias], [Spec(x.shape, "float32")])
     assert found is not None
     close(found[0], exact(program, (x, bias)))
+
+
+@pytest.mark.parametrize("columns", [3, BLOCK // 2, 600])
+def test_eight_axes_that_do_not_merge(columns):
+    x, y = arrays_of(0, (2,) * 7 + (columns,), (2, 1) * 4)
+    op = Tape(((E.Add(), (0, 1)),))
+    same(lowered(op, x, y), x + y)

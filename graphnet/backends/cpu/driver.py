@@ -133,13 +133,16 @@ class Driver:
             op = self.ops.get(node)
             if isinstance(op, Concatenate) and self.specs[node, 0].dtype == "float32":
                 self._place_parts(node, op)
-            contraction = op.producer if isinstance(op, Epilogue | Separable | Bottleneck) else op
-            halo = required_halo(contraction, self.specs[node.inputs[0].key].shape, self.specs[node.inputs[1].key].shape) if len(node.inputs) > 1 else None
+            if len(node.inputs) > 1:
+                self._place_padded(node, op.producer if isinstance(op, Epilogue | Separable | Bottleneck) else op)
+
+    def _place_padded(self, node: Node, contraction: Any) -> None:
+        source, window = node.inputs[:2]
+        spec = self.specs[source.key]
+        if spec.dtype == "float32" and self._computed(source) and source.key not in self.targets:  # other dtypes have no kernel
+            halo = required_halo(contraction, spec.shape, self.specs[window.key].shape)
             if halo is not None:
-                source = node.inputs[0]
-                spec = self.specs[source.key]
-                if self._computed(source) and source.key not in self.targets:
-                    self.targets[source.key] = self.builder.temporary(spec.shape, spec.dtype, halo)
+                self.targets[source.key] = self.builder.temporary(spec.shape, spec.dtype, halo)
 
     def _place_parts(self, node: Node, op: Concatenate) -> None:
         spec = self.specs[node, 0]

@@ -207,7 +207,7 @@ def add_tape(program: Program, inputs: Sequence[Operand], output: Operand, build
     columns, steps = axes.pop()
     if columns == 1:  # a single element has no stride of its own; further results are written where they lie, which is contiguous
         steps = tuple([4 if 0 < k < len(written) else s for k, s in enumerate(steps)])
-    rows, row_steps = axes.pop() if axes and columns < SHORT else (1, (0,) * len(operands))
+    rows, row_steps = axes.pop() if axes and (columns < SHORT or len(axes) > tape.OUTER) else (1, (0,) * len(operands))
     records = [_record(x, [s[k] for _, s in axes], row_steps[k], steps[k]) for k, x in enumerate(operands)]
     encoded = _table(slots, found, records, operands[len(written):], builder)
     room = tape.BLOCK if len(records) + slots.temporaries <= CROWDED else tape.BLOCK // 2

@@ -122,7 +122,7 @@ def add_depthwise(x: Operand, steps: tuple[int, ...], axes: list[list[int]], w: 
     chosen = depthwise
     if len(row) > 1 and y.shape[-2] >= SHORT:  # else a task may go along another axis
         unit = row[1] - row[0]
-        if step % unit == 0 and row == [row[0] + i * unit for i in range(len(row))]:
+        if unit and step % unit == 0 and row == [row[0] + i * unit for i in range(len(row))]:
             chosen = depthwise_strips.get((len(row), step // unit), depthwise)
     s = Sum(x, steps, w, (0,) * len(steps), WIDTH, w_step, offsets, 1, kernel=chosen, most=LINE)
     return add_sum(s, y, finish, builder)

@@ -18,8 +18,8 @@ POSITIONS = 512  # of a task
 
 
 def few(columns: int, k: int, run: int) -> bool:
-    """Whether dot products of k elements, in runs, take less than tiles do for so many columns."""
-    return run >= LANES and columns * (k + FOLD) < PACE * (k + BEGUN)
+    """Whether dot products of k elements, in runs, take less than tiles do for so many columns, of which HALF have room."""
+    return run >= LANES and columns <= HALF and columns * (k + FOLD) < PACE * (k + BEGUN)
 
 
 @kernel
