@@ -84,6 +84,17 @@ def test_it_is_written_over(tmp_path):
     other.load_weights(tmp_path / "n.weights.json")
 
 
+@pytest.mark.parametrize("lost", [slice(1, 2), slice(None)], ids=["one", "all"])
+def test_it_is_written_over_where_files_are_lost(tmp_path, lost):
+    path, model, other = tmp_path / "m.weights.json", net(), net()
+    model.save_weights(path, max_shard_size=300 / GIB)
+    for name in shard_files(tmp_path)[lost]:
+        (tmp_path / name).unlink()
+    model.save_weights(path, max_shard_size=300 / GIB)
+    other.load_weights(path)
+    assert same(model.get_weights(), other.get_weights())
+
+
 @pytest.mark.parametrize("after", range(9))
 def test_a_full_disk_at_each_write(tmp_path, monkeypatch, after):
     path, model, other = tmp_path / "m.weights.json", net(), net()

@@ -49,6 +49,7 @@ def write_shards(path: pathlib.Path, entries: Iterable[Entry], max_shard_size: A
         there = set(os.listdir(folder))
         free = (name for name in map(lambda number: shard_name(path, number), itertools.count()) if name not in there)
         chosen = list(itertools.islice(free, len(shards)))
+        before -= set(chosen)  # files that were gone already: their names are those of new ones
         text = _index(shards, chosen)
         try:
             for name, shard in zip(chosen, shards, strict=True):
