@@ -37,7 +37,7 @@ class Constants:
             self._known[key] = number = len(self.entries)
             entry: dict[str, Any] = {"dtype": array.dtype.name, "shape": list(array.shape)}
             if array.size <= SMALL:
-                entry["values"] = [Encoder()(value) for value in array.reshape(-1).tolist()]
+                entry["values"] = [value if type(value) is int else Encoder()(value) for value in array.reshape(-1).tolist()]
             else:
                 entry["key"] = str(number)
                 self.arrays[entry["key"]] = array
@@ -59,10 +59,13 @@ def _constant(entry: Any, arrays: dict[str, np.ndarray]) -> np.ndarray:
         return array  # type: ignore[return-value]
     values = entry["values"]
     require(isinstance(values, list) and len(values) == int(np.prod(shape, dtype=object)) <= SMALL, "a constant has another number of values")
-    decoded = [Decoder()(value) for value in values]
+    decoded = [value if type(value) is int else Decoder()(value) for value in values]
     require(all(isinstance(v, (bool, int, float)) for v in decoded), "a constant's values are numbers")
     kinds = {bool} if dtype == "bool" else {float} if dtype.startswith("float") else {int}
     require({type(v) for v in decoded} <= kinds, f"a constant of {dtype} has values of another kind")
+    if kinds == {int}:
+        least, most = np.iinfo(dtype).min, np.iinfo(dtype).max
+        require(all(least <= v <= most for v in decoded), f"a constant of {dtype} has values that are not from {least} to {most}")
     return np.array(decoded, dtype).reshape(shape)
 
 

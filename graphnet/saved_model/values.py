@@ -24,6 +24,7 @@ from graphnet.ops.subgraphs import Body
 
 DEPTH, TERMS, LARGEST = 12, 64, 2**62  # of extents: how deep they nest, how many terms they have; of whole numbers
 DEEPEST = 200  # levels of lists and dicts in a file
+PLACES = 1 << 20  # in all lists and tuples of a file together
 
 
 class Unsaved(ValueError):
@@ -74,13 +75,15 @@ class Encoder:
         if value is None or kind in (bool, str):
             return value
         if isinstance(value, (int, np.integer)) and not isinstance(value, np.bool_):
+            if not -LARGEST <= int(value) < LARGEST:
+                raise Unsaved(f"a saved model holds whole numbers from {-LARGEST} to {LARGEST - 1}, larger ones in arrays alone; received {value}")
             return int(value)
         if isinstance(value, (float, np.floating)):
             return float(value) if math.isfinite(value) else {"float": repr(float(value))}
         if kind is Dim:
             return {"dim": self._dim(value)}
         if kind is TensorSpec:
-            return {"spec": [list(value.shape), value.dtype, value.name]}
+            return {"spec": [[self(s) for s in value.shape], value.dtype, value.name]}
         if isinstance(value, dict):
             return {"dict": [[self(k), self(v)] for k, v in value.items()]}
         if isinstance(value, tuple):
@@ -109,7 +112,7 @@ class Encoder:
         return [[self(s) for s in spec.shape], spec.dtype]
 
     def _dim(self, dim: Dim) -> list[Any]:
-        return [[c, *[self._atom(a) for a in monomial]] for monomial, c in dim.terms.items()]
+        return [[self(c), *[self._atom(a) for a in monomial]] for monomial, c in dim.terms.items()]
 
     def _atom(self, atom: Any) -> Any:
         if isinstance(atom, Symbol):

@@ -24,6 +24,7 @@ from graphnet.saved_model.forms import call_function
 from graphnet.saved_model.functions import Form, LoadedFunction, encode_function
 from graphnet.saved_model.graphs import Constants, encode_graph
 from graphnet.saved_model.objects import CALL, Loaded
+from graphnet.saved_model.values import PLACES
 from graphnet.saved_model.variables import encode_variable
 from graphnet.trackable import Trackable
 from graphnet.train.parts import VALUE, describe, reached, walk
@@ -142,7 +143,7 @@ class _Encoded:
                 parts = {name: numbers[id(part)] for name, part in below.items()}
                 entry.update({"parts": parts} if parts else {})
                 if entry["kind"] in ("list", "tuple"):
-                    entry["length"] = len(thing)
+                    entry["length"] = len(thing) if parts else 0  # what holds no part is loaded without its places: a vocabulary is long
                 elif entry["kind"] == "dict" and any(isinstance(key, int) for key in thing):
                     entry["numbers"] = [str(key) for key in thing if isinstance(key, int)]
             if isinstance(thing, Module):
@@ -150,6 +151,10 @@ class _Encoded:
                 entry.update({} if id(thing) in owned else {"is_part": False})  # a model's optimizer
             entries.append(entry)
             self._functions.append((thing, functions.get(id(thing), {})))
+        longest = max(entry.get("length", 0) for entry in entries)
+        if sum(entry.get("length", 0) for entry in entries) >= PLACES:
+            raise ValueError(f"A saved model holds fewer than {PLACES} places of lists and tuples; this one's have more, the longest {longest}. Keep "
+                             "what is no variable or module in lists of its own, or in numpy arrays.")
         return entries, numbers
 
     def _function(self, name: str, function: "Saved") -> dict[str, Any]:

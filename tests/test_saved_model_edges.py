@@ -1,0 +1,66 @@
+"""Saved models at the edges: large numbers, long lists."""
+import numpy as np
+import pytest
+
+import graphnet
+from graphnet import ops, saved_model
+from graphnet.saved_model.graphs import Constants, read_constants
+from graphnet.saved_model.values import LARGEST, PLACES, Decoder, Encoder, Malformed, Unsaved
+
+
+def holding(number, size=100):
+    """A module whose function needs a variable and a constant, both full of one number."""
+    module = graphnet.Module()
+    module.w, constant = graphnet.Variable(np.full(size, number, "float32")), np.full(size, number, "float32")
+    module.f = graphnet.function(lambda: module.w * constant, input_signature=[])
+    return module
+
+
+# ---- what cannot be loaded is not saved
+
+@pytest.mark.parametrize("dtype", ["int64", "uint64"])
+def test_the_largest_whole_numbers(tmp_path, dtype):
+    module = graphnet.Module()
+    module.f = graphnet.function(lambda x: ops.saturate_cast(x, dtype), input_signature=[((None,), "float32")])
+    saved_model.save(module, tmp_path / "m")
+    x = np.array([1e30, -1e30, 3.0], "float32")
+    np.testing.assert_array_equal(saved_model.load(tmp_path / "m").f(x), module.f(x))
+
+
+@pytest.mark.parametrize("dtype", ["int8", "int64", "uint64"])
+def test_constants_are_of_all_numbers_of_their_dtype_and_no_others(dtype):
+    least, most = np.iinfo(dtype).min, np.iinfo(dtype).max
+    constants = Constants()
+    constants.number(np.array([least, most], dtype))
+    np.testing.assert_array_equal(read_constants(constants.entries, {})[0], np.array([least, most], dtype))
+    for wrong in (least - 1, most + 1):
+        with pytest.raises(Malformed, match=f"not from {least} to {most}"):
+            read_constants([{"dtype": dtype, "shape": [1], "values": [wrong]}], {})
+
+
+def test_whole_numbers_that_are_refused_are_not_written(tmp_path):
+    for number in (-LARGEST, LARGEST - 1):
+        assert Decoder()(Encoder()(number)) == number
+    for number in (-LARGEST - 1, LARGEST, np.uint64(2**64 - 1)):
+        with pytest.raises(Unsaved, match="whole numbers from"):
+            Encoder()(number)
+    module = graphnet.Module()
+    module.f = graphnet.function(lambda x, seed: x + 1.0)
+    for seed in (3, 2**63):
+        module.f(np.ones(2, "float32"), seed)
+    with pytest.warns(UserWarning, match=f"left out.*received {2**63}"):
+        saved_model.save(module, tmp_path / "m")
+    loaded = saved_model.load(tmp_path / "m")
+    np.testing.assert_array_equal(loaded.f(np.ones(2, "float32"), 3), [2, 2])
+
+
+def test_long_lists(tmp_path):
+    module = holding(2)
+    module.words, module.pair = ["word"] * PLACES, (module.w, "name")
+    saved_model.save(module, tmp_path / "m")
+    loaded = saved_model.load(tmp_path / "m")
+    assert loaded.words == [] and loaded.pair == (loaded.w, None)
+    module.words.append(graphnet.Variable(1.0))
+    with pytest.raises(ValueError, match=f"fewer than {PLACES} places.*the longest {PLACES + 1}"):
+        saved_model.save(module, tmp_path / "m")
+    assert float(saved_model.load(tmp_path / "m").w.value[0]) == 2
