@@ -36,7 +36,7 @@ def whole_file(path: Any, mode: str = "wb") -> Iterator[IO[Any]]:
     folder, name = os.path.split(path)
     if os.path.isdir(path):
         raise IsADirectoryError(f"A file cannot be written at {path!r}: it is a folder.")
-    pending = os.path.join(folder, f".{name[:100]}.{secrets.token_hex(8)}.pending")
+    pending = os.path.join(folder, f".{beginning(name)}.{secrets.token_hex(8)}.pending")
     known = os.path.exists(path)
     # the system takes off what a new file's rights lack; none but the owner reads in advance what replaces a private file
     descriptor = os.open(pending, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600 if known else 0o666)
@@ -55,15 +55,25 @@ def whole_file(path: Any, mode: str = "wb") -> Iterator[IO[Any]]:
 
 def commit(pending: str, path: str) -> None:
     """Gives a file that is written its name, once it is on the disk; on return the name is there too."""
-    with open(pending, "rb") as file:
-        os.fsync(file.fileno())
+    sync(pending)
     os.replace(pending, path)
-    if os.name == "posix":  # elsewhere folders cannot be synced
-        folder = os.open(os.path.dirname(path) or ".", os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+    sync(os.path.dirname(path) or ".")
+
+
+def sync(path: str) -> None:
+    """Puts a file, or the names in a folder, on the disk."""
+    if os.name != "posix" and os.path.isdir(path):
+        return  # elsewhere folders cannot be synced
+    descriptor = os.open(path, os.O_RDONLY if os.name == "posix" else os.O_RDWR)  # Windows syncs what may be written to
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def beginning(name: str) -> str:
+    """The first letters of a name, so few that more may stand behind them: systems count its bytes, of which it has at most 255."""
+    return name.encode("utf-8", "ignore")[:100].decode("utf-8", "ignore")
 
 
 def unfinished(folder: str) -> list[str]:

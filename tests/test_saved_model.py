@@ -447,7 +447,7 @@ def test_a_full_disk_leaves_the_old_one(tmp_path, line, monkeypatch):
     saved_model.save(module, tmp_path / "m")
     module.slope.assign(5.0)
     with monkeypatch.context() as patched:
-        patched.setattr(directory, "_sync_one", lambda path: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+        patched.setattr(directory, "sync", lambda path: (_ for _ in ()).throw(OSError(28, "No space left on device")))
         with pytest.raises(OSError, match="No space"):
             saved_model.save(module, tmp_path / "m")
     assert float(saved_model.load(tmp_path / "m").slope) == 2 and [p.name for p in tmp_path.iterdir()] == ["m"]

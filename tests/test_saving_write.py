@@ -1,11 +1,13 @@
 """Files that graphnet writes: what they hold, that they are whole or not there, and what is refused before anything is written."""
 import errno
+import fcntl
 import json
 import os
 import resource
 import subprocess
 import sys
 import threading
+import types
 import zipfile
 
 import h5py
@@ -13,7 +15,7 @@ import numpy as np
 import pytest
 
 import graphnet as gn
-from graphnet import layers
+from graphnet import files, layers
 from graphnet.errors import FileFormatError, UnsupportedError
 from graphnet.files import whole_file
 
@@ -301,6 +303,27 @@ def test_the_process_keeps_its_mask_and_private_files_are_private_throughout(tmp
     with whole_file(tmp_path / "new", "w"):
         pending, = tmp_path.glob(".new.*.pending")
         assert pending.stat().st_mode & 0o777 == 0o600
+
+
+def test_names_of_many_bytes(tmp_path):
+    name = "模" * 84  # 252 bytes in 84 letters: a name of the system has at most 255 bytes
+    with whole_file(tmp_path / name, "w") as file:
+        file.write("text")
+        pending, = os.listdir(tmp_path)
+        assert pending.startswith("." + name[:33] + ".") and len(os.fsencode(pending)) < 255
+    gn.saved_model.save(line(), tmp_path / name[1:])
+    assert sorted(os.listdir(tmp_path)) == sorted([name, name[1:]])
+
+
+def test_what_is_synced_elsewhere_is_open_for_writing(tmp_path, monkeypatch):
+    rights = []
+
+    def fsync(descriptor):
+        rights.append(fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE)
+    monkeypatch.setattr(files, "os", types.SimpleNamespace(**{**vars(os), "name": "nt", "fsync": fsync}))
+    with files.whole_file(tmp_path / "new", "w") as file:
+        file.write("text")
+    assert rights == [os.O_RDWR]
 
 
 # ---- files that were made to do harm

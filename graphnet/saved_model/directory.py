@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from graphnet.errors import FileFormatError
-from graphnet.files import open_plain
+from graphnet.files import beginning, open_plain, sync
 from graphnet.saved_model.values import damaged
 from graphnet.train.folder import alone
 
@@ -42,16 +42,16 @@ def whole_directory(path: Any, own: Collection[str] = OWN, mark: str = TEXT) -> 
         _expect_own(path, own, mark)
         if sure:
             _tidy(parent, name)
-        pending = os.path.join(parent, f".{name[:100]}.{secrets.token_hex(8)}.pending")
+        pending = os.path.join(parent, f".{beginning(name)}.{secrets.token_hex(8)}.pending")
         os.mkdir(pending)
         try:
             yield pending
-            _sync(pending)
+            _sync_all(pending)
             _put(pending, path)
         except BaseException:
             shutil.rmtree(pending, ignore_errors=True)
             raise
-        _sync_one(parent)
+        sync(parent)
         shutil.rmtree(pending, ignore_errors=True)  # the one of before, after an exchange
 
 
@@ -73,28 +73,18 @@ def _is_empty(path: str) -> bool:
 
 def _tidy(parent: str, name: str) -> None:
     """Deletes what writers that were killed left."""
-    left = re.compile(rf"\.{re.escape(name[:100])}\.[0-9a-f]{{16}}\.pending")
+    left = re.compile(rf"\.{re.escape(beginning(name))}\.[0-9a-f]{{16}}\.pending")
     for other in os.listdir(parent):
         if left.fullmatch(other) and not os.path.islink(os.path.join(parent, other)):
             shutil.rmtree(os.path.join(parent, other), ignore_errors=True)
 
 
-def _sync(folder: str) -> None:
+def _sync_all(folder: str) -> None:
     """All files below a folder, and their names, on the disk."""
     for where, _, files in os.walk(folder, topdown=False):
         for file in files:
-            _sync_one(os.path.join(where, file))
-        _sync_one(where)
-
-
-def _sync_one(path: str) -> None:
-    if os.name != "posix" and os.path.isdir(path):
-        return  # elsewhere folders cannot be synced
-    descriptor = os.open(path, os.O_RDONLY if os.name == "posix" else os.O_RDWR)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+            sync(os.path.join(where, file))
+        sync(where)
 
 
 def _put(pending: str, path: str) -> None:
