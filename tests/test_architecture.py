@@ -6,7 +6,7 @@ import pytest
 
 PACKAGE = pathlib.Path(__file__).resolve().parents[1] / "graphnet"
 LEVELS = [
-    {"errors", "settings", "trackable", "tree"},
+    {"errors", "meanwhile", "settings", "trackable", "tree"},
     {"dtypes", "dims", "files"},
     {"graph", "registry"},
     {"tracing", "identifiers"},

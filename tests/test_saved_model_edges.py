@@ -1,4 +1,8 @@
-"""Saved models at the edges: large numbers, long lists."""
+"""Saved models at the edges: large numbers, long lists, a process that ends."""
+import subprocess
+import sys
+import threading
+
 import numpy as np
 import pytest
 
@@ -64,3 +68,27 @@ def test_long_lists(tmp_path):
     with pytest.raises(ValueError, match=f"fewer than {PLACES} places.*the longest {PLACES + 1}"):
         saved_model.save(module, tmp_path / "m")
     assert float(saved_model.load(tmp_path / "m").w.value[0]) == 2
+
+
+# ---- threads
+
+AT_THE_END = """
+import atexit, sys, numpy as np, graphnet
+module = graphnet.Module()
+module.w = graphnet.Variable(np.ones(3, "float32"))
+atexit.register(graphnet.saved_model.save, module, sys.argv[1])
+"""
+
+
+def test_saved_when_the_process_ends(tmp_path):
+    done = subprocess.run([sys.executable, "-c", AT_THE_END, tmp_path / "m"], capture_output=True, text=True)
+    assert (tmp_path / "m").is_dir(), done.stderr
+    np.testing.assert_array_equal(saved_model.load(tmp_path / "m").w.value, [1, 1, 1])
+
+
+def test_saved_without_further_threads(tmp_path, monkeypatch):
+    def start(thread):
+        raise RuntimeError("can't start new thread")
+    monkeypatch.setattr(threading.Thread, "start", start)
+    saved_model.save(holding(2), tmp_path / "m")
+    assert saved_model.load(tmp_path / "m").f()[0] == 4

@@ -6,7 +6,6 @@ import os
 import warnings
 import zlib
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from graphnet.functions.function import Traceable, Traces
 from graphnet.graph import Graph, Variable, user_line
 from graphnet.layers.layer import Layer
 from graphnet.layers.serialization import serialize
+from graphnet.meanwhile import meanwhile
 from graphnet.module import Module
 from graphnet.saved_model.directory import CONSTANTS, FORMAT, TEXT, VERSION, whole_directory
 from graphnet.saved_model.forms import call_function
@@ -66,10 +66,13 @@ def save(obj: Any, path: Any, signatures: Any = None, include_optimizer: bool = 
         raise ValueError(f"saved_model.save expects a graphnet.Module, Layer or Model; received {obj!r} ({type(obj).__name__}). Make a function "
                          "an attribute of one: module = graphnet.Module(); module.f = graphnet.function(f).")
     found = _Found(obj, signatures, include_optimizer)
-    with whole_directory(path) as folder, ThreadPoolExecutor(1) as beside:
-        variables = beside.submit(write_checkpoint, os.path.join(folder, "variables", "variables"), found.nodes, found.values)
-        _Encoded(found).write(folder)
-        variables.result()
+    with whole_directory(path) as folder:
+        prefix = os.path.join(folder, "variables", "variables")
+        variables = meanwhile(lambda: write_checkpoint(prefix, found.nodes, found.values), "graphnet-variables")
+        try:
+            _Encoded(found).write(folder)
+        finally:
+            variables()  # it writes into the folder, which goes away where either raises
 
 
 class _Root(Trackable):

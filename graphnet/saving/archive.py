@@ -4,7 +4,6 @@ import io
 import json
 import os
 import pathlib
-import threading
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -16,6 +15,7 @@ import h5py
 import numpy as np
 
 from graphnet.errors import FileFormatError
+from graphnet.meanwhile import meanwhile
 from graphnet.saving.limits import take
 
 DAMAGED = (zipfile.BadZipFile, zipfile.LargeZipFile, zlib.error, ValueError, AttributeError, EOFError, OSError, RuntimeError, RecursionError,
@@ -72,7 +72,7 @@ class Weights:
     def __init__(self, path: pathlib.Path, file: BinaryIO, archive: zipfile.ZipFile) -> None:
         self.path, self._file, self._failure = path, file, ""
         self._reading: Callable[[], None] | None = None
-        self._thread: threading.Thread | None = None
+        self._ended: Callable[[], None] = lambda: None
         info = archive.getinfo(WEIGHTS)
         if info.compress_type != zipfile.ZIP_STORED or info.file_size != info.compress_size or info.file_size < _WORTH:
             self.buffer = np.frombuffer(read_part(archive, WEIGHTS), "uint8")
@@ -103,8 +103,7 @@ class Weights:
 
     def opened(self) -> h5py.File:
         """The HDF5 file, once it is all there and its checksum is right. Raises FileFormatError."""
-        if self._thread is not None:
-            self._thread.join()
+        self._ended()
         if self._failure:
             raise FileFormatError(f"{self.path}: the archive is damaged ({self._failure}). Copy or save it again.")
         try:
@@ -114,17 +113,11 @@ class Weights:
 
     def __enter__(self) -> "Weights":
         if self._reading is not None:
-            thread = threading.Thread(target=self._reading, name="graphnet-weights", daemon=True)
-            try:
-                thread.start()
-                self._thread = thread
-            except RuntimeError:  # the process may have no more threads
-                self._reading()
+            self._ended = meanwhile(self._reading, "graphnet-weights")
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if self._thread is not None:
-            self._thread.join()  # the file is about to be closed
+        self._ended()  # the file is about to be closed
 
 
 class _Memory(io.RawIOBase):
