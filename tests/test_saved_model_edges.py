@@ -1,4 +1,4 @@
-"""Saved models at the edges: large numbers, long lists, a process that ends."""
+"""Saved models at the edges: large numbers, long lists, a process that ends, a directory that is replaced while it is read."""
 import subprocess
 import sys
 import threading
@@ -8,6 +8,8 @@ import pytest
 
 import graphnet
 from graphnet import ops, saved_model
+from graphnet.errors import FileFormatError
+from graphnet.saved_model import reader
 from graphnet.saved_model.graphs import Constants, read_constants
 from graphnet.saved_model.values import LARGEST, PLACES, Decoder, Encoder, Malformed, Unsaved
 
@@ -92,3 +94,32 @@ def test_saved_without_further_threads(tmp_path, monkeypatch):
     monkeypatch.setattr(threading.Thread, "start", start)
     saved_model.save(holding(2), tmp_path / "m")
     assert saved_model.load(tmp_path / "m").f()[0] == 4
+
+
+# ---- one is replaced while it is read
+
+def replaced(monkeypatch, path, name, numbers):
+    """Whenever that file has been read, another module takes the directory's place, as long as there are numbers."""
+    read = reader.contents
+
+    def contents(folder, file, *most):
+        found = read(folder, file, *most)
+        if file == name and numbers:
+            saved_model.save(holding(*numbers.pop()), path)
+        return found
+    monkeypatch.setattr(reader, "contents", contents)
+
+
+@pytest.mark.parametrize("new", [(3,), (3, 70)], ids=["of the same shapes", "of others"])
+@pytest.mark.parametrize("name", ["saved_model.json", "constants.safetensors"])
+def test_what_is_read_is_of_one_directory(tmp_path, monkeypatch, name, new):
+    saved_model.save(holding(2), tmp_path / "m")
+    replaced(monkeypatch, tmp_path / "m", name, [new])
+    np.testing.assert_array_equal(saved_model.load(tmp_path / "m").f(), holding(*new).f())
+
+
+def test_one_that_is_replaced_without_end(tmp_path, monkeypatch):
+    saved_model.save(holding(2), tmp_path / "m")
+    replaced(monkeypatch, tmp_path / "m", "constants.safetensors", [(3,), (2,)] * 5)
+    with pytest.raises(FileFormatError, match="again and again"):
+        saved_model.load(tmp_path / "m")

@@ -24,6 +24,7 @@ from graphnet.saved_model.variables import checked_value, decode_variable
 from graphnet.train.reading import exists, read
 
 _BODY = b'"body":\n'
+_ATTEMPTS = 5
 
 
 def load(path: Any) -> Any:
@@ -54,8 +55,33 @@ def read_contents(path: Any) -> "Contents":
 
 
 def read_files(path: Any) -> "Files":
-    """The files of a directory, whole as their checksums say. Raises FileNotFoundError, FileFormatError."""
+    """The files of a directory, whole as their checksums say, and all of one: another may take its place meanwhile.
+
+    Raises FileNotFoundError, FileFormatError.
+    """
     folder = os.path.expanduser(os.fspath(path))
+    for attempt in range(_ATTEMPTS):
+        before = _identity(folder)
+        try:
+            found = _read_files(folder)
+            if _identity(folder) == before:
+                return found
+        except (FileFormatError, OSError):
+            if attempt + 1 == _ATTEMPTS or _identity(folder) == before:
+                raise
+    raise FileFormatError(f"Saved model {folder}: others replace the directory again and again while it is read. Nothing was loaded. Load it again.")
+
+
+def _identity(folder: str) -> tuple[int, ...] | None:
+    """Which directory has that name; a new one may have the number of one that was deleted, and is younger then."""
+    try:
+        found = os.stat(folder)
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino, found.st_mtime_ns
+
+
+def _read_files(folder: str) -> "Files":
     if not is_saved_model(folder):
         what = f"it has no file {TEXT}" if os.path.isdir(folder) else "there is no such directory"
         raise (FileFormatError if os.path.isdir(folder) else FileNotFoundError)(f"{folder!r} is no saved model of graphnet's: {what}.")
