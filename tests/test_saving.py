@@ -115,6 +115,36 @@ def test_legacy_weights_by_order_and_by_name(tmp_path):
         other.load_weights(write_legacy(tmp_path / "c.h5", {"unknown": [("kernel", np.ones((7, 7)))]}), by_name=True)
 
 
+class Scaled(gn.Model):
+    """A model with variables of its own beside a layer's."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale, self.dense = self.add_weight((2,), name="scale"), layers.Dense(2, name="inner")
+        self.count = self.add_weight((), name="count", initializer="zeros", trainable=False)
+
+    def call(self, x):
+        return self.dense(x) * self.scale
+
+
+def test_legacy_weights_of_the_model_itself(tmp_path):
+    model, other = Scaled(), Scaled()
+    for one in (model, other):
+        one(np.ones((1, 3), "float32"))
+    model.set_weights([np.full_like(w, number) for number, w in enumerate(model.get_weights())])
+    model.save_weights(tmp_path / "m.h5")
+    other.load_weights(tmp_path / "m.h5")
+    assert all(map(np.array_equal, model.get_weights(), other.get_weights()))
+    with h5py.File(tmp_path / "m.h5", "r+") as file:
+        file["top_level_model_weights"].attrs["weight_names"] = file["top_level_model_weights"].attrs["weight_names"][:1]
+    with pytest.raises(FileFormatError, match="top_level_model_weights: the model has 2 weights there .*the file has 1"):
+        other.load_weights(tmp_path / "m.h5")
+    other.load_weights(tmp_path / "m.h5", by_name=True)
+    with h5py.File(tmp_path / "m.h5", "r+") as file:
+        del file["top_level_model_weights"]  # Keras did not always write it
+    other.load_weights(tmp_path / "m.h5")
+
+
 def test_names_in_parts(tmp_path):
     """HDF5 attributes end at 64 KB: Keras 2 cut longer lists of names."""
     path = write_legacy(tmp_path / "a.h5", small_weights(np.random.default_rng(0)))

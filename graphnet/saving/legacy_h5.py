@@ -12,8 +12,10 @@ from graphnet.errors import FileFormatError
 from graphnet.graph import Variable
 from graphnet.layers.layer import Layer
 from graphnet.saving.assignment import Assignments, fits
-from graphnet.saving.hdf5 import dataset, member, read
-from graphnet.saving.weights_h5 import unbuilt
+from graphnet.saving.hdf5 import dataset, holds, member, read
+from graphnet.saving.weights_h5 import own_weights, unbuilt
+
+TOP = "top_level_model_weights"  # the group of what belongs to no layer
 
 
 def is_legacy_file(file: h5py.File) -> bool:
@@ -59,6 +61,15 @@ def collect(root: h5py.Group, model: Any, found: Assignments, by_name: bool = Fa
     for layer, (name, arrays) in zip(layers, named, strict=True):
         variables, arrays = matched(layer, arrays)
         found.add(variables, arrays, f"layer {layer.name!r} from {name!r}")
+    if holds(group, TOP) and not by_name:
+        top = member(group, TOP)
+        found.add(top_weights(model), [dataset(top, name) for name in attribute(top, "weight_names")], TOP)
+
+
+def top_weights(model: Any) -> list[Variable]:
+    """What a model itself keeps, beside its layers."""
+    inside = {id(v) for layer in model.layers for v in layer.weights}
+    return [v for v in own_weights(model) if id(v) not in inside]
 
 
 def collect_optimizer(root: h5py.Group, optimizer: Any, found: Assignments) -> None:

@@ -9,8 +9,8 @@ import numpy as np
 from graphnet.graph import Variable
 from graphnet.layers.serialization import serialize
 from graphnet.saving import compilation
+from graphnet.saving.legacy_h5 import TOP, top_weights
 from graphnet.saving.outline import Outline
-from graphnet.saving.weights_h5 import own_weights
 
 LIMIT = 64512  # bytes that an attribute of HDF5 holds
 
@@ -34,8 +34,7 @@ def write_weights(outline: Outline, model: Any, version: str, group: h5py.Group 
     root.attrs["backend"], root.attrs["keras_version"] = "graphnet", version
     for layer in sorted(model.layers, key=lambda layer: layer.name):
         _write_variables(outline, root.create_group(layer.name), [*layer.trainable_weights, *layer.non_trainable_weights])
-    inside = {id(v) for layer in model.layers for v in layer.weights}
-    _write_variables(outline, root.create_group("top_level_model_weights"), [v for v in own_weights(model) if id(v) not in inside])
+    _write_variables(outline, root.create_group(TOP), top_weights(model))
 
 
 def _write_variables(outline: Outline, group: h5py.Group, variables: Sequence[Variable]) -> None:
