@@ -260,6 +260,14 @@ def test_derived_weights_follow_a_chain_and_die_with_their_plans():
     assert alive() is None
 
 
+def test_what_it_took_to_make_a_large_array_goes_back_to_the_system(monkeypatch):
+    asked = []
+    monkeypatch.setattr(weights, "_trim", asked.append)
+    made = [weights.derived([np.ones(1, "float32")], ("wide", size), lambda w, size=size: np.resize(w, size))
+            for size in (weights.LARGE // 4 - 1, weights.LARGE // 4)]
+    assert [entry.value.nbytes < weights.LARGE for entry in made] == [True, False] and asked == [0]
+
+
 def test_a_plan_that_writes_a_weight_raises_its_version():
     weight, builder = Variable(np.ones(20, "float32")), Builder()
     x, y, new = builder.input((20,)), builder.output((20,)), builder.temporary((20,))

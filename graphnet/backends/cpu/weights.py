@@ -3,6 +3,8 @@
 A weak table keyed by (sources, recipe): plans hold the entries, the table does not. A remade entry stays where it lies, so
 that addresses in plans hold; a call that runs meanwhile may see both values mixed, but never freed memory.
 """
+import ctypes
+import sys
 import threading
 import time
 import weakref
@@ -15,9 +17,18 @@ import numpy as np
 from graphnet.graph import changes
 
 LINE = 64
-
+LARGE = 4 << 20  # bytes of an array from which the memory that it took to make it goes back to the system
 
 _spent = [0.0]  # seconds that this process has taken to derive weights
+
+
+def _trimmer() -> Callable[[int], int]:
+    """What gives the heap's free memory back to the system: glibc would keep as much as the largest array takes, and more."""
+    heap = ctypes.CDLL(None) if sys.platform == "linux" else None
+    return getattr(heap, "malloc_trim", lambda kept: 0)
+
+
+_trim = _trimmer()
 
 
 class Spent:
@@ -93,6 +104,9 @@ class Derived:
                     own = made.flags.c_contiguous and made.ctypes.data % LINE == 0 and made.flags.writeable
                     own = own and not any(np.may_share_memory(made, value) for value in values)
                     self._value = made if own else aligned_copy(made)
+                    del made, values
+                    if self._value.nbytes >= LARGE:
+                        _trim(0)
                     _spent[0] += time.perf_counter() - start
         return self._value
 
