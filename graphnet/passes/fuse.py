@@ -68,7 +68,7 @@ class Epilogue(Op):
         return infer(self.program, [self.producer.infer(*specs[:self.arity]), *specs[self.arity:]])  # type: ignore[list-item]
 
     def by_rows(self, *specs: Any) -> bool:
-        return self.producer.by_rows(*specs[:self.arity]) and rows_meet([self.producer.infer(*specs[:self.arity]), *specs[self.arity:]])
+        return self.producer.by_rows(*specs[:self.arity]) and rows_meet([specs[0], *specs[self.arity:]])
 
     def reference(self, *arrays: np.ndarray) -> np.ndarray:
         return run(self.program, [self.producer.reference(*arrays[:self.arity]), *arrays[self.arity:]])
