@@ -250,6 +250,29 @@ def test_loops_assign_variables():
     assert int(steps) == 0
 
 
+@pytest.mark.parametrize("loop", [
+    lambda step, a: ops.fori_loop(0, LONG, lambda i, carry: step(carry), ops.zeros_like(a)),
+    lambda step, a: ops.while_loop(lambda i, carry: i < LONG, lambda i, carry: (i + 1, step(carry)), (0, ops.zeros_like(a)))[1],
+    lambda step, a: ops.scan(lambda carry, _: (step(carry), None), ops.zeros_like(a), length=LONG)[0],
+])
+def test_a_variable_and_the_tensor_that_it_was_assigned_are_two(loop):
+    halved, counted = (Variable(np.zeros((3, 4), "float32")) for _ in range(2))
+
+    def function(a):
+        halved.assign(a)
+        counted.assign(a)
+
+        def step(carry):
+            halved.assign(halved * 0.5)
+            counted.assign(counted + 1.0)
+            return carry + a
+        return loop(step, a)
+    found, = Executable(graph_of(function, x))([x])
+    np.testing.assert_allclose(found, LONG * x, rtol=1e-5)
+    np.testing.assert_allclose(halved.numpy(), x * 0.5**LONG, rtol=1e-6)
+    np.testing.assert_allclose(counted.numpy(), x + LONG, rtol=1e-6)
+
+
 def test_variables_have_gradients_through_loops():
     kernel = Variable(w.astype("float64"))
     graph, _ = trace_function(lambda a: ops.sum(ops.fori_loop(0, LONG, lambda i, v: ops.tanh(v @ kernel) + a, a)),

@@ -86,16 +86,17 @@ class Captures:
 
     def __init__(self, outer: Trace) -> None:
         self.outer = outer
-        self.found: dict[Any, tuple[Tensor, Tensor]] = {}  # the outer tensor's key -> (that tensor, its stand-in)
+        self.found: dict[Any, tuple[Tensor, Tensor]] = {}  # a variable, or a tensor's key -> (the outer tensor, its stand-in)
 
     def stand_in(self, value: Tensor | Variable) -> Tensor:
-        """The tensor that takes an outer value's place inside."""
+        """The tensor that takes an outer value's place inside; a variable has one of its own, whatever tensor it was assigned."""
         tensor = self.outer.lift(value)
         if not isinstance(tensor.node.op, (Op, Leaf)):
             raise UnsupportedError(f"The function of a loop or of a branch reads the symbolic tensor {tensor.name!r} from around it. "
                                    "In a functional model put the call into a Layer, or hand the tensor over as an argument (init, xs, "
                                    "loop_vars, operands).")
-        return self.found.setdefault(tensor.key, (tensor, placeholder(tensor.spec, tensor.name)))[1]
+        key = value if isinstance(value, Variable) else tensor.key
+        return self.found.setdefault(key, (tensor, placeholder(tensor.spec, tensor.name)))[1]
 
     @property
     def outside(self) -> list[Tensor]:
