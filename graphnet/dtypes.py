@@ -41,6 +41,8 @@ def set_floatx(value: str) -> None:
     if value not in FLOATS:
         raise DTypeError(f"set_floatx expects one of {', '.join(FLOATS)}; received {value!r}.")
     _floatx[0] = value
+    _standard.cache_clear()  # what they found for the name "float" was the type before
+    result_type.cache_clear()
 
 
 @functools.cache

@@ -71,3 +71,11 @@ def test_what_cannot_be_differentiated_says_so():
 
 def test_a_value_that_does_not_depend_has_gradient_zero():
     np.testing.assert_array_equal(gn.grad(lambda x, y: ops.sum(y))(np.ones(3, "float32"), np.ones(2, "float32")), np.zeros(3))
+
+
+def test_a_number_is_of_the_default_float_type():
+    try:
+        gn.config.set_floatx("float64")
+        assert gn.grad(lambda x: x * x)(0.1) == 0.2
+    finally:
+        gn.config.set_floatx("float32")

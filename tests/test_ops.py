@@ -225,6 +225,16 @@ def test_dtypes_combine_by_kerass_rules():
     assert ops.sum(small > 0).dtype == "int32"
 
 
+def test_the_default_float_type_is_asked_for_at_each_call():
+    i = np.arange(3, dtype="int32")
+    try:
+        for kind in ("float32", "float64", "float16"):
+            graphnet.config.set_floatx(kind)
+            assert ops.multiply(i, 0.5).dtype == ops.cast(i, "float").dtype == ops.add(np.ones(3, "uint64"), i).dtype == kind
+    finally:
+        graphnet.config.set_floatx("float32")
+
+
 def test_a_wrong_call_says_what_was_expected():
     with pytest.raises(ShapeError, match=r"matmul expects.*\(2, 3\).*\(4, 5\)"):
         ops.matmul(np.ones((2, 3)), np.ones((4, 5)))

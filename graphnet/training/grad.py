@@ -6,7 +6,7 @@ import numpy as np
 
 from graphnet import ops, tree
 from graphnet.autodiff import backward
-from graphnet.dtypes import FLOATS
+from graphnet.dtypes import FLOATS, floatx
 from graphnet.errors import DTypeError, GraphError, ShapeError
 from graphnet.functions import Function
 from graphnet.graph import Tensor, Variable
@@ -78,7 +78,7 @@ def _evaluate(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[
 
 
 def _numbers(value: Any) -> Any:
-    return tree.map_structure(lambda leaf: np.asarray(leaf, "float32") if type(leaf) is float else leaf, value)
+    return tree.map_structure(lambda leaf: np.asarray(leaf, floatx()) if type(leaf) is float else leaf, value)
 
 
 def _differentiate(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], positions: tuple[int, ...],
