@@ -254,7 +254,7 @@ def categorical(logits: Any, num_samples: int, dtype: Any = "int32", seed: Any =
     """
     x = ops.convert.floating(logits)
     rows, classes = ops.shape(x)
-    u = ops.add(_drawn(RandomUniform, (rows, num_samples, classes), "float32", seed), 2.0**-25)
+    u = ops.maximum(_drawn(RandomUniform, (rows, num_samples, classes), "float32", seed), 2.0**-25)  # above 0; 1 - 2**-24 is the largest
     gumbel = ops.negative(ops.log(ops.negative(ops.log(u))))
     return ops.cast(ops.argmax(ops.add(ops.expand_dims(x, 1), gumbel), -1), dtype)
 

@@ -330,3 +330,9 @@ def test_a_model_that_draws_numbers_draws_anew():
     first, second = np.array(model(a)), np.array(model(a))
     assert (first != second).any() and source.state.value.tolist() == [3, 2]
     np.testing.assert_array_equal(first, graphnet.random.dropout(a, 0.5, seed=graphnet.random.SeedGenerator(3)))
+
+
+def test_no_draw_gives_a_class_an_infinite_edge(monkeypatch):
+    smallest, largest = 0.0, 1.0 - 2.0**-24
+    monkeypatch.setattr(graphnet.random, "_drawn", lambda *_: np.array([[[0.5, largest], [smallest, largest]]], "float32"))
+    np.testing.assert_array_equal(graphnet.random.categorical([[0.0, -1e9]], 2), [[0, 0]])
