@@ -73,6 +73,12 @@ def test_loss_scale_skips_steps_that_are_not_finite():
         optimizers.LossScaleOptimizer(optimizers.SGD(), clipnorm=1.0)
 
 
+def test_a_loss_scale_may_exceed_what_the_gradients_dtype_holds():
+    w = Variable(np.ones(1, "float16"))
+    optimizers.LossScaleOptimizer(optimizers.SGD(0.5), initial_scale=2.0**16).apply([np.array([32768.0], "float16")], [w])
+    assert w.dtype == "float16" and float(w.value[0]) == 0.75
+
+
 def test_weight_decay_spares_what_is_excluded():
     made, optimizer = variables(), optimizers.AdamW(0.1, weight_decay=0.5)
     optimizer.exclude_from_weight_decay(var_list=[made[2]], var_names=["bias"])

@@ -72,7 +72,7 @@ class LossScaleOptimizer(Wrapper):
         variables = self._known(trainable_variables)
         scale, counter, growth = self.dynamic_scale, self.step_counter, self.dynamic_growth_steps
         finite = self.check_finite(grads)
-        unscaled = [g if g is None or overwritten(v) else ops.divide(g, ops.cast(scale, g.dtype))
+        unscaled = [g if g is None or overwritten(v) else ops.divide(g, scale)
                     for g, v in zip(grads, variables, strict=len(grads) == len(variables))]
         with only_if(finite, [*self.inner_optimizer.variables, *variables]):
             self.inner_optimizer.apply(unscaled, variables)
