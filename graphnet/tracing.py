@@ -3,15 +3,20 @@
 At the user's level a call of a layer, a model or a public op on symbolic tensors becomes one Node (`symbolic_call`). Inside a
 trace the same code runs through: each Op becomes a Node, each Variable a leaf.
 """
+import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
-from graphnet import tree
+from graphnet import dtypes, tree
 from graphnet.dims import Dim, Extent, Symbol, substitute
 from graphnet.graph import Constant, Graph, Node, Placeholder, Read, Spec, Tensor, Variable, current_trace
+
+FEW = 64  # elements of a constant up to which each graph has its own
+# id of an array -> its latest copy; what lies under an id is compared, so that another array may come to have it
+_snapshots: "weakref.WeakValueDictionary[int, np.ndarray]" = weakref.WeakValueDictionary()
 
 
 class Trace:
@@ -29,7 +34,7 @@ class Trace:
         self.training = training
 
     def lift(self, value: Any) -> Tensor:
-        """A value as a tensor of this trace: variables are read, arrays are constants."""
+        """A value as a tensor of this trace: variables are read, arrays are constants with the values that they have now."""
         if isinstance(value, Tensor):
             return value
         if isinstance(value, Variable):
@@ -39,7 +44,7 @@ class Trace:
             if leaf is None:
                 leaf = self.leaves[value] = Tensor(Node(Read(value), (), (value.spec,), value.path))
             return leaf
-        array = np.asarray(value)
+        array = snapshot(np.asarray(value))
         return Tensor(Node(Constant(array), (), (Spec(array.shape, array.dtype.name),), "constant"))
 
     def emit(self, op: Any, inputs: Sequence[Any]) -> Any:
@@ -49,6 +54,37 @@ class Trace:
         several = type(specs) is tuple
         node = Node(op, tensors, specs if several else (specs,), op.name, "/".join(self.scope[self.outer:]))
         return tuple([Tensor(node, i) for i in range(len(specs))]) if several else Tensor(node)
+
+
+def unchanging(array: np.ndarray) -> bool:
+    """Whether nobody may write to an array: neither it nor what it is a view of is writeable."""
+    part: Any = array
+    while isinstance(part, np.ndarray):
+        if part.flags.writeable:
+            return False
+        part = part.base
+    return True
+
+
+def snapshot(array: np.ndarray) -> np.ndarray:
+    """An array with the values that this one has now, for ever: itself where nobody may write to it, else a copy.
+
+    Of a large one there is one copy for all graphs, as long as any of them holds it and the values stay the same.
+    """
+    if unchanging(array) and array.flags.c_contiguous and array.flags.aligned and array.dtype.isnative:
+        return array
+    copy = _snapshots.get(id(array))
+    if copy is None or not _equal(copy, array):
+        copy = array.astype(array.dtype.newbyteorder("="), order="C")
+        copy.flags.writeable = False
+        if array.size > FEW and array.dtype.name in dtypes.ALL:
+            _snapshots[id(array)] = copy
+    return copy
+
+
+def _equal(a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether two arrays of numbers have the same bits."""
+    return a.dtype == b.dtype and np.array_equal(a.view(f"u{a.itemsize}"), b.view(f"u{b.itemsize}"))
 
 
 def current() -> Trace | None:

@@ -14,9 +14,10 @@ from counted import Counted
 
 import graphnet
 from graphnet import layers, ops
+from graphnet.backends.cpu import weights
 from graphnet.backends.numpy.interpreter import evaluate
 from graphnet.errors import GraphError, RetracingWarning, ShapeError
-from graphnet.graph import Variable
+from graphnet.graph import Constant, Variable
 
 TensorSpec = graphnet.TensorSpec
 ONES = np.ones(3, "float32")
@@ -125,6 +126,43 @@ def test_a_training_step_of_ones_own_does_what_fit_does():
     np.testing.assert_allclose(float(mean.result()), np.mean(values), rtol=1e-5)
     for a, b in zip(ours.variables, theirs.variables, strict=True):
         np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("n", [3, 5000])
+def test_constants_have_the_values_of_when_a_function_was_traced(n):
+    table, x = np.zeros(n, "float32"), np.ones((1, n), "float32")
+    add = graphnet.function(lambda x: x + table, input_signature=[((None, n), "float32")])
+    assert (add(x) == 1).all()
+    table[:] = 5
+    assert (graphnet.function(lambda x: x * table)(x) == 5).all()
+    assert (add(x) == 1).all() and (add(np.ones((2, n), "float32")) == 1).all()  # by a later plan, too
+
+
+def test_a_constant_changed_while_a_function_is_traced_is_two():
+    table = np.ones(5000, "float32")
+
+    def changing(x):
+        y = x * table
+        table[:] = 3
+        return y + table
+
+    assert (graphnet.function(changing)(np.ones(5000, "float32")) == 4).all()
+
+
+def test_a_large_constant_is_kept_once_for_all_graphs():
+    table = np.arange(5000, dtype="float32")
+    shown, constant = table.view(), table.copy()
+    shown.flags.writeable = constant.flags.writeable = False
+
+    def kept(values):
+        functions = [graphnet.function(lambda x: ops.sin(x + values) * values), graphnet.function(lambda x: x - values)]
+        graphs = [f.get_concrete_function(table).primitive for f in functions]
+        found = [node.op.value for graph in graphs for node in graph.nodes if isinstance(node.op, Constant)]
+        assert len(found) == 3 and all(value is found[0] for value in found)
+        return found[0]
+
+    assert not np.may_share_memory(kept(table), table) and not np.may_share_memory(kept(shown), table)
+    assert kept(constant) is constant and weights.derived([constant], ("constant",), np.asarray).value is constant
 
 
 def test_gradients_inside_and_outside():

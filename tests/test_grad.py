@@ -79,3 +79,13 @@ def test_a_number_is_of_the_default_float_type():
         assert gn.grad(lambda x: x * x)(0.1) == 0.2
     finally:
         gn.config.set_floatx("float32")
+
+
+def test_an_array_changed_between_two_gradients_is_seen():
+    a, b = np.ones(3, "float32"), np.ones(3, "float32")
+
+    def loss(a):
+        return ops.sum(a * b)
+    for factor in (1, 2):
+        b *= factor
+        np.testing.assert_array_equal(gn.grad(loss)(a), np.full(3, factor))

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from graphnet.graph import changes
+from graphnet.tracing import unchanging
 
 LINE = 64
 LARGE = 4 << 20  # bytes of an array from which the memory that it took to make it goes back to the system
@@ -103,6 +104,7 @@ class Derived:
                     start = time.perf_counter()
                     own = made.flags.c_contiguous and made.ctypes.data % LINE == 0 and made.flags.writeable
                     own = own and not any(np.may_share_memory(made, value) for value in values)
+                    own = own or (made.flags.c_contiguous and any(made is value for value in values) and unchanging(made))  # as graphs hold it
                     self._value = made if own else aligned_copy(made)
                     del made, values
                     if self._value.nbytes >= LARGE:
