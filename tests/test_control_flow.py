@@ -4,7 +4,7 @@ extents.
 import numpy as np
 import pytest
 
-from graphnet import Input, Model, Variable, ops, tree
+from graphnet import Input, Model, Variable, layers, ops, tree
 from graphnet.autodiff import backward, gradients
 from graphnet.backends.cpu.kernels.loops import PlannedBody, planned
 from graphnet.backends.numpy.interpreter import evaluate
@@ -353,6 +353,14 @@ def test_errors_name_shapes():
         graph_of(lambda a: ops.scan(lambda c, row: row, ops.zeros_like(a[0]), a), xs)
     with pytest.raises(ValueError, match="unroll"):
         ops.scan(lambda c, row: (c, row), 0, x, unroll=-1)
+
+
+def test_losses_inside_are_refused():
+    layer = layers.ActivityRegularization(l1=0.1, name="penalty")
+    for function in (lambda a: ops.fori_loop(0, LONG, lambda i, v: layer(v), a),
+                     lambda a: ops.cond(ops.sum(a) > 0, lambda: layer(a), lambda: a)):
+        with pytest.raises(UnsupportedError, match=r"received one from 'penalty'.*call add_loss outside"):
+            graph_of(function, x)
 
 
 def test_eagerly_it_is_python():

@@ -140,6 +140,11 @@ class Traced:
             self.result = function(*arguments)
             self.leaves = tree.flatten(self.result)
             self.outputs = [trace.lift(to_tensor(leaf)) for leaf in self.leaves if leaf is not None]
+        if trace.losses:
+            who = trace.losses[0][0]
+            raise UnsupportedError("The function of a loop or of a branch is expected to add no loss, which would not be counted; "
+                                   f"received one from {getattr(who, 'name', who)!r} (add_loss, or its activity_regularizer). "
+                                   "Return the value from the function, and call add_loss outside of it.")
         self.updates = trace.updates
 
     def rebuilt(self, tensors: Sequence[Any]) -> Any:
