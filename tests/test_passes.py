@@ -331,6 +331,19 @@ def test_a_factor_stays_where_the_product_is_read_elsewhere_too():
         assert computed(after) == left, function.__name__
 
 
+@pytest.mark.parametrize("changed", ["kernel", "bias", "scale"])
+def test_what_the_graph_itself_changes_moves_into_no_kernel(changed):
+    rng = np.random.default_rng(0)
+    v = {name: Variable(rng.normal(size=size), dtype="float64") for name, size in (("kernel", (4, 5)), ("bias", 5), ("scale", 5))}
+
+    def function(x):
+        y = (x @ v["kernel"] + v["bias"]) * v["scale"]
+        v[changed].assign(-v[changed])
+        return y
+    graph = traced(function, ((3, 4), "float64"))
+    assert computed(fold_normalization(graph).verify()) == computed(graph) == ["mat_mul", "add", "multiply", "negative"]
+
+
 def test_two_normalizations_move_into_one_kernel():
     w, b, s = (Variable(np.random.default_rng(0).normal(size=size), dtype="float64") for size in ((4, 5), 5, 5))
     graph = traced(lambda x: ((x @ w) * s + b) * s + b, ((3, 4), "float64"))

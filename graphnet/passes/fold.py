@@ -25,9 +25,11 @@ class Folded(Leaf):
         return evaluate(self.graph, [])[0][0]
 
 
-def is_fixed(tensor: Tensor) -> bool:
-    """Whether a tensor's value depends on constants and variables alone."""
-    return isinstance(tensor.node.op, (Constant, Read, Folded))
+def is_fixed(tensor: Tensor, written: set[Variable]) -> bool:
+    """Whether a tensor is fixed: its value depends on constants alone, and on variables that the graph itself does not write."""
+    op = tensor.node.op
+    variables = op.variables if isinstance(op, Folded) else [op.variable] if isinstance(op, Read) else []
+    return isinstance(op, (Constant, Read, Folded)) and written.isdisjoint(variables)
 
 
 def expand(tensor: Tensor) -> Tensor:
@@ -53,9 +55,9 @@ def fold(graph: Graph) -> Graph:
     written = set(graph.updates)
 
     def change(node: Node, inputs: tuple[Tensor, ...]) -> list[Tensor] | None:
-        if isinstance(node.op, (Leaf, Placeholder)) or len(node.specs) != 1 or not inputs or not all(map(is_fixed, inputs)):
+        if isinstance(node.op, (Leaf, Placeholder)) or len(node.specs) != 1 or not inputs:
             return None
-        if any(v in written for t in inputs for v in (t.node.op.variables if isinstance(t.node.op, Folded) else [getattr(t.node.op, "variable", None)])):
+        if not all(is_fixed(t, written) for t in inputs):
             return None
         extent = 1
         for s in node.specs[0].shape:

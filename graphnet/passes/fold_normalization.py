@@ -5,7 +5,7 @@ layer normalization does with a scale and a shift for each channel becomes one o
 """
 from collections import Counter
 
-from graphnet.graph import Graph, Node, Tensor
+from graphnet.graph import Graph, Node, Tensor, Variable
 from graphnet.op import Contraction
 from graphnet.ops.convolution import Conv, ConvTranspose, DepthwiseConv
 from graphnet.ops.elementwise import Add, Multiply
@@ -20,10 +20,10 @@ def _computed(op: object, inputs: tuple[Tensor, ...], like: Node) -> Tensor:
     return Tensor(Node(op, tensors, (op.infer(*[t.spec for t in tensors]),), op.name, like.scope))  # type: ignore[attr-defined]
 
 
-def _by_channel(tensor: Tensor, channels: object) -> bool:
+def _by_channel(tensor: Tensor, channels: object, written: set[Variable]) -> bool:
     """Whether a tensor is fixed and has one value for each channel (or one for all) of the last axis."""
     extents = tensor.spec.shape
-    return is_fixed(tensor) and all(s == 1 for s in extents[:-1]) and (not extents or extents[-1] in (1, channels))
+    return is_fixed(tensor, written) and all(s == 1 for s in extents[:-1]) and (not extents or extents[-1] in (1, channels))
 
 
 def _scaled(kernel: Tensor, op: Contraction, scale: Tensor, node: Node) -> Tensor | None:
@@ -51,6 +51,7 @@ def fold_normalization(graph: Graph) -> Graph:
     uses.update(t.key for t in graph.roots)
     single = {n: all(uses[n, i] == 1 for i in range(len(n.specs))) for n in graph.nodes}
     single_new: dict[Node, bool] = {}
+    written = set(graph.updates)  # what is folded of these would be computed anew in each call
 
     def change(node: Node, inputs: tuple[Tensor, ...]) -> list[Tensor] | None:
         single_new.update((new.node, single.get(old.node, False)) for new, old in zip(inputs, node.inputs, strict=True))
@@ -59,8 +60,9 @@ def fold_normalization(graph: Graph) -> Graph:
         if isinstance(node.op, Add) and (whole := _normalized(node, inputs, single_new)) is not None:
             return [whole]
         for x, fixed in (inputs, inputs[::-1]):
-            if _by_channel(fixed, x.spec.shape[-1] if x.spec.shape else None) and x.spec == node.specs[0] and single_new[x.node]:
-                found = _merged(node, x, fixed, single_new)
+            channels = x.spec.shape[-1] if x.spec.shape else None
+            if _by_channel(fixed, channels, written) and x.spec == node.specs[0] and single_new[x.node]:
+                found = _merged(node, x, fixed, single_new, written)
                 if found is not None:
                     return [found]
         return None
@@ -68,13 +70,13 @@ def fold_normalization(graph: Graph) -> Graph:
     return graph.rewrite(change)
 
 
-def _merged(node: Node, x: Tensor, fixed: Tensor, single: dict[Node, bool]) -> Tensor | None:
+def _merged(node: Node, x: Tensor, fixed: Tensor, single: dict[Node, bool], written: set[Variable]) -> Tensor | None:
     """`x * fixed` or `x + fixed` with the fixed operand moved into the contraction, or the shift, that x is; `single`: what has one reader."""
     shift: Tensor | None = None
     product = x
     if isinstance(x.node.op, Add):
         for a, b in (x.node.inputs, x.node.inputs[::-1]):
-            if isinstance(a.node.op, Contraction) and a.spec == x.spec and _by_channel(b, x.spec.shape[-1]):
+            if isinstance(a.node.op, Contraction) and a.spec == x.spec and _by_channel(b, x.spec.shape[-1], written):
                 product, shift = a, b
                 break
     contraction = product.node.op
@@ -86,7 +88,7 @@ def _merged(node: Node, x: Tensor, fixed: Tensor, single: dict[Node, bool]) -> T
         total = folded(_computed(Add(), (shift, fixed), node))
         return Tensor(Node(Add(), (product, total), node.specs, "add", node.scope))
     source, kernel = product.node.inputs
-    if not is_fixed(kernel) or not single[product.node]:
+    if not is_fixed(kernel, written) or not single[product.node]:
         return None
     new_kernel = _scaled(kernel, contraction, fixed, node)
     if new_kernel is None:

@@ -6,12 +6,12 @@ matrix is read once, and all columns are cut into tiles together.
 import math
 from collections import Counter, defaultdict
 
-from graphnet.graph import Graph, Node, Read, Tensor
+from graphnet.graph import Graph, Node, Tensor
 from graphnet.op import View
 from graphnet.ops.contraction import MatMul
 from graphnet.ops.elementwise import Add
 from graphnet.ops.shape import Concatenate, Slice
-from graphnet.passes.fold import LARGEST, Folded, expand, folded, is_fixed
+from graphnet.passes.fold import LARGEST, expand, folded, is_fixed
 from graphnet.passes.simplify import made_anew
 
 
@@ -63,7 +63,7 @@ def _mergeable(node: Node, written: set) -> bool:
     if node.op != MatMul() or node.specs[0].dtype != "float32":
         return False
     w = node.inputs[1]
-    return _stays(w, written) and w.spec.ndim == 2 and w.dtype == "float32"
+    return is_fixed(w, written) and w.spec.ndim == 2 and w.dtype == "float32"
 
 
 def _is_bias(node: Node, product: Node, written: set) -> bool:
@@ -71,14 +71,7 @@ def _is_bias(node: Node, product: Node, written: set) -> bool:
     if not isinstance(node.op, Add) or node.specs != product.specs:
         return False
     bias = node.inputs[1 - _product_side(node)]
-    return _stays(bias, written) and bias.spec.shape == product.specs[0].shape[-1:] and bias.dtype == "float32"
-
-
-def _stays(tensor: Tensor, written: set) -> bool:
-    """Whether a tensor is fixed and no update of the graph changes it."""
-    op = tensor.node.op
-    sources = op.variables if isinstance(op, Folded) else [op.variable] if isinstance(op, Read) else []
-    return is_fixed(tensor) and written.isdisjoint(sources)
+    return is_fixed(bias, written) and bias.spec.shape == product.specs[0].shape[-1:] and bias.dtype == "float32"
 
 
 def _product_side(node: Node) -> int:
