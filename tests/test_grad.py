@@ -4,7 +4,9 @@ import pytest
 
 import graphnet as gn
 from graphnet import layers, ops
+from graphnet.autodiff import backward
 from graphnet.errors import DTypeError, ShapeError
+from graphnet.tracing import current
 
 RNG = np.random.default_rng(0)
 
@@ -89,3 +91,72 @@ def test_an_array_changed_between_two_gradients_is_seen():
     for factor in (1, 2):
         b *= factor
         np.testing.assert_array_equal(gn.grad(loss)(a), np.full(3, factor))
+
+
+# ---- within a trace
+
+X = np.array([1.0, 2.0], "float32")
+weight = gn.Variable(np.array([3.0, 5.0], "float32"))
+
+
+def by_a_variable_read_before(x):
+    before = weight * x
+    return gn.grad(lambda v: ops.sum(v * before))(weight)
+
+
+def by_a_variable_of_a_loop(x):
+    gradient = gn.grad(lambda v, a: ops.sum(v * v * a * x), (0, 1))
+    return ops.fori_loop(0, 20, lambda i, c: c + gradient(weight, x)[1], ops.zeros_like(x))
+
+
+def by_a_variable_that_a_loop_reads(x):
+    return gn.grad(lambda v: ops.sum(ops.fori_loop(0, 20, lambda i, c: c + v * x, x)))(weight)
+
+
+@pytest.mark.parametrize("function, wanted", [
+    (lambda x: gn.grad(lambda a: ops.sum(a * x))(x), X),
+    (lambda x: gn.grad(lambda a, b: ops.sum(a * b))(x, x), X),
+    (lambda x: ops.stack(gn.grad(lambda a, b: ops.sum(a * b * b), (0, 1))(x, x)), [X**2, 2 * X**2]),
+    (lambda x: gn.grad(lambda s: ops.sum(s["a"] * s["b"][0] * x))({"a": x, "b": [x]})["a"], X**2),
+    (lambda x: gn.grad(lambda a: ops.sum(a * gn.grad(lambda b: ops.sum(b * b * x))(a)))(x), 4 * X**2),
+    (by_a_variable_read_before, weight.numpy() * X), (by_a_variable_of_a_loop, 20 * weight.numpy()**2 * X),
+    (by_a_variable_that_a_loop_reads, 20 * X),
+])
+def test_within_a_trace_it_is_what_it_is_outside(function, wanted):
+    np.testing.assert_allclose(function(X), wanted, rtol=1e-6)
+    np.testing.assert_allclose(gn.function(function)(X), wanted, rtol=1e-6)
+
+
+@pytest.mark.parametrize("within", [False, True])
+def test_what_is_assigned_before_and_meanwhile_stays(within):
+    v, doubled = gn.Variable(3.0), gn.Variable(5.0)
+
+    def function():
+        doubled.assign(2.0 * doubled)
+
+        def cube(v, w):
+            v.assign(v + 1.0)
+            return v * v * w
+        gradients = gn.grad(cube, (0, 1))(v, doubled)
+        with pytest.raises(ShapeError):
+            gn.grad(lambda v: ops.stack([v, v]))(v)
+        return [*gradients, gn.grad(lambda v: v)(v), v * doubled]
+    np.testing.assert_array_equal([float(x) for x in (gn.function(function) if within else function)()], [80.0, 16.0, 1.0, 40.0])
+    assert float(v) == 4.0 and float(doubled) == 10.0
+
+
+def test_a_step_of_ones_own_has_the_plan_of_a_walk_over_its_trace():
+    model, x = gn.Sequential([gn.Input((3,)), layers.Dense(4, activation="relu"), layers.Dense(2)]), np.ones((5, 3), "float32")
+
+    def steps(gradients_of):
+        @gn.function
+        def step(x):
+            for v, g in zip(model.trainable_variables, gradients_of(x), strict=True):
+                v.assign(v - 0.1 * g)
+        return step.get_concrete_function(x).executable.runner((x.shape,)).steps()
+
+    def walked(x):
+        leaves = [current().lift(v) for v in model.trainable_variables]
+        value = ops.mean(model(x) ** 2)
+        return backward([value], [ops.ones_like(value)], leaves)
+    assert steps(lambda x: gn.grad(lambda m: ops.mean(m(x) ** 2))(model)) == steps(walked)

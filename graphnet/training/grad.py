@@ -1,5 +1,6 @@
 """Gradients of Python functions over arrays, variables and modules, for training loops of one's own."""
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,9 @@ from graphnet.dtypes import FLOATS, floatx
 from graphnet.errors import DTypeError, GraphError, ShapeError
 from graphnet.functions import Function
 from graphnet.graph import Tensor, Variable
+from graphnet.masking import get_mask, set_mask
 from graphnet.module import Module
+from graphnet.ops.shape import Reshape
 from graphnet.tracing import Trace, current
 
 
@@ -22,8 +25,8 @@ def value_and_grad(function: Callable[..., Any], argnums: int | Sequence[int] = 
     of a `Variable` is an array; that of a `Module` (a layer, a model) is a list in the order of its ``trainable_variables``, as
     ``optimizer.apply`` takes it. Of several argnums it is a tuple.
     The function is traced, so it speaks ops, and what it assigns to variables is assigned when it has run. Called within a
-    trace (a ``train_step``) it becomes part of that graph. Raises ShapeError for a value that is no scalar, DTypeError for
-    integers.
+    trace (a ``train_step``) it becomes part of that graph, and what was computed before it is a constant, as outside. Raises
+    ShapeError for a value that is no scalar, DTypeError for integers.
 
     Example:
 
@@ -85,9 +88,18 @@ def _differentiate(function: Callable[..., Any], args: tuple[Any, ...], kwargs: 
                    has_aux: bool) -> tuple[Any, list[Any]]:
     trace = current()
     assert trace is not None
-    groups = [_leaves(args, i, trace) for i in positions]
-    result = function(*args, **kwargs)
-    value = trace.lift(result[0] if has_aux else result)
+    given, groups = list(args), []
+    own: dict[Variable, Tensor] = {}
+    for i in positions:
+        leaves, structure = _leaves(given, i)
+        tensors = [own.setdefault(x, _apart(x, trace)) if isinstance(x, Variable) else _apart(x, trace) for x in leaves]
+        groups.append((tensors, structure))
+        if not isinstance(given[i], Module):
+            handed = [x if isinstance(x, Variable) else tensor for x, tensor in zip(leaves, tensors, strict=True)]
+            given[i] = tree.pack_sequence_as(structure, handed)
+    with _read_as(own, trace):
+        result = function(*given, **kwargs)
+        value = trace.lift(result[0] if has_aux else result)
     if value.spec.shape != () or value.dtype not in FLOATS:
         raise ShapeError(f"grad expects a function that gives a float scalar; received {value.dtype} of shape {value.shape}. "
                          "Reduce it by ops.sum or ops.mean" + (", and return (scalar, rest)." if has_aux else "."))
@@ -100,8 +112,32 @@ def _differentiate(function: Callable[..., Any], args: tuple[Any, ...], kwargs: 
     return ((value, *result[1:]) if has_aux else value), gradients
 
 
-def _leaves(args: tuple[Any, ...], position: int, trace: Trace) -> tuple[list[Tensor], Any]:
-    """The tensors to differentiate by, of one argument, and the structure that the gradient has."""
+def _apart(x: Tensor | Variable, trace: Trace) -> Tensor:
+    """A value as a node of its own, where differentiation ends: what was computed of it before does not depend on this one."""
+    tensor = trace.lift(x)
+    apart: Tensor = trace.emit(Reshape(tensor.spec.shape), [tensor])  # `simplify` drops it
+    apart.name = tensor.name
+    set_mask(apart, get_mask(x))
+    return apart
+
+
+@contextmanager
+def _read_as(own: dict[Variable, Tensor], trace: Trace) -> Iterator[None]:
+    """Within the block, variables are read as these tensors until they are assigned."""
+    before = {variable: trace.updates[variable] for variable in own if variable in trace.updates}
+    trace.updates.update(own)
+    try:
+        yield
+    finally:
+        for variable in [v for v, tensor in own.items() if trace.updates[v] is tensor]:
+            if variable in before:
+                trace.updates[variable] = before[variable]
+            else:
+                del trace.updates[variable]
+
+
+def _leaves(args: Sequence[Any], position: int) -> tuple[list[Tensor | Variable], Any]:
+    """What to differentiate by, of one argument, and the structure that the gradient has."""
     if position >= len(args):
         raise TypeError(f"grad was asked for argument {position}; the function was called with {len(args)} positional "
                         "arguments.")
@@ -110,11 +146,11 @@ def _leaves(args: tuple[Any, ...], position: int, trace: Trace) -> tuple[list[Te
     if isinstance(value, Module) and not structure:
         raise GraphError(f"grad by {getattr(value, 'name', type(value).__name__)!r}: it has no variables that are trainable. "
                          "A layer makes them when it is built: call it once before.")
-    leaves = [trace.lift(leaf) if isinstance(leaf, (Variable, Tensor)) else leaf for leaf in tree.iterate(structure)]
+    leaves = tree.flatten(structure)
     for leaf in leaves:
-        if not isinstance(leaf, Tensor) or leaf.dtype not in FLOATS:
+        if not isinstance(leaf, (Tensor, Variable)) or leaf.dtype not in FLOATS:
             raise DTypeError(f"grad differentiates by float arrays, variables and modules; argument {position} holds "
-                             f"{leaf.dtype if isinstance(leaf, Tensor) else repr(leaf)}. Choose others by argnums.")
+                             f"{leaf.dtype if isinstance(leaf, (Tensor, Variable)) else repr(leaf)}. Choose others by argnums.")
     return leaves, structure
 
 
