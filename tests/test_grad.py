@@ -55,6 +55,15 @@ def test_of_a_variable_and_what_is_assigned_meanwhile():
     assert float(gradient) == 6.0 and float(rest["twice"]) == 6.0 and float(count) == 1.0
 
 
+def test_of_what_a_stopped_gradient_leaves():
+    x = np.array([1.0, 3.0], "float32")
+    value, gradient = gn.value_and_grad(lambda x: ops.sum(x * ops.stop_gradient(x)))(x)
+    np.testing.assert_allclose(gradient, x)
+    assert float(value) == 10.0
+    inputs = gn.Input((2,))
+    np.testing.assert_array_equal(gn.Model(inputs, ops.stop_gradient(inputs) * 2.0)(x[None]), 2 * x[None])
+
+
 def test_second_derivatives():
     second = gn.grad(lambda x: ops.sum(gn.grad(lambda z: ops.sum(z ** 3))(x)))
     np.testing.assert_allclose(second(np.array([1.0, 2.0])), [6.0, 12.0], rtol=1e-6)

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 import graphnet
 from graphnet import layers, ops
 from graphnet.backends.numpy.interpreter import evaluate
+from graphnet.compiler import Executable
 from graphnet.dims import Dim
 from graphnet.graph import Constant, Leaf, Spec, Variable
 from graphnet.op import Contraction
@@ -208,6 +209,8 @@ ROWS = ((3, 4), "float32")
     (lambda x: ops.broadcast_to(x, (3, 4)), []),
     (lambda x: ops.broadcast_to(x, (2, 3, 4)), ["broadcast_to"]),
     (lambda x: ops.concatenate([x]), []),
+    (lambda x: ops.stop_gradient(x), []),
+    (lambda x: ops.stop_gradient(x) * 2.0, ["multiply"]),
 ])
 def test_simplify(function, left):
     graph = traced(function, ROWS)
@@ -517,6 +520,18 @@ def test_disabled_passes_are_left_out():
     with settings(disable=frozenset({"fuse", "cse"})):
         assert computed(run_passes(graph)) == ["tanh", "tanh", "add"]
     assert computed(run_passes(graph, stop_before="cse")) == ["tanh", "tanh", "add"]
+
+
+@pytest.mark.parametrize("disabled", ["", "simplify"])
+def test_a_stopped_gradient_is_its_operand(disabled):
+    """Where it is not simplified away it is a view, and of an input that is an output a copy."""
+    graph = traced(lambda x: [ops.stop_gradient(x) * 2.0, ops.stop_gradient(ops.exp(x)), ops.stop_gradient(x)], ROWS)
+    x = np.random.default_rng(0).normal(size=(3, 4)).astype("float32")
+    with settings(disable=frozenset(filter(None, [disabled]))):
+        found = Executable(graph)([x])
+    for got, want in zip(found, [2 * x, np.exp(x), x], strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-6)
+        assert not np.shares_memory(got, x)
 
 
 def test_graphs_are_dumped_and_shown_after_each_pass(tmp_path, capsys):

@@ -1,35 +1,16 @@
 """Compositions of elementwise ops, with numpy's names."""
 import math
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from graphnet import dtypes
-from graphnet.graph import Spec
-from graphnet.op import Samples, View, public
+from graphnet.op import public
 from graphnet.ops import elementwise as e
 from graphnet.ops.convert import cast, floating, promote, to_tensor
 from graphnet.ops.elementwise import Clip
+from graphnet.ops.layout import StopGradient
 from graphnet.ops.reduction import all
-
-
-@dataclass(frozen=True)
-class StopGradient(View):
-    """x itself: a place at which gradients end."""
-
-    def infer(self, x: Spec) -> Spec:
-        return x
-
-    def reference(self, x: np.ndarray) -> np.ndarray:
-        return x
-
-    def vjp(self, g: Any, y: Any, x: Any) -> list[Any]:
-        return [None]
-
-    @classmethod
-    def samples(cls) -> Samples:
-        yield cls(), [np.ones((2, 3), "float32")]
 
 
 @public

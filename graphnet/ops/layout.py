@@ -175,6 +175,24 @@ class BroadcastTo(View):
 
 
 @dataclass(frozen=True)
+class StopGradient(View):
+    """x itself: a place at which gradients end."""
+
+    def infer(self, x: Spec) -> Spec:
+        return x
+
+    def reference(self, x: np.ndarray) -> np.ndarray:
+        return x
+
+    def vjp(self, g: Any, y: Any, x: Any) -> list[Any]:
+        return [None]
+
+    @classmethod
+    def samples(cls) -> Samples:
+        yield StopGradient(), [_sample(2, 3)]
+
+
+@dataclass(frozen=True)
 class Concatenate(Op):
     """The operands one behind the other along an axis."""
 

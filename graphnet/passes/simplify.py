@@ -10,7 +10,7 @@ from graphnet.graph import Constant, Graph, Node, Tensor
 from graphnet.op import Contraction
 from graphnet.ops.convolution import Conv, ConvGradKernel, DepthwiseConv, DepthwiseConvGradKernel
 from graphnet.ops.elementwise import Add, Cast, Clip, Divide, Maximum, Minimum, Multiply, Power, Square, Subtract
-from graphnet.ops.shape import BroadcastTo, Concatenate, Pad, Reshape, Slice, Transpose
+from graphnet.ops.layout import BroadcastTo, Concatenate, Pad, Reshape, Slice, StopGradient, Transpose
 
 Rule = Callable[[Node, tuple[Tensor, ...]], Tensor | None]
 RULES: dict[type, Rule] = {}
@@ -164,6 +164,12 @@ def slice_all(node: Node, inputs: tuple[Tensor, ...]) -> Tensor | None:
 @rule(BroadcastTo)
 def broadcast_to(node: Node, inputs: tuple[Tensor, ...]) -> Tensor | None:
     return _unchanged(node, inputs[0])
+
+
+@rule(StopGradient)
+def stop_gradient(node: Node, inputs: tuple[Tensor, ...]) -> Tensor | None:
+    """All gradients are part of the graph by now, and a node in between would keep its neighbours out of one tape."""
+    return inputs[0]
 
 
 @rule(Concatenate)

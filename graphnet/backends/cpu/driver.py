@@ -18,7 +18,7 @@ from graphnet.dims import Symbol
 from graphnet.errors import GraphError
 from graphnet.graph import Constant, Graph, Leaf, Node, Read, Spec, Tensor
 from graphnet.op import View
-from graphnet.ops.shape import BroadcastTo, Concatenate, Reshape, Slice, Transpose
+from graphnet.ops.layout import BroadcastTo, Concatenate, Reshape, Slice, StopGradient, Transpose
 from graphnet.passes.fuse import Epilogue
 from graphnet.passes.fuse_bottleneck import Bottleneck
 from graphnet.passes.fuse_separable import Separable
@@ -242,4 +242,6 @@ class Driver:
         if isinstance(op, Slice):
             bounds = [slice(a, b, c).indices(s) for a, b, c, s in zip(op.starts, op.stops, op.steps, x.shape, strict=True)]
             return x.slice(*(tuple(v) for v in zip(*bounds, strict=True))) if bounds else x
+        if isinstance(op, StopGradient):
+            return x
         raise AssertionError(f"no view for {op}")
