@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 import graphnet
 from graphnet import dims, ops
+from graphnet.autodiff import gradients
+from graphnet.backends.numpy.interpreter import evaluate
 from graphnet.dims import Dim
 from graphnet.errors import OutOfRangeError, ShapeError, UnsupportedError
 from graphnet.graph import Constant, Read, Spec, Variable
@@ -303,6 +305,25 @@ def test_correlate_is_numpys(mode, n, m):
     rng = np.random.default_rng(0)
     a, b = rng.standard_normal(n), rng.standard_normal(m)
     np.testing.assert_allclose(ops.correlate(a, b, mode), np.correlate(a, b, mode), rtol=1e-12)
+
+
+# ---- numbers at the ends of their types
+
+@pytest.mark.parametrize("function", [ops.mean, lambda x: ops.moments(x, 0)[0]], ids=["mean", "moments"])
+def test_means_in_half_precision_do_not_overflow(function):
+    for x in (np.full(1000, 100, "float16"), np.ones(70_000, "float16")):
+        found = function(x)
+        assert found.dtype == "float16" and float(found) == x[0]
+    n = Dim.unknown("n")
+    graph, _ = trace_function(lambda x: function(x) * 1000.0, [placeholder(Spec((n,), "float16"))])
+    _, gradient = evaluate(gradients(graph, graph.outputs[0], graph.inputs).verify(), [x])[0]
+    assert gradient.dtype == "float16"
+    np.testing.assert_allclose(gradient, 1000 / 70_000, rtol=5e-3)
+
+
+def test_variances_in_half_precision_do_not_overflow():
+    x = np.array([0, 200] * 1000, "float16")
+    assert [float(v) for v in ops.moments(x, 0)] == [100, 10_000]
 
 
 # ---- unknown extents in models: as arguments of calls they follow the model to other inputs

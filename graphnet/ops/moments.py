@@ -16,15 +16,17 @@ from graphnet.dims import Dim
 from graphnet.graph import Spec
 from graphnet.op import Elementwise, Op, Samples, reduced
 from graphnet.ops import elementwise as e
-from graphnet.ops.convert import Cast, Extent, shape, sized
-from graphnet.ops.reduction import AXES
+from graphnet.ops.convert import Extent, cast, shape, sized
+from graphnet.ops.reduction import AXES, wider
 from graphnet.ops.shape import BroadcastTo, reshape
 
 
 def share(x: Any, axes: tuple[int, ...]) -> Any:
     """One divided by the number of elements of x over axes."""
     count: Any = math.prod(shape(x)[a] for a in axes)
-    return e.divide(1.0, Cast(str(x.dtype))(sized(Extent(count)))) if isinstance(count, Dim) else 1.0 / max(count, 1)
+    if not isinstance(count, Dim):
+        return 1.0 / max(count, 1)
+    return cast(e.divide(1.0, cast(sized(Extent(count)), wider(str(x.dtype)))), x.dtype)
 
 
 def along(y: Any, x: Any, axes: tuple[int, ...]) -> Any:
@@ -50,12 +52,13 @@ class Moments(_Statistic):
     keepdims: bool = False
 
     def reference(self, x: np.ndarray) -> tuple[np.ndarray, ...]:
-        with np.errstate(all="ignore"):
-            count = x.dtype.type(math.prod(x.shape[a] for a in self.axes))
-            mean = np.sum(x, self.axes, keepdims=True) / count
-            variance = np.sum(np.square(x - mean), self.axes, keepdims=True) / count
+        wide = x.astype(wider(x.dtype.name), copy=False)
         kept = reduced(x.shape, self.axes, self.keepdims)
-        return mean.reshape(kept), variance.reshape(kept)
+        with np.errstate(all="ignore"):
+            count = wide.dtype.type(math.prod(x.shape[a] for a in self.axes))
+            mean = np.sum(wide, self.axes, keepdims=True) / count
+            variance = np.sum(np.square(wide - mean), self.axes, keepdims=True) / count
+            return mean.reshape(kept).astype(x.dtype), variance.reshape(kept).astype(x.dtype)
 
     def vjp(self, g: Any, y: Any, x: Any) -> list[Any]:
         (dmean, dvariance), part = g, share(x, self.axes)

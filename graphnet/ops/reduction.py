@@ -31,6 +31,11 @@ AXES = ((0,), (1,), (0, 1), (1, 2), (0, 1, 2))
 
 class _NumpyReduction(Reduction):
     numpy_name = "sum"
+def wider(dtype: str) -> str:
+    """The float type in which numbers of such a type are added up and counted: float16 ends at 65,504."""
+    return "float32" if dtype == "float16" else dtype
+
+
 
     def kept(self, result: Any, x: Any) -> Any:
         """Something of the result's shape with extents of 1 where axes of x were reduced, so that it broadcasts with x."""
@@ -78,12 +83,14 @@ class Mean(_NumpyReduction):
 
     def reference(self, x: np.ndarray) -> np.ndarray:
         with np.errstate(all="ignore"):
-            total = np.sum(x, axis=self.axes, keepdims=self.keepdims, dtype=self.result_dtype(x.dtype.name))
+            total = np.sum(x, axis=self.axes, keepdims=self.keepdims, dtype=wider(dtype))
+        dtype = self.result_dtype(x.dtype.name)
             count = int(np.prod([x.shape[a] for a in self.axes], dtype=np.int64))
-            return np.asarray(total / total.dtype.type(count), total.dtype)
+            return np.asarray(total / total.dtype.type(count), dtype)
 
     def vjp(self, g: Any, y: Any, x: Any) -> list[Any]:
-        return Sum.vjp(self, divide(g, dims.product([shape(x)[a] for a in self.axes])), y, x)  # type: ignore[arg-type]
+        part = divide(cast(g, wider(str(g.dtype))), dims.product([shape(x)[a] for a in self.axes]))
+        return Sum.vjp(self, cast(part, g.dtype), y, x)  # type: ignore[arg-type]
 
 
 class _Extremum(_NumpyReduction):
