@@ -15,11 +15,12 @@ import graphnet
 from graphnet import dims, ops
 from graphnet.autodiff import gradients
 from graphnet.backends.numpy.interpreter import evaluate
+from graphnet.compiler import Executable
 from graphnet.dims import Dim
 from graphnet.errors import OutOfRangeError, ShapeError, UnsupportedError
 from graphnet.graph import Constant, Read, Spec, Variable
 from graphnet.op import CLASS_NAMES, OPS, Elementwise, Op, Reduction, broadcast
-from graphnet.ops.elementwise import Add
+from graphnet.ops.elementwise import Add, Clip
 from graphnet.ops.shape import Concatenate, Reshape, Slice, Transpose
 from graphnet.tracing import placeholder, trace_function
 
@@ -324,6 +325,35 @@ def test_means_in_half_precision_do_not_overflow(function):
 def test_variances_in_half_precision_do_not_overflow():
     x = np.array([0, 200] * 1000, "float16")
     assert [float(v) for v in ops.moments(x, 0)] == [100, 10_000]
+
+
+def test_bounds_of_whole_numbers_are_exact():
+    x = np.array([-2**63, -5, 2**53 + 1, 2**63 - 1])
+    assert ops.relu(x).tolist() == [0, 0, 2**53 + 1, 2**63 - 1]
+    assert ops.clip(x, -4, 2**60 + 1).tolist() == [-4, -4, 2**53 + 1, 2**60 + 1]
+    assert ops.clip(x, -2**63, 2**63 - 1).tolist() == x.tolist()
+    assert ops.clip(x.astype("uint64"), 2**53 + 2, 2**64 - 6).tolist() == [2**63, 2**64 - 6, 2**53 + 2, 2**63 - 1]
+    assert Clip(-1.5, 2.5).reference(np.arange(-3, 5)).tolist() == [-1, -1, -1, 0, 1, 2, 2, 2]
+    assert ops.clip(np.array([0, 9, 255], "uint8"), -7, 300).tolist() == [0, 9, 255]
+
+
+@pytest.mark.parametrize("values, dtype, to, expected", [
+    ([1e19, -1e19, 1.5], "float64", "int64", [2**63 - 1, -2**63, 1]),
+    ([2.0**64, -1.0], "float64", "uint64", [2**64 - 1, 0]),
+    ([3e9, -3e9], "float64", "int32", [2**31 - 1, -2**31]),
+    ([3e9, -3e9], "float32", "int32", [2**31 - 1, -2**31]),
+    ([math.inf, -math.inf, 7.0], "float16", "int32", [2**31 - 1, -2**31, 7]),
+    ([4e4, -4e4, 7.0], "float16", "int16", [2**15 - 1, -2**15, 7]),
+    ([math.inf, 65504.0], "float16", "uint16", [2**16 - 1, 65504]),
+    ([2**64 - 1, 3], "uint64", "int64", [2**63 - 1, 3]),
+    ([2**53 + 1, -1], "int64", "uint64", [2**53 + 1, 0]),
+    ([2**40, -1], "int64", "uint8", [255, 0]),
+])
+def test_saturate_cast_stays_within_the_type(values, dtype, to, expected):
+    x = np.array(values, dtype)
+    assert ops.saturate_cast(x, to).tolist() == expected
+    graph, _ = trace_function(lambda x: ops.saturate_cast(x, to), [placeholder(Spec(x.shape, dtype))])
+    assert Executable(graph)([x])[0].tolist() == expected
 
 
 # ---- unknown extents in models: as arguments of calls they follow the model to other inputs

@@ -8,7 +8,6 @@ from graphnet import dtypes
 from graphnet.op import public
 from graphnet.ops import elementwise as e
 from graphnet.ops.convert import cast, floating, promote, to_tensor
-from graphnet.ops.elementwise import Clip
 from graphnet.ops.layout import StopGradient
 from graphnet.ops.reduction import all
 
@@ -212,9 +211,10 @@ def saturate_cast(x: Any, dtype: Any) -> Any:
     if dtype not in dtypes.INTS:
         return cast(x, dtype)
     info = np.iinfo(dtype)
-    x = Clip(float(info.min), float(info.max))(x)
-    if info.bits > 16 and x.dtype in ("float16", "float32"):  # their nearest number to the largest int lies above it
-        return e.where(e.greater_equal(x, float(info.max)), np.asarray(info.max, dtype), cast(x, dtype))
+    x = e.clip(cast(x, "float32") if str(x.dtype) == "float16" else x, int(info.min), int(info.max))  # float16 ends at 65,504
+    floats = str(x.dtype) in dtypes.FLOATS
+    if floats and info.max.bit_length() > np.finfo(str(x.dtype)).nmant + 1:  # the float next to the largest int is larger
+        return e.where(e.greater_equal(x, float(info.max)), np.asarray(info.max, dtype), e.Cast(dtype)(x))
     return cast(x, dtype)
 
 

@@ -151,6 +151,11 @@ Ceil = elementwise("Ceil", "ceil({0})", np.ceil, flat, "The smallest whole numbe
 Round = elementwise("Round", "rounded({0})", np.rint, flat, "The nearest whole number, halves to even.", "float")
 
 
+def _whole(limit: float, info: Any, rounded: Callable[[float], int]) -> int:
+    """A bound as a whole number of a dtype: floats would round what 64 bits hold."""
+    return int(info.min) if limit <= info.min else int(info.max) if limit >= info.max else rounded(limit)
+
+
 @dataclass(frozen=True)
 class Clip(Elementwise):
     """x held between two bounds; relu is Clip(0, inf). A NaN stays."""
@@ -162,7 +167,8 @@ class Clip(Elementwise):
     def reference(self, x: np.ndarray) -> np.ndarray:
         if x.dtype.kind in "iub":
             info = np.iinfo(x.dtype) if x.dtype.kind != "b" else np.iinfo(np.uint8)
-            return np.clip(x, max(self.low, info.min), min(self.high, info.max)).astype(x.dtype)
+            low, high = _whole(self.low, info, math.ceil), _whole(self.high, info, math.floor)
+            return np.clip(x, low, high).astype(x.dtype)
         return np.clip(x, x.dtype.type(self.low), x.dtype.type(self.high))
 
     def vjp(self, g: Any, y: Any, x: Any) -> list[Any]:
@@ -319,8 +325,12 @@ def clip(x: Any, x_min: Any, x_max: Any) -> Any:
         array([-1. ,  0.5,  1. ], dtype=float32)
     """
     if isinstance(x_min, (int, float)) and isinstance(x_max, (int, float)):
-        x = to_tensor(x) if isinstance(x_min, int) and isinstance(x_max, int) else floating(x)
-        return Clip(float(x_min), float(x_max))(x)
+        whole = isinstance(x_min, int) and isinstance(x_max, int)
+        x = to_tensor(x) if whole else floating(x)
+        low, high = float(x_min), float(x_max)
+        if str(x.dtype) in dtypes.INTS and (low != x_min or high != x_max):  # 64 bits hold more than floats
+            low, high = x_min, math.inf if x_max >= np.iinfo(str(x.dtype)).max else x_max
+        return Clip(low, high)(x)
     return minimum(maximum(x, x_min), x_max)
 
 
