@@ -356,6 +356,35 @@ def test_saturate_cast_stays_within_the_type(values, dtype, to, expected):
     assert Executable(graph)([x])[0].tolist() == expected
 
 
+# ---- indices that broadcast
+
+@pytest.mark.parametrize("shape, places, axis", [((3, 5), (1, 2), 1), ((1, 5), (3, 2), -1), ((3, 1, 5), (1, 4, 2), 2),
+                                                 ((5, 3), (2, 1), 0), ((3, 5), (3, 2), 1)])
+def test_take_along_axis_broadcasts_as_numpys(shape, places, axis):
+    rng = np.random.default_rng(0)
+    x, indices = rng.standard_normal(shape), rng.integers(0, 5, places)
+    expected = np.take_along_axis(x, indices, axis)
+    np.testing.assert_array_equal(ops.take_along_axis(x, indices, axis), expected)
+    weights = rng.standard_normal(expected.shape)
+    unknown = tuple([Dim.unknown("n") if s == 3 else s for s in shape])
+    graph, _ = trace_function(lambda x: [ops.sum(ops.take_along_axis(x, indices, axis) * weights),
+                                         ops.take_along_axis(x, indices, axis)], [placeholder(Spec(unknown, "float64"))])
+    _, found, gradient = evaluate(gradients(graph, graph.outputs[0], graph.inputs).verify(), [x])[0]
+    np.testing.assert_array_equal(found, expected)
+    direction = rng.standard_normal(shape)
+    np.testing.assert_allclose((gradient * direction).sum(), (weights * np.take_along_axis(direction, indices, axis)).sum())
+
+
+def test_take_along_axis_of_a_batch_at_the_same_places():
+    x = graphnet.Input((5,))
+    y = ops.take_along_axis(x, np.array([[0, 2]]), -1)
+    assert y.shape == (None, 2)
+    rows = np.random.default_rng(0).standard_normal((3, 5)).astype("float32")
+    np.testing.assert_array_equal(graphnet.Model(x, y)(rows), rows[:, [0, 2]])
+    with pytest.raises(ShapeError, match=r"take_along_axis.*broadcast"):
+        ops.take_along_axis(rows, np.zeros((4, 2), "int32"), 1)
+
+
 # ---- unknown extents in models: as arguments of calls they follow the model to other inputs
 
 def _doubled_rows():

@@ -8,9 +8,9 @@ from graphnet import dtypes
 from graphnet.dims import Dim
 from graphnet.errors import DTypeError, OutOfRangeError, ShapeError
 from graphnet.graph import Spec, Tensor
-from graphnet.op import Op, Samples, public
+from graphnet.op import Op, Samples, broadcast, public
 from graphnet.ops.convert import bound, cast, normalize_axis, shape, shown, to_tensor
-from graphnet.ops.shape import Reshape, Slice, reshape
+from graphnet.ops.shape import Reshape, Slice, broadcast_to, reshape
 
 
 def out_of_range(who: str, index: Any, extent: int, position: Any) -> OutOfRangeError:
@@ -201,7 +201,7 @@ def take(x: Any, indices: Any, axis: int | None = None) -> Any:
 
 @public
 def take_along_axis(x: Any, indices: Any, axis: int | None = None) -> Any:
-    """x at `indices` along `axis`, the other axes in step; of the flat operands for None.
+    """x at `indices` along `axis`, the other axes in step, where they broadcast; of the flat operands for None.
 
     Source: https://keras.io/api/ops/numpy/
 
@@ -215,7 +215,18 @@ def take_along_axis(x: Any, indices: Any, axis: int | None = None) -> Any:
     x, indices = to_tensor(x), to_tensor(indices)
     if axis is None:
         return TakeAlongAxis(0)(reshape(x, (-1,)), reshape(indices, (-1,)))
-    return TakeAlongAxis(normalize_axis(axis, x.ndim, "take_along_axis"))(x, indices)
+    axis = normalize_axis(axis, x.ndim, "take_along_axis")
+    if x.ndim == indices.ndim:
+        along, places = (tuple([1 if i == axis else s for i, s in enumerate(shape(t))]) for t in (x, indices))
+        others = broadcast([along, places], "take_along_axis")
+        x, indices = (_with_others(t, others, axis) for t in (x, indices))
+    return TakeAlongAxis(axis)(x, indices)
+
+
+def _with_others(x: Any, others: tuple[Any, ...], axis: int) -> Any:
+    """x broadcast on all axes but one."""
+    extents = tuple([s if i == axis else other for i, (s, other) in enumerate(zip(shape(x), others, strict=True))])
+    return x if extents == shape(x) else broadcast_to(x, extents)
 
 
 @public
