@@ -356,6 +356,12 @@ def test_saturate_cast_stays_within_the_type(values, dtype, to, expected):
     assert Executable(graph)([x])[0].tolist() == expected
 
 
+def test_erfc_does_not_cancel():
+    x = np.array([-3.0, 0.0, 4.0, 5.0, 9.0, math.inf])
+    for dtype in ("float32", "float64"):
+        np.testing.assert_allclose(ops.erfc(x.astype(dtype)), [math.erfc(v) for v in x], rtol=1e-6)
+
+
 # ---- indices that broadcast
 
 @pytest.mark.parametrize("shape, places, axis", [((3, 5), (1, 2), 1), ((1, 5), (3, 2), -1), ((3, 1, 5), (1, 4, 2), 2),

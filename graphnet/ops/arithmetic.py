@@ -54,19 +54,6 @@ def rad2deg(x: Any) -> Any:
 
 
 @public
-def erfc(x: Any) -> Any:
-    """1 - erf(x). Source: https://keras.io/api/ops/math/
-
-    Example:
-
-        >>> from graphnet import ops
-        >>> ops.erfc([0.0])
-        array([1.], dtype=float32)
-    """
-    return e.subtract(1.0, e.erf(floating(x)))
-
-
-@public
 def isclose(x1: Any, x2: Any, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False) -> Any:
     """Whether |x1 - x2| <= atol + rtol * |x2|; infinities of one sign are close. Source: https://keras.io/api/ops/numpy/
 
@@ -251,7 +238,7 @@ def select(condlist: Any, choicelist: Any, default: Any = 0) -> Any:
 
 
 __all__ = [
-    "allclose", "deg2rad", "divide_no_nan", "erfc", "fabs", "heaviside", "isclose", "isneginf", "isposinf", "ldexp",
+    "allclose", "deg2rad", "divide_no_nan", "fabs", "heaviside", "isclose", "isneginf", "isposinf", "ldexp",
     "nan_to_num", "rad2deg",
     "saturate_cast", "select", "sinc", "stop_gradient",
 ]

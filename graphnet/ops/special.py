@@ -11,6 +11,7 @@ from graphnet.errors import DTypeError
 from graphnet.graph import Spec
 from graphnet.op import Elementwise, Op, Samples, broadcast
 from graphnet.ops.elementwise import (
+    TWO_BY_ROOT_PI,
     binary,
     equal,
     exp,
@@ -142,6 +143,8 @@ LN2, LN10, HALF_ROOT_PI = math.log(2.0), math.log(10.0), math.sqrt(math.pi) / 2.
 # A row: name, number of operands, numpy's function, its vjp (cotangents of the operands for g, that of the result), meaning.
 
 Erfinv = special("Erfinv", 1, erfinv_values, lambda g, y, x: g * exp(y * y) * HALF_ROOT_PI, "The inverse of erf.")
+Erfc = special("Erfc", 1, np.vectorize(math.erfc, otypes=[np.float64]), lambda g, y, x: -g * exp(-x * x) * TWO_BY_ROOT_PI,
+               "1 - erf(x), without cancellation.")
 Log2 = special("Log2", 1, _wide(np.log2), lambda g, y, x: g / (x * LN2), "The logarithm to base 2.")
 Log10 = special("Log10", 1, _wide(np.log10), lambda g, y, x: g / (x * LN10), "The logarithm to base 10.")
 Exp2 = special("Exp2", 1, _wide(np.exp2), lambda g, y, x: g * y * LN2, "2 to the power x.")
@@ -177,6 +180,7 @@ Lcm = special("Lcm", 2, np.lcm, flat, "The least common multiple.", "bits")
 
 # ---- public functions
 
+erfc = unary("erfc", Erfc, "1 - erf(x), without cancellation.", "erfc([0.0])", "array([1.], dtype=float32)")
 erfinv = unary("erfinv", Erfinv, "The x with erf(x) = y; infinite at -1 and 1.", "erfinv([0.0, 1.0])",
                "array([ 0., inf], dtype=float32)")
 log2 = unary("log2", Log2, "The logarithm to base 2.", "log2([8.0])", "array([3.], dtype=float32)")
@@ -221,6 +225,6 @@ lcm = binary("lcm", Lcm, "The least common multiple.", "lcm([4], [6])", "array([
 
 __all__ = [
     "bitwise_and", "bitwise_invert", "bitwise_left_shift", "bitwise_not", "bitwise_or", "bitwise_right_shift", "bitwise_xor",
-    "cbrt", "erfinv", "exp2", "fmax", "fmin", "fmod", "gcd", "hypot", "i0", "lcm", "left_shift", "log10", "log2", "logaddexp",
+    "cbrt", "erfc", "erfinv", "exp2", "fmax", "fmin", "fmod", "gcd", "hypot", "i0", "lcm", "left_shift", "log10", "log2", "logaddexp",
     "logaddexp2", "nextafter", "right_shift", "signbit", "trunc",
 ]
