@@ -362,6 +362,18 @@ def test_erfc_does_not_cancel():
         np.testing.assert_allclose(ops.erfc(x.astype(dtype)), [math.erfc(v) for v in x], rtol=1e-6)
 
 
+INF = math.inf
+
+
+@pytest.mark.parametrize("row, expected", [([-INF, -INF], -INF), ([INF, 0.0], INF), ([INF, -INF], INF), ([-INF, 3.0], 3.0),
+                                           ([math.nan, 0.0], math.nan), ([math.nan, INF], math.nan), ([1e5, -1e5], 1e5)])
+def test_logsumexp_of_infinities(row, expected):
+    x = np.array([row], "float32")
+    np.testing.assert_array_equal(ops.logsumexp(x, 1), [expected])
+    graph, _ = trace_function(lambda x: ops.logsumexp(x, 1), [placeholder(Spec((Dim.unknown("n"), 2)))])
+    np.testing.assert_array_equal(Executable(graph)([x])[0], [expected])
+
+
 # ---- indices that broadcast
 
 @pytest.mark.parametrize("shape, places, axis", [((3, 5), (1, 2), 1), ((1, 5), (3, 2), -1), ((3, 1, 5), (1, 4, 2), 2),

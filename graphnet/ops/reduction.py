@@ -15,6 +15,7 @@ from graphnet.ops.elementwise import (
     divide,
     equal,
     exp,
+    isfinite,
     log,
     maximum,
     minimum,
@@ -24,18 +25,19 @@ from graphnet.ops.elementwise import (
     subtract,
     where,
 )
-from graphnet.ops.shape import BroadcastTo, Reshape, reshape, squeeze
+from graphnet.ops.layout import BroadcastTo, Reshape, StopGradient
+from graphnet.ops.shape import reshape, squeeze
 
 AXES = ((0,), (1,), (0, 1), (1, 2), (0, 1, 2))
 
 
-class _NumpyReduction(Reduction):
-    numpy_name = "sum"
 def wider(dtype: str) -> str:
     """The float type in which numbers of such a type are added up and counted: float16 ends at 65,504."""
     return "float32" if dtype == "float16" else dtype
 
 
+class _NumpyReduction(Reduction):
+    numpy_name = "sum"
 
     def kept(self, result: Any, x: Any) -> Any:
         """Something of the result's shape with extents of 1 where axes of x were reduced, so that it broadcasts with x."""
@@ -82,9 +84,9 @@ class Mean(_NumpyReduction):
         return dtype if dtype in dtypes.FLOATS else dtypes.floatx()
 
     def reference(self, x: np.ndarray) -> np.ndarray:
+        dtype = self.result_dtype(x.dtype.name)
         with np.errstate(all="ignore"):
             total = np.sum(x, axis=self.axes, keepdims=self.keepdims, dtype=wider(dtype))
-        dtype = self.result_dtype(x.dtype.name)
             count = int(np.prod([x.shape[a] for a in self.axes], dtype=np.int64))
             return np.asarray(total / total.dtype.type(count), dtype)
 
@@ -444,8 +446,9 @@ def logsumexp(x: Any, axis: int | Sequence[int] | None = None, keepdims: bool = 
     """
     x = floating(x)
     axes = normalize_axes(axis, x.ndim, "logsumexp")
-    top = max(x, axes, True)
+    top = StopGradient()(max(x, axes, True))  # what is taken away and added again has no gradient
     out = add(log(sum(exp(subtract(x, top)), axes, True)), top)
+    out = where(isfinite(top), out, top)  # the difference of two infinities is NaN
     return out if keepdims else squeeze(out, axes)
 
 
