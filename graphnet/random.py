@@ -14,13 +14,12 @@ from graphnet.module import Module
 from graphnet.op import NAMES, FunctionCall, Op, public, symbolic_call
 from graphnet.ops.convert import assign_in_trace, sized
 from graphnet.ops.elementwise import Add
-from graphnet.ops.random import RandomBinomial, RandomBits, RandomFactors, RandomGamma, RandomNormal, RandomUniform
+from graphnet.ops.random import RandomBeta, RandomBinomial, RandomBits, RandomFactors, RandomGamma, RandomNormal, RandomUniform
 from graphnet.ops.special import Erfinv
 from graphnet.registry import builtin
 from graphnet.tracing import current
 
 _STEP = np.array([0, 1], "uint32")
-_SECOND = np.array([0x9E3779B9, 0], "uint32")  # a further stream of the same draw
 
 
 def make_default_seed() -> int:
@@ -290,7 +289,7 @@ def gamma(shape: Sequence[Any], alpha: Any, dtype: Any = None, seed: Any = None)
 
 @_draws
 def beta(shape: Sequence[Any], alpha: Any, beta: Any, dtype: Any = None, seed: Any = None) -> Any:
-    """Beta distributed numbers in (0, 1). Source: https://keras.io/api/random/random_ops/
+    """Beta distributed numbers between 0 and 1. Source: https://keras.io/api/random/random_ops/
 
     Example:
 
@@ -299,10 +298,8 @@ def beta(shape: Sequence[Any], alpha: Any, beta: Any, dtype: Any = None, seed: A
         >>> bool((x > 0).all() and (x < 1).all())
         True
     """
-    words, dtype = draw_seed(seed), _float(dtype)
-    a = _drawn(RandomGamma, shape, dtype, words, ops.cast(alpha, dtype))
-    b = _drawn(RandomGamma, shape, dtype, Add()(words, _SECOND), ops.cast(beta, dtype))
-    return ops.divide(a, ops.add(a, b))
+    dtype = _float(dtype)
+    return _drawn(RandomBeta, shape, dtype, seed, ops.cast(alpha, dtype), ops.cast(beta, dtype))
 
 
 @_draws

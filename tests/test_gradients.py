@@ -22,6 +22,7 @@ from graphnet.tracing import placeholder, trace_function
 WITHOUT = {  # ops of floats that have no gradient, and why
     "Nextafter": "it steps by one unit in the last place, which is no function of real numbers",
     "RandomGamma": "its numbers come from a loop that rejects some",
+    "RandomBeta": "its numbers come from a loop that rejects some",
     "RandomBinomial": "its numbers are counts",
     "WhileLoop": "how many steps it takes is not known before it runs",
     "ThroughTime": "it is the gradient of the recurrent ops; a second one would be a third walk through time",

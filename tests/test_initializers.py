@@ -87,6 +87,7 @@ def test_moments_of_distributions():
     n = 200_000
     for draw, mean, variance in ((random.uniform((n,), -1, 3, seed=1), 1, 16 / 12), (random.normal((n,), 2, 3, seed=2), 2, 9),
                                  (random.gamma((n,), 2.0, seed=3), 2, 2), (random.beta((n,), 2.0, 3.0, seed=4), 0.4, 0.04),
+                                 (random.beta((n,), 0.01, 0.01, seed=8), 0.5, 0.25 / 1.02),
                                  (random.binomial((n,), 10, 0.3, seed=5), 3, 2.1), (random.randint((n,), -2, 3, seed=6), 0, 2),
                                  (random.truncated_normal((n,), seed=7), 0, 0.7737413)):
         values = np.asarray(draw, "float64")

@@ -154,6 +154,25 @@ class RandomGamma(_Draw):
 
 
 @dataclass(frozen=True)
+class RandomBeta(_Draw):
+    """Beta distributed numbers; their parameters are the second and third operand.
+
+    One draw, and no quotient of two gamma numbers: for small parameters both of those are 0.
+    """
+
+    shape: tuple[Any, ...] = ()
+    dtype: str = "float32"
+
+    def reference(self, seed: np.ndarray, alpha: np.ndarray, beta: np.ndarray) -> np.ndarray:
+        return np.asarray(np.random.Generator(stream(seed)).beta(alpha, beta, self.shape), self.dtype)
+
+    @classmethod
+    def samples(cls) -> Samples:
+        alpha, beta = np.array([[0.01, 1.0, 7.0], [0.01, 2.0, 0.5]], "float32")
+        yield cls((4, 3)), [np.array([3, 1], "uint32"), alpha, beta]
+
+
+@dataclass(frozen=True)
 class RandomBinomial(_Draw):
     """How many of `counts` trials succeed, each with a probability: the second and third operand."""
 
