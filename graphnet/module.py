@@ -10,16 +10,17 @@ from graphnet.trackable import Trackable
 
 
 def members(value: Any, kind: Any) -> Iterator[Any]:
-    """What of `kind` lies in a value: itself, or inside of its lists, tuples and dicts' values, which may hold themselves."""
-    return _members(value, kind, ())
+    """What of `kind` lies in a value: itself, or inside of its lists, tuples and dicts' values; each of these is looked into once."""
+    return _members(value, kind, set())
 
 
-def _members(value: Any, kind: Any, around: tuple[int, ...]) -> Iterator[Any]:
+def _members(value: Any, kind: Any, seen: set[int]) -> Iterator[Any]:
     if isinstance(value, kind):
         yield value
-    elif isinstance(value, (list, tuple, dict)) and id(value) not in around:
+    elif isinstance(value, (list, tuple, dict)) and id(value) not in seen:
+        seen.add(id(value))
         for item in value.values() if isinstance(value, dict) else value:
-            yield from _members(item, kind, (*around, id(value)))
+            yield from _members(item, kind, seen)
 
 
 @contextmanager

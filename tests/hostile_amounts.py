@@ -5,10 +5,8 @@ import zlib
 
 import h5py
 import numpy as np
-from hostile_base import CASES, CHAIN, DEEP, X, called, case, functional, keras, layer, legacy, sequential, small, spoiled, weights, write_all
+from hostile_base import CASES, CHAIN, DEEP, X, called, case, functional, keras, layer, legacy, sequential, spoiled, weights
 from hostile_files import KERNEL, replaced
-
-__all__ = ["CASES", "small", "write_all"]  # of the files of all modules, which are known now
 
 
 @case("keras")

@@ -111,6 +111,7 @@ HUGE = 1 << 62
     (lambda b: b["nodes"][-1].update(value="absent"), "malformed"),
     (lambda b: b["nodes"][-1].update(value=["x"]), "malformed"), (lambda b: b["nodes"][-1].update(state="pickle"), "malformed"),
     (lambda b: b["shards"][0].update(staged="../../etc/passwd"), "malformed"),
+    (lambda b: b["shards"][0].update(staged=f".a.data-00001-of-{len(b['shards']):05d}.ab"), "malformed"),
     (lambda b: b["shards"][0].update(bytes=HUGE), "bytes"),
     (lambda b: b["shards"][0].update(bytes=-1), "malformed"),
     (lambda b: b["tensors"][KEY].__setitem__(2, [HUGE, HUGE]), "as the index"),

@@ -14,6 +14,7 @@ import graphnet
 from graphnet import layers, ops
 from graphnet.errors import DTypeError, GraphError, ShapeError, SymbolicTensorError
 from graphnet.graph import Spec
+from graphnet.module import members
 from graphnet.tracing import placeholder, trace_function
 
 
@@ -66,6 +67,13 @@ def test_cycles_of_modules_and_of_lists():
     b.other.append(b.other)  # a list that holds itself
     assert a.submodules == (b,) and b.submodules == (a,)
     assert a.variables == (a.v, b.v) and b.variables == (b.v, a.v)
+
+
+def test_lists_that_hold_others_twice_are_looked_into_once():
+    held = [graphnet.Variable(1.0)]
+    for _ in range(10):
+        held = [held, (held,), {"a": held}]
+    assert len(list(members(held, graphnet.Variable))) == 1
 
 
 def test_nearer_modules_come_before_what_they_hold():

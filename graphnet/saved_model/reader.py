@@ -23,6 +23,7 @@ from graphnet.saved_model.values import Malformed, damaged, require, shallow, te
 from graphnet.saved_model.variables import checked_value, decode_variable
 from graphnet.train.reading import exists, read
 
+PLACES = 1 << 20  # in all lists and tuples of a saved model together
 _BODY = b'"body":\n'
 _ATTEMPTS = 5
 
@@ -161,6 +162,14 @@ class Files:
         return read_constants(self.body["constants"], self.arrays)
 
 
+def _expect_bounded(body: dict[str, Any]) -> None:
+    """Raises Malformed where objects would take memory that the files do not have: values are copied, lists filled with None."""
+    keys = [text(entry["key"]) for entry in body["variables"]]
+    require(len(set(keys)) == len(keys), "two variables have one value")
+    places = sum(whole(entry["length"]) for entry in body["objects"] if entry["kind"] in ("list", "tuple"))
+    require(places <= PLACES, f"its lists and tuples have {places} places; the most is {PLACES}")
+
+
 @dataclass
 class Contents:
     """A saved model as objects in the making."""
@@ -174,6 +183,7 @@ class Contents:
 
     @classmethod
     def of(cls, body: dict[str, Any], values: dict[str, np.ndarray], arrays: dict[str, np.ndarray]) -> "Contents":
+        _expect_bounded(body)
         variables = [decode_variable(entry, values) for entry in body["variables"]]
         constants = read_constants(body["constants"], arrays)
         graphs = [decode_graph(data, variables, constants) for data in body["graphs"]]
@@ -192,7 +202,7 @@ class Contents:
         if kind == "variable":
             return self.variables[whole(entry["variable"], len(self.variables))]
         if kind in ("list", "tuple"):
-            return [None] * whole(entry["length"], 1 << 20)
+            return [None] * entry["length"]  # small, and of all of them together: see `_expect_bounded`
         if kind == "dict":
             return {}
         require(kind in KINDS, f"there is no kind of object {kind[:40]!r}")

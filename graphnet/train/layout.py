@@ -163,8 +163,9 @@ def _checked(body: dict[str, Any]) -> Index:
         return value
 
     shards = [Shard(whole(s["bytes"]), whole(s["crc32"]), s["staged"]) for s in body["shards"]]
-    for shard in shards:
-        if shard.staged is not None and not re.fullmatch(r"\.[^/\\\0]*\.data-\d+-of-\d+\.[0-9a-f]+", shard.staged):
+    for number, shard in enumerate(shards):  # each has its own number in its name: no file is read as two of them
+        own = re.escape(shard_name("", number, len(shards)))
+        if shard.staged is not None and not re.fullmatch(rf"\.[^/\\\0]*{own}\.[0-9a-f]+", shard.staged):
             raise ValueError(f"{shard.staged!r} is no name of a file")
     tensors = {key: Entry(whole(shard, len(shards)), np.dtype(dtype).name, tuple([whole(extent) for extent in shape]))
                for key, (shard, dtype, shape) in body["tensors"].items()}

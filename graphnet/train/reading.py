@@ -47,15 +47,18 @@ def read(prefix: str, only: str | None = None) -> tuple[Index, dict[str, np.ndar
             if only is not None and only not in index.tensors:
                 raise ValueError(f"Checkpoint {prefix} has no value {only!r}.{did_you_mean(only, index.tensors)} See "
                                  "list_variables.")
-            wanted = range(len(index.shards)) if only is None else [index.tensors[only].shard]
-            return index, {key: value for number in wanted for key, value in _read_shard(prefix, index, number).items()}
+            keys: dict[int, list[str]] = {number: [] for number in range(len(index.shards))}
+            for key, entry in index.tensors.items():
+                keys[entry.shard].append(key)
+            wanted = keys if only is None else [index.tensors[only].shard]
+            return index, {key: value for number in wanted for key, value in _read_shard(prefix, index, number, keys[number]).items()}
         except FileFormatError:
             if attempt + 1 == _ATTEMPTS or contents_of(index_path(prefix)) == blob:
                 raise  # else another writer has replaced the checkpoint meanwhile
     raise AssertionError("the last attempt raises")
 
 
-def _read_shard(prefix: str, index: Index, number: int) -> dict[str, np.ndarray]:
+def _read_shard(prefix: str, index: Index, number: int, keys: list[str]) -> dict[str, np.ndarray]:
     folder, name = os.path.split(os.path.abspath(prefix))
     shard, final = index.shards[number], shard_name(name, number, len(index.shards))
 
@@ -63,8 +66,8 @@ def _read_shard(prefix: str, index: Index, number: int) -> dict[str, np.ndarray]
         return FileFormatError(f"Checkpoint {prefix}: its data file {final} {what}. Nothing was changed. Take another "
                                "checkpoint.")
     data = None
-    for at in (shard.staged, final):  # in this order: a staged file may get its name in between
-        path = os.path.join(folder, at) if at else ""
+    for at in filter(None, (shard.staged, final)):  # in this order: a staged file may get its name in between
+        path = os.path.join(folder, at)
         with suppress(FileNotFoundError), open(path, "rb") as file:
             size = os.fstat(file.fileno()).st_size
             if size != shard.bytes:
@@ -80,9 +83,8 @@ def _read_shard(prefix: str, index: Index, number: int) -> dict[str, np.ndarray]
         tensors = arrays_of(data)
     except (KeyError, ValueError, TypeError, IndexError, RecursionError) as error:
         raise damaged(f"is no safetensors file ({error})") from error
-    for key, entry in index.tensors.items():
-        if entry.shard == number:
-            found = tensors.get(key)
-            if found is None or found.shape != entry.shape or found.dtype.name != entry.dtype:
-                raise damaged(f"does not hold {key!r} as the index has it")
-    return {key: value for key, value in tensors.items() if key in index.tensors and index.tensors[key].shard == number}
+    for key in keys:
+        entry, found = index.tensors[key], tensors.get(key)
+        if found is None or found.shape != entry.shape or found.dtype.name != entry.dtype:
+            raise damaged(f"does not hold {key!r} as the index has it")
+    return {key: tensors[key] for key in keys}
