@@ -4,12 +4,22 @@ Grammar, in a normal form in which equal expressions are equal objects:
 
     Dim   = sum of integer * product of atoms            2*n + n*m - 3
     atom  = Symbol | Dim // Dim | max(Dim, Dim)
+
+An atom's key tells it from others and orders it among them. Sizes are bounded: a few nested products could ask for any amount of memory.
 """
 import itertools
 from collections.abc import Iterable, Mapping
-from typing import Any, Union
+from hashlib import blake2b
+from operator import attrgetter
+from typing import Any, NoReturn, Union
 
+from graphnet.errors import ShapeError
+
+LARGEST = 2**63  # below it are all known extents, and all coefficients
+MOST = 4096  # parts of a Dim, those of its atoms among them
+LONGEST = 1024  # characters of an atom's key, before what is left of it is hashed
 _numbers = itertools.count()
+_key = attrgetter("key")
 Extent = Union[int, "Dim"]
 
 
@@ -17,9 +27,10 @@ class Symbol:
     """One unknown extent of one input; two symbols are never the same."""
 
     __slots__ = ("key", "name")
+    size = 1
 
     def __init__(self, name: str) -> None:
-        self.name, self.key = name, (0, next(_numbers))
+        self.name, self.key = name, str((0, next(_numbers)))
 
     def evaluate(self, extents: Mapping["Symbol", int]) -> int:
         return extents[self]
@@ -34,11 +45,15 @@ class Symbol:
 class Compound:
     """A floor division or a maximum of two extents: an atom of larger expressions."""
 
-    __slots__ = ("key", "kind", "parts")
+    __slots__ = ("key", "kind", "parts", "size")
 
     def __init__(self, kind: str, parts: tuple[Extent, Extent]) -> None:
         self.kind, self.parts = kind, parts
-        self.key = (1, kind, *(p.key if isinstance(p, Dim) else ("", p) for p in parts))
+        self.size = 1 + sum([p.size if isinstance(p, Dim) else 1 for p in parts])
+        key = str((1, kind, *(p.key if isinstance(p, Dim) else ("", p) for p in parts)))
+        if len(key) > LONGEST:  # each level would double its quotes
+            key = key[:LONGEST] + blake2b(key.encode(), digest_size=20).hexdigest()
+        self.key = key
 
     def evaluate(self, extents: Mapping[Symbol, int]) -> int:
         a, b = (evaluate(p, extents) for p in self.parts)
@@ -58,18 +73,23 @@ class Compound:
         return f"({a})//{b}" if self.kind == "//" else f"max({a}, {b})"
 
 
-def _order(atom: Any) -> str:
-    return str(atom.key)
-
-
 class Dim:
     """An unknown extent; combines with + - * // % and `maximum`; equal where it can be proven equal."""
 
-    __slots__ = ("_hash", "key", "terms")
+    __slots__ = ("_hash", "key", "size", "terms")
 
     def __init__(self, terms: Mapping[tuple[Any, ...], int]) -> None:
         self.terms = dict(terms)
-        self.key = tuple(sorted((tuple(_order(a) for a in monomial), c) for monomial, c in self.terms.items()))
+        size = len(terms)
+        for monomial, c in self.terms.items():
+            for atom in monomial:
+                size += atom.size
+            if not -LARGEST < c < LARGEST:
+                _refuse_size(f"one with a coefficient of {c.bit_length()} bits")
+        if size > MOST:
+            _refuse_size(f"one of {size}")
+        self.size = size
+        self.key = tuple(sorted([(tuple([a.key for a in monomial]), c) for monomial, c in self.terms.items()]))
         self._hash = hash(self.key)
 
     @staticmethod
@@ -99,9 +119,11 @@ class Dim:
     def __mul__(self, other: Extent) -> Extent:
         if not isinstance(other, (int, Dim)):
             return NotImplemented
+        if isinstance(other, Dim) and len(self.terms) * other.size + len(other.terms) * self.size > MOST:
+            _refuse_size(f"a product of one of {self.size} by one of {other.size}")  # before it is multiplied out
         terms: dict[tuple[Any, ...], int] = {}
         for (a, c), (b, d) in itertools.product(self.terms.items(), _terms(other).items()):
-            monomial = tuple(sorted(a + b, key=_order))
+            monomial = tuple(sorted(a + b, key=_key))
             terms[monomial] = terms.get(monomial, 0) + c * d
         return _made(terms)
 
@@ -141,12 +163,17 @@ class Dim:
 
     def __str__(self) -> str:
         parts = []
-        for monomial, c in sorted(self.terms.items(), key=lambda item: (-len(item[0]), [_order(a) for a in item[0]])):
+        for monomial, c in sorted(self.terms.items(), key=lambda item: (-len(item[0]), [a.key for a in item[0]])):
             product = "*".join(str(a) for a in monomial)
             parts.append(str(c) if not monomial else product if c == 1 else f"{c}*{product}")
         return " + ".join(parts)
 
     __repr__ = __str__
+
+
+def _refuse_size(received: str) -> NoReturn:
+    raise ShapeError(f"Expected an unknown extent of at most {MOST} parts, with coefficients below 2**63; received {received}. "
+                     "Give more of the extents in Input(shape=...).")
 
 
 def _terms(value: Extent) -> Mapping[tuple[Any, ...], int]:

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from graphnet import dtypes, tree
-from graphnet.dims import Dim, Extent, Symbol, substitute
+from graphnet.dims import LARGEST, Dim, Extent, Symbol, substitute
+from graphnet.errors import ShapeError
 from graphnet.graph import Constant, Graph, Node, Placeholder, Read, Spec, Tensor, Variable, current_trace
 
 FEW = 64  # elements of a constant up to which each graph has its own
@@ -52,7 +53,10 @@ class Trace:
         tensors = tuple([self.lift(x) for x in inputs])
         specs = op.infer(*[t.spec for t in tensors])
         several = type(specs) is tuple
-        node = Node(op, tensors, specs if several else (specs,), op.name, "/".join(self.scope[self.outer:]))
+        if not several:
+            specs = (specs,)
+        expect_possible(specs, op.name)
+        node = Node(op, tensors, specs, op.name, "/".join(self.scope[self.outer:]))
         return tuple([Tensor(node, i) for i in range(len(specs))]) if several else Tensor(node)
 
 
@@ -119,6 +123,15 @@ def trace_function(function: Callable[..., Any], placeholders: Sequence[Tensor],
     positions = iter(range(len(outputs)))
     structure = tree.pack_sequence_as(result, [None if leaf is None else next(positions) for leaf in leaves])
     return Graph(placeholders, outputs, trace.updates, name), structure
+
+
+def expect_possible(specs: tuple[Spec, ...], name: str) -> None:
+    """Raises ShapeError for results that no array can be: a few nodes could square an extent for ever."""
+    for spec in specs:
+        for extent in spec.shape:
+            if type(extent) is int and extent >= LARGEST:
+                raise ShapeError(f"{name}: expected a result whose extents are below 2**63; received an extent of {extent.bit_length()} bits. "
+                                 "Give smaller inputs, or smaller arguments.")
 
 
 def placeholder(spec: Spec, name: str = "input") -> Tensor:

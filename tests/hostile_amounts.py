@@ -1,4 +1,5 @@
 """Files that ask for too much, never end, or that readers understand in different ways: see `hostile_base`."""
+import itertools
 import json
 import zipfile
 import zlib
@@ -161,6 +162,29 @@ def number_of_thresholds(path):
 def number_of_an_array(path):
     text = {"class_name": "__numpy__", "config": {"value": "a", "dtype": "U100000000"}}
     keras(path, functional([called({"module": "keras.src.ops.numpy", "class_name": "Add", "config": {"name": "add"}}, X, text)], [["add", 0, 0]]))
+
+
+# ---- extents: they are computed while the layers of a configuration are called
+
+def op(kind, module="numpy", name="y", **config):
+    return {"module": f"keras.src.ops.{module}", "class_name": kind, "config": {"name": name, **config}}
+
+
+def on(shape, *calls):
+    """A model of these calls on an input of that shape; the last is its output."""
+    start = {"module": "keras.layers", "class_name": "InputLayer", "config": {"batch_shape": shape, "name": "x"}, "name": "x", "inbound_nodes": []}
+    return {**functional([], []), "config": {"name": "f", "layers": [start, *calls], "input_layers": [["x", 0, 0]],
+                                             "output_layers": [[calls[-1]["name"], 0, 0]]}}
+
+
+for _name, _shape in (("known", [3]), ("unknown", [None]), ("matrices", [None, 3])):
+    def squared(path, shape=_shape):
+        """Each level is the product of the one before by itself: a known extent has 2 ** 35 digits at last."""
+        def reference(name):
+            return {**X, "config": {**X["config"], "keras_history": [name, 0, 0]}}
+        names = ["x", *(f"k{i}" for i in range(35))]
+        keras(path, on(shape, *(called(op("Kron", name=new), reference(old), reference(old)) for old, new in itertools.pairwise(names))))
+    CASES[f"extents_squared_{_name}.keras"] = squared
 
 
 # ---- without end

@@ -39,6 +39,29 @@ def lists_of_nothing(path):
     saved(path, lambda body: body["objects"].extend([{"kind": "list", "length": MEGABYTE - 1}] * 100))
 
 
+def extent(path, dim):
+    """A saved model with a graph whose input has that extent."""
+    saved(path, lambda body: body["graphs"].append({"name": "g", "symbols": [f"n{i}" for i in range(8)], "nodes": [], "outputs": [0], "updates": [],
+                                                    "inputs": [[[[{"dim": dim}], "float32"], "x"]]}))
+
+
+@case("model")
+def extent_of_powers_of_a_sum(path):
+    total = {"dim": [[1, i] for i in range(8)]}
+    extent(path, [[1, *[["max", total, total]] * 63]])
+
+
+@case("model")
+def extent_of_powers_of_a_quotient(path):
+    total = {"dim": [[1, i] for i in range(8)]}
+    extent(path, [[1, *[["//", total, 1]] * 63]])
+
+
+@case("model")
+def extent_of_large_numbers(path):
+    extent(path, [[1, *[["max", {"dim": [[1 << 60, 0]]}, {"dim": [[1 << 60, 0]]}]] * 63]])
+
+
 @case("checkpoint")
 def data_files_that_are_one(path):
     """A hundred data files of 8 MB, which are the same; of each one small array is kept, and the file's memory with it."""

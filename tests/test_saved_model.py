@@ -25,7 +25,7 @@ from graphnet.graph import Spec
 from graphnet.op import OPS
 from graphnet.saved_model import directory
 from graphnet.saved_model.graphs import Constants, decode_graph, encode_graph, read_constants
-from graphnet.saved_model.values import Decoder, Encoder
+from graphnet.saved_model.values import Decoder, Encoder, Malformed
 from graphnet.tracing import placeholder, trace_function
 
 CASES, KILLS = int(os.environ.get("GRAPHNET_FUZZ", "200")), int(os.environ.get("GRAPHNET_KILLS", "3"))
@@ -301,6 +301,12 @@ def test_values_survive():
     data = json.loads(json.dumps([encoder(v) for v in values], allow_nan=False))
     decoded = Decoder([s.name for s in encoder.symbols])(data)
     assert repr(decoded) == repr(values) and [type(v) for v in decoded] == [type(v) for v in values]
+
+
+@pytest.mark.parametrize("extent", [-1, 2**62, {"dim": [[-5]]}, {"dim": [[2**61], [2**61]]}])
+def test_extents_are_whole_numbers_that_arrays_can_have(extent):
+    with pytest.raises(Malformed, match="no whole number"):
+        Decoder().extent(extent)
 
 
 # ---- files

@@ -198,7 +198,8 @@ class Decoder:
         return a // b if isinstance(a, Dim) or isinstance(b, int) else Dim({(Compound("//", (a, b)),): 1})
 
     def extent(self, data: Any) -> Any:
-        return self._of_dim(data["dim"]) if isinstance(data, dict) and set(data) == {"dim"} else whole(data)
+        found = self._of_dim(data["dim"]) if isinstance(data, dict) and set(data) == {"dim"} else data
+        return found if isinstance(found, Dim) else whole(found)
 
     def spec(self, data: Any) -> Spec:
         require(isinstance(data, list) and len(data) == 2 and isinstance(data[0], list), "a spec is [shape, dtype]")
