@@ -82,6 +82,17 @@ def chunk_that_unpacks_to_more(path):
     spoiled(path, replaced(KERNEL, make))
 
 
+@case("weights.h5")
+def many_large_chunks_of_a_small_array(path):
+    def make(file):
+        array = file.create_dataset(KERNEL, (3, 4), "f4", chunks=(1 << 23, 1), maxshape=(None, None), compression="gzip")
+        packer = zlib.compressobj(1)
+        packed = b"".join([packer.compress(bytes(1 << 20)) for _ in range(32)]) + packer.flush()
+        for column in range(4):
+            array.id.write_direct_chunk((0, column), packed)
+    spoiled(path, replaced(KERNEL, make))
+
+
 HUGE = 10 ** 12
 for _name, _layer in {
         "dense": layer("Dense", units=HUGE), "dense_of_gigabytes": layer("Dense", units=10 ** 9), "dense_negative": layer("Dense", units=-1),

@@ -3,6 +3,8 @@
 A process of its own reads them all, with a limit on its memory, and with Python's audit hook, which is told of each file that is opened,
 each program that is started and each piece of code that is run or imported.
 """
+import contextlib
+import gzip
 import io
 import json
 import os
@@ -131,10 +133,10 @@ def test_hostile_files(outcomes, name):
         assert "more memory than" not in text and "MemoryError" not in text, found  # refused by what it asks for, before the limit is met
 
 
-def tar(path, kind, data):
-    with tarfile.open(path, f"w:{kind}") as file:
+def tar(path, kind, data, what=tarfile.REGTYPE):
+    with tarfile.open(path, f"w:{kind}", format=tarfile.GNU_FORMAT) as file:
         info = tarfile.TarInfo("data")
-        info.size = len(data)
+        info.size, info.type = len(data), what
         file.addfile(info, io.BytesIO(data))
 
 
@@ -153,6 +155,39 @@ def test_archives_that_fill_the_disk(tmp_path, kind):
     path.write_bytes(path.read_bytes()[:-5000])
     with pytest.raises(FileFormatError, match="damaged"):
         unpack(path, tmp_path / "folder")
+    assert os.listdir(tmp_path) == ["packed"]
+
+
+@pytest.mark.parametrize("what", [tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE])
+def test_archives_whose_headers_fill_the_memory(tmp_path, what):
+    path = tmp_path / "packed"
+    tar(path, "gz", bytes(100 << 20), what)
+    with pytest.raises(FileFormatError, match="a header claims 104857600 bytes.*fill the memory"):
+        unpack(path, tmp_path / "folder")
+    assert os.listdir(tmp_path) == ["packed"]
+
+
+def test_archives_of_members_without_end(tmp_path):
+    """They hold nothing, but each has a header."""
+    path = tmp_path / "packed"
+    header = tarfile.TarInfo("data").tobuf()
+    with gzip.open(path, "wb") as file:
+        for _ in range(1 << 6):
+            file.write(header * (1 << 12))
+    with pytest.raises(FileFormatError, match="a header claims 512 bytes.*fill the memory"):
+        unpack(path, tmp_path / "folder")
+    assert os.listdir(tmp_path) == ["packed"]
+
+
+def test_archives_of_members_of_negative_length(tmp_path):
+    """They would give back what other members took. Newer Pythons take such a file for no archive."""
+    path = tmp_path / "packed"
+    header = bytearray(tarfile.TarInfo("data").tobuf(tarfile.GNU_FORMAT))
+    header[124:136] = tarfile.itn(-1024, 12, tarfile.GNU_FORMAT)
+    header[148:156] = b"%06o\0 " % tarfile.calc_chksums(header)[0]
+    path.write_bytes(header + bytes(4096))
+    with contextlib.suppress(FileFormatError):
+        assert not unpack(path, tmp_path / "folder")
     assert os.listdir(tmp_path) == ["packed"]
 
 

@@ -153,6 +153,7 @@ def _check_chunks(array: Stored) -> None:
     skipped = 1 << filters.index(h5py.h5z.FILTER_DEFLATE)
     places: list[tuple[int, ...]] = []
     array.id.chunk_iter(lambda info: places.append(info.chunk_offset))
+    take(max(0, whole * len(places) - array.nbytes), f"what the chunks of {array.name} hold beyond it")
     for place in places:
         mask, packed = array.id.read_direct_chunk(place)
         if not mask & skipped and len(zlib.decompressobj().decompress(packed, whole + SLACK + 1)) > whole + SLACK:

@@ -31,8 +31,9 @@ def unpack(archive: Any, folder: pathlib.Path, kinds: Any = "auto") -> bool:
         raise ValueError(f'archive_format expects "auto", "tar", "zip", None or a list of them; received {unknown[0]!r}.')
     try:
         with limited(f"The archive {str(archive)!r}", os.path.getsize(archive)):
-            if "tar" in kinds and tarfile.is_tarfile(archive):
-                with tarfile.open(archive) as tar:
+            tar = _opened_tar(archive) if "tar" in kinds else None
+            if tar is not None:
+                with tar:
                     _write(_tar_members(tar, archive), folder)
             elif "zip" in kinds and zipfile.is_zipfile(archive):
                 with zipfile.ZipFile(archive) as packed:
@@ -48,6 +49,39 @@ def unpack(archive: Any, folder: pathlib.Path, kinds: Any = "auto") -> bool:
 Member = tuple[pathlib.PurePosixPath, IO[bytes] | None]  # its name below the folder, and what it holds; None: it is a folder
 
 
+class _Tar(tarfile.TarFile):
+    """A tar file whose headers count as what it holds: the package reads names of any length, and keeps all members."""
+
+    def next(self) -> tarfile.TarInfo | None:
+        file = self.fileobj
+        self.fileobj = _Headers(file)  # type: ignore[assignment]
+        try:
+            return super().next()
+        finally:
+            self.fileobj = file
+
+
+class _Headers:
+    """A file while headers are read from it."""
+
+    def __init__(self, file: Any) -> None:
+        self.file, self.seek, self.tell = file, file.seek, file.tell
+
+    def read(self, size: int) -> bytes:
+        if size < 0:
+            raise tarfile.ReadError("a header has a negative length")
+        take(size, "a header")
+        return self.file.read(size)  # type: ignore[no-any-return]
+
+
+def _opened_tar(archive: Any) -> _Tar | None:
+    """None for a file that is no tar file."""
+    try:
+        return _Tar.open(archive)
+    except tarfile.TarError:
+        return None
+
+
 def _tar_members(tar: tarfile.TarFile, archive: Any) -> Iterator[Member]:
     for member in tar:
         if not (member.isfile() or member.isdir()):
@@ -55,6 +89,8 @@ def _tar_members(tar: tarfile.TarFile, archive: Any) -> Iterator[Member]:
                 f"The archive {str(archive)!r} holds {member.name!r}, a link or device, which is not unpacked. "
                 "Nothing was written."
             )
+        if member.size < 0:
+            raise tarfile.ReadError(f"{member.name!r} has a negative length")
         take(member.size, repr(member.name))
         yield _checked(member.name, archive), tar.extractfile(member) if member.isfile() else None
 
