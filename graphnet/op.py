@@ -19,7 +19,7 @@ from graphnet.dims import Dim, maximum, product
 from graphnet.errors import GraphError, ShapeError, UnsupportedError
 from graphnet.graph import Node, Spec, Tensor, Variable, made_at, user_line
 from graphnet.masking import warn_of_op
-from graphnet.tracing import Trace, current, has_tensor, placeholder, record, restore, tracing
+from graphnet.tracing import Trace, announce, counter, current, has_tensor, placeholder, record, restore, tracing
 
 Samples = Iterator[tuple["Op", list[np.ndarray]]]
 OPS: dict[str, type["Op"]] = {}  # every primitive by its class name: what tests and tables go through
@@ -84,11 +84,19 @@ class Op:
         elif has_tensor(inputs):
             return symbolic_call(FunctionCall(type(self).__call__, self.name), (self, *inputs), {})
         arrays = [x.value if isinstance(x, Variable) else x for x in inputs]
+        if counter.get() is not None:
+            self._announce(arrays)
         try:
             return self.reference(*arrays)
         except (ValueError, TypeError, IndexError):  # where shapes or dtypes do not fit, infer says so better than numpy
             self.infer(*[Spec(np.shape(x), np.asarray(x).dtype.name) for x in arrays])
             raise
+
+    def _announce(self, arrays: list[Any]) -> None:
+        """Tells of the results for these arrays before they are computed."""
+        specs = self.infer(*[Spec(np.shape(x), np.asarray(x).dtype.name) for x in arrays])
+        for spec in specs if isinstance(specs, tuple) else (specs,):
+            announce(spec.shape, spec.dtype, repr(self.name))
 
     def __str__(self) -> str:
         shown = [f"{f.name}={getattr(self, f.name)}" for f in fields(self)]

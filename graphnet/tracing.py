@@ -3,6 +3,8 @@
 At the user's level a call of a layer, a model or a public op on symbolic tensors becomes one Node (`symbolic_call`). Inside a
 trace the same code runs through: each Op becomes a Node, each Variable a leaf.
 """
+import contextvars
+import math
 import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,6 +20,8 @@ from graphnet.graph import Constant, Graph, Node, Placeholder, Read, Spec, Tenso
 FEW = 64  # elements of a constant up to which each graph has its own
 # id of an array -> its latest copy; what lies under an id is compared, so that another array may come to have it
 _snapshots: "weakref.WeakValueDictionary[int, np.ndarray]" = weakref.WeakValueDictionary()
+# told of the bytes of arrays that are about to be computed; see `counting`
+counter: contextvars.ContextVar[Callable[[float, str], None] | None] = contextvars.ContextVar("graphnet_counter", default=None)
 
 
 class Trace:
@@ -33,6 +37,7 @@ class Trace:
         self.scope: list[str] = []
         self.drawn: list[Variable] = []  # counters of random draws that values of variables were taken from
         self.training = training
+        self.held: float = 0  # bytes of the arrays that were announced while it ran: see `announce`
 
     def lift(self, value: Any) -> Tensor:
         """A value as a tensor of this trace: variables are read, arrays are constants with the values that they have now."""
@@ -107,6 +112,30 @@ def tracing(trace: Trace | None) -> Iterator[Trace | None]:
             for variable in dict.fromkeys(trace.drawn):
                 if variable in trace.updates:
                     variable.assign_now(Variable._evaluate(trace.updates[variable], None))  # type: ignore[attr-defined]
+
+
+@contextmanager
+def counting(expect: Callable[[float, str], None]) -> Iterator[None]:
+    """``expect(bytes, what)`` is told, before any of it is computed in this context, of the arrays that a trace holds together.
+
+    Ops of constants alone are computed at once: a file that is loaded could ask for arrays of any size.
+    """
+    token = counter.set(expect)
+    try:
+        yield
+    finally:
+        counter.reset(token)
+
+
+def announce(shape: Sequence[Any], dtype: str, what: str) -> None:
+    """Tells of an array that is about to be computed, where these are counted; extents that are no numbers are left out."""
+    expect, trace = counter.get(), current()
+    if expect is not None:
+        held = max(0, math.prod(extent for extent in shape if isinstance(extent, (int, float)))) * np.dtype(dtype).itemsize
+        if trace is not None:
+            held += trace.held
+            trace.held = held
+        expect(held, f"a constant of {what}")
 
 
 def trace_function(function: Callable[..., Any], placeholders: Sequence[Tensor], training: bool | None = False,

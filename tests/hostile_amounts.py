@@ -175,7 +175,7 @@ def number_of_an_array(path):
     keras(path, functional([called({"module": "keras.src.ops.numpy", "class_name": "Add", "config": {"name": "add"}}, X, text)], [["add", 0, 0]]))
 
 
-# ---- extents: they are computed while the layers of a configuration are called
+# ---- constants and extents: they are computed while the layers of a configuration are called
 
 def op(kind, module="numpy", name="y", **config):
     return {"module": f"keras.src.ops.{module}", "class_name": kind, "config": {"name": name, **config}}
@@ -188,6 +188,18 @@ def on(shape, *calls):
                                              "output_layers": [[calls[-1]["name"], 0, 0]]}}
 
 
+MANY = 100_000
+for _name, _shape, _call in (
+        ("blur", [None, 8, 8, 3], called(op("GaussianBlur", "image", kernel_size=[MANY, MANY]), X)),
+        ("blur_of_a_fraction", [None, 8, 8, 3], called(op("GaussianBlur", "image", kernel_size=[1e10, 1]), X)),
+        ("patches", [None, 8, 8, 3], called(op("ExtractPatches", "image", size=[300, 300]), X)),
+        ("transform", [1, 30_000, 30_000, 1], called(op("AffineTransform", "image", transform=[1, 0, 0, 0, 1, 0, 0, 0]), X)),
+        ("repeat", [None, 3], called(op("Repeat", repeats=10 ** 10), [1.0])),
+        ("row", [3], called(op("Vander", N=10 ** 10), X)),
+        ("zeros", [MANY, MANY], called(op("ZerosLike"), X)), ("triangle", [MANY, MANY], called(op("Tril"), X)),
+        ("repeat_without_a_trace", [None, 3], called(layer("RepeatVector", n=10 ** 10), [[1.0]], name="y")),
+        ("mask", [None, MANY, 4], called(layer("MultiHeadAttention", num_heads=1, key_dim=1), X, X, name="y", use_causal_mask=True))):
+    CASES[f"constant_of_a_{_name}.keras"] = lambda path, shape=_shape, call=_call: keras(path, on(shape, call))
 for _name, _shape in (("known", [3]), ("unknown", [None]), ("matrices", [None, 3])):
     def squared(path, shape=_shape):
         """Each level is the product of the one before by itself: a known extent has 2 ** 35 digits at last."""

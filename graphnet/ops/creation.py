@@ -12,6 +12,7 @@ from graphnet.op import Op, Samples, public
 from graphnet.ops.convert import bound, cast, floating, promote, shape, shown, sized, to_tensor
 from graphnet.ops.elementwise import add, divide, equal, greater_equal, multiply, power, subtract, where
 from graphnet.ops.shape import BroadcastTo, expand_dims, moveaxis, reshape, stack
+from graphnet.tracing import announce
 
 
 @dataclass(frozen=True)
@@ -140,6 +141,7 @@ def full(shape: Any, fill_value: Any, dtype: Any = None) -> Any:
     extents = _extents(shape)
     value = cast(fill_value, dtypes.standardize_dtype(dtype))
     if isinstance(value, np.ndarray) and not any(isinstance(s, Dim) for s in extents):
+        announce(extents, value.dtype.name, "full")
         return np.full(extents, value, value.dtype)
     return sized(BroadcastTo(extents), value)
 
@@ -232,6 +234,7 @@ def arange(start: Any, stop: Any = None, step: Any = None, dtype: Any = None) ->
         dtype = dtypes.result_type(*[dtypes.dtype_of(0 if isinstance(v, Dim) else v) for v in (start, stop, step)])
     dtype = dtypes.standardize_dtype(dtype)
     if not any(isinstance(v, Dim) for v in (start, stop, step)):
+        announce(((stop - start) // step,), "int64", "arange")
         return np.arange(start, stop, step).astype(dtype)
     row = sized(Arange((stop - start + (step - 1)) // step, dtype))
     row = row if step == 1 else multiply(row, step)

@@ -17,6 +17,7 @@ from graphnet.ops.convolution import conv, depthwise_conv
 from graphnet.ops.indexing import get_item
 from graphnet.ops.sampling import KERNELS, REFLECTIONS, MapCoordinates, Resize
 from graphnet.ops.shape import expand_dims, pad, reshape, squeeze, stack, transpose
+from graphnet.tracing import announce
 
 
 def channels_last(function: Callable[[Any], Any], images: Any, data_format: str | None) -> Any:
@@ -214,6 +215,7 @@ def extract_patches(images: Any, size: Any, strides: Any = None, dilation_rate: 
     def run(x: Any) -> Any:
         whole = x if x.ndim == 4 else expand_dims(x, 0)
         channels = shape(whole)[-1]
+        announce((height * width * channels,) * 2, str(x.dtype), "extract_patches")
         kernel = np.eye(height * width * channels, dtype=str(x.dtype)).reshape(height, width, channels, -1)
         out = conv(whole, kernel, (height, width) if strides is None else strides, padding, "channels_last", dilation_rate)
         return out if x.ndim == 4 else squeeze(out, 0)
@@ -238,6 +240,7 @@ def gaussian_blur(images: Any, kernel_size: Sequence[int] = (3, 3), sigma: Seque
 
     def run(x: Any) -> Any:
         whole = x if x.ndim == 4 else expand_dims(x, 0)
+        announce((*kernel_size, shape(x)[-1]), "float64", "gaussian_blur")
         window = np.outer(row(kernel_size[0], sigma[0]), row(kernel_size[1], sigma[1]))
         kernel = np.repeat(window[:, :, None, None], shape(x)[-1], 2).astype(str(x.dtype))
         out = depthwise_conv(whole, kernel, 1, "same", "channels_last")
@@ -291,6 +294,7 @@ def affine_transform(images: Any, transform: Any, interpolation: str = "bilinear
         if any(isinstance(s, Dim) for s in (n, h, w, c)):
             raise ShapeError(f"affine_transform expects images of known extents; received shape {tuple(x.shape)}.")
         a = reshape(floating(transform), (-1, 8, 1, 1, 1))
+        announce((n, h, w, c, 6), "int64", "affine_transform")  # four of these, and four of half their size
         grid = np.meshgrid(np.arange(n), np.arange(h), np.arange(w), np.arange(c), indexing="ij")
         batch, row, column, channel = [v.astype("float32") for v in grid]
         a0, a1, a2, b0, b1, b2 = (get_item(a, (slice(None), i)) for i in range(6))

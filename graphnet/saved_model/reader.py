@@ -19,11 +19,10 @@ from graphnet.saved_model.directory import CONSTANTS, FORMAT, LARGEST_TEXT, TEXT
 from graphnet.saved_model.functions import LoadedFunction, decode_function
 from graphnet.saved_model.graphs import FAILURES, decode_graph, read_constants
 from graphnet.saved_model.objects import CALL, KINDS, Loaded, LoadedLayer
-from graphnet.saved_model.values import Malformed, damaged, require, shallow, text, whole
+from graphnet.saved_model.values import PLACES, Malformed, damaged, require, shallow, text, whole
 from graphnet.saved_model.variables import checked_value, decode_variable
 from graphnet.train.reading import exists, read
 
-PLACES = 1 << 20  # in all lists and tuples of a saved model together
 _BODY = b'"body":\n'
 _ATTEMPTS = 5
 

@@ -7,6 +7,7 @@ from typing import Any
 from graphnet.errors import FileFormatError
 from graphnet.graph import announcing
 from graphnet.saving.fresh import Fresh
+from graphnet.tracing import counting
 
 SMALL = 1 << 26  # bytes that any file may ask for,
 EXPANSION = 100  # and how many times its own size beyond: zip and gzip make weights smaller, but not by this much
@@ -19,12 +20,16 @@ class Allowance:
         self.source, self.size = source, size
         self.left = SMALL + EXPANSION * size
 
-    def take(self, count: int, what: str) -> None:
-        """Before memory is taken. Raises FileFormatError where it is more than is left."""
-        self.left -= count
-        if self.left < 0:
+    def expect(self, count: float, what: str) -> None:
+        """Before memory is used for a while. Raises FileFormatError where it is more than is left."""
+        if count > self.left:
             raise FileFormatError(f"{self.source}: {what} claims {count} bytes, in a file of {self.size}: it was made to fill the memory. "
                                   "Nothing was changed.")
+
+    def take(self, count: int, what: str) -> None:
+        """Before memory is taken for good. Raises FileFormatError where it is more than is left."""
+        self.expect(count, what)
+        self.left -= count
 
 
 _current: contextvars.ContextVar[Allowance | None] = contextvars.ContextVar("graphnet_allowance", default=None)
@@ -32,7 +37,8 @@ _current: contextvars.ContextVar[Allowance | None] = contextvars.ContextVar("gra
 
 @contextmanager
 def limited(source: str, size: int, fresh: Fresh | None = None) -> Iterator[None]:
-    """While a file of that size is read: its arrays, and the variables that are made by its configuration, are counted.
+    """While a file of that size is read: its arrays, and the variables that are made by its configuration, are counted; constants that are
+    computed while its layers are called count as long as they are held.
 
     ``fresh`` takes the variables that are to be filled from it.
     """
@@ -43,7 +49,7 @@ def limited(source: str, size: int, fresh: Fresh | None = None) -> Iterator[None
         return initializer if fresh is None else fresh.postponed(initializer)
     token = _current.set(allowance)
     try:
-        with announcing(announced):
+        with announcing(announced), counting(allowance.expect):
             yield
     finally:
         _current.reset(token)

@@ -71,11 +71,12 @@ def grad(function: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux
 def _evaluate(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], positions: tuple[int, ...],
               has_aux: bool) -> tuple[Any, list[Any]]:
     """The function's result and the gradients: tensors within a trace, else arrays."""
+    positions = tuple([i + len(args) if i < 0 else i for i in positions])
+    for i in positions:  # numbers that are differentiated by are arrays as well
+        if 0 <= i < len(args):
+            args = (*args[:i], _numbers(args[i]), *args[i + 1:])
     if current() is not None:
         return _differentiate(function, args, kwargs, positions, has_aux)
-    for i in positions:  # numbers that are differentiated by are arrays as well
-        if i < len(args):
-            args = (*args[:i], _numbers(args[i]), *args[i + 1:])
     traced = Function(lambda *args, **kwargs: _differentiate(function, args, kwargs, positions, has_aux), name="gradient")
     return traced(*args, **kwargs)  # traced for this call alone: what the function refers to may have changed at the next
 
@@ -138,7 +139,7 @@ def _read_as(own: dict[Variable, Tensor], trace: Trace) -> Iterator[None]:
 
 def _leaves(args: Sequence[Any], position: int) -> tuple[list[Tensor | Variable], Any]:
     """What to differentiate by, of one argument, and the structure that the gradient has."""
-    if position >= len(args):
+    if not 0 <= position < len(args):
         raise TypeError(f"grad was asked for argument {position}; the function was called with {len(args)} positional "
                         "arguments.")
     value = args[position]
@@ -148,9 +149,9 @@ def _leaves(args: Sequence[Any], position: int) -> tuple[list[Tensor | Variable]
                          "A layer makes them when it is built: call it once before.")
     leaves = tree.flatten(structure)
     for leaf in leaves:
-        if not isinstance(leaf, (Tensor, Variable)) or leaf.dtype not in FLOATS:
+        if not isinstance(leaf, (Tensor, Variable, np.ndarray)) or str(leaf.dtype) not in FLOATS:
             raise DTypeError(f"grad differentiates by float arrays, variables and modules; argument {position} holds "
-                             f"{leaf.dtype if isinstance(leaf, (Tensor, Variable)) else repr(leaf)}. Choose others by argnums.")
+                             f"{leaf.dtype if isinstance(leaf, (Tensor, Variable, np.ndarray)) else repr(leaf)}. Choose others by argnums.")
     return leaves, structure
 
 
