@@ -169,3 +169,22 @@ def test_a_step_of_ones_own_has_the_plan_of_a_walk_over_its_trace():
         value = ops.mean(model(x) ** 2)
         return backward([value], [ops.ones_like(value)], leaves)
     assert steps(lambda x: gn.grad(lambda m: ops.mean(m(x) ** 2))(model)) == steps(walked)
+
+
+def test_arguments_that_are_counted_from_the_end():
+    x = np.array([1, 2], "float32")
+
+    def f(a, b):
+        return ops.sum(a * b * b)
+    np.testing.assert_array_equal(gn.grad(f, argnums=-1)(x, 2 * x), [4, 16])
+    first, last = gn.grad(f, argnums=(0, -1))(x, 2.0)
+    np.testing.assert_array_equal(first, [4, 4])
+    assert last == 12 == gn.function(lambda a: gn.grad(f, argnums=-1)(a, 2.0))(x)
+    with pytest.raises(TypeError, match="argument -3"):
+        gn.grad(f, argnums=-3)(x, x)
+
+
+def test_arrays_within_a_trace_are_arguments_as_well():
+    x = np.array([1, 2], "float32")
+    found = gn.function(lambda s: gn.grad(lambda a: ops.sum(a * a) * ops.sum(s))(3 * x))(x)
+    np.testing.assert_array_equal(found, [18, 36])

@@ -71,7 +71,7 @@ def grad(function: Callable[..., Any], argnums: int | Sequence[int] = 0, has_aux
 def _evaluate(function: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any], positions: tuple[int, ...],
               has_aux: bool) -> tuple[Any, list[Any]]:
     """The function's result and the gradients: tensors within a trace, else arrays."""
-    positions = tuple([i + len(args) if i < 0 else i for i in positions])
+    positions = tuple([i + len(args) if -len(args) <= i < 0 else i for i in positions])
     for i in positions:  # numbers that are differentiated by are arrays as well
         if 0 <= i < len(args):
             args = (*args[:i], _numbers(args[i]), *args[i + 1:])
