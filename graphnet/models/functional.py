@@ -220,7 +220,7 @@ class Functional(Model):
             from graphnet.tracing import placeholder
             stand_ins = [placeholder(t.spec, t.name) for t in self._input_tensors]
             graph, structure = self._trace(stand_ins, lambda values: values, training)
-            entry = self._untracked_executables[training] = (Executable(graph), structure)
+            entry = self._untracked_executables.setdefault(training, (Executable(graph), structure))  # of callers at once the first one's
             self._untracked_seen = edits[0], self._marks()  # what the trace itself has set needs no other
         return entry
 
