@@ -258,29 +258,26 @@ class Builder:
         return Plan(self)
 
     def _append(self, words: Sequence[Word]) -> int:
-        start = at = len(self.words)
-        for value in words:
-            if type(value) is int:
-                bits = value
-            elif isinstance(value, Operand):
-                bits = 0
-                self.operands.append((at, value.buffer, value.offset * itemsize(value.dtype)))
-                if value.buffer.source is not None:
-                    self.kept[id(value.buffer.source)] = value.buffer.source
-            elif value is None:
-                bits = 0
-            elif isinstance(value, Kernel):
-                bits = value.address
-            elif isinstance(value, Table):
-                bits = value.start
-                self.tables.append(at)
-            elif isinstance(value, Status):
-                bits = 0
-                self.statuses.append(at)
-            elif isinstance(value, float | np.floating):
-                bits, = _bits(_double(value))
-            else:
-                bits = int(value)
-            self.words.append(bits)
-            at += 1
+        start = len(self.words)
+        self.words += [value if type(value) is int else 0 for value in words]
+        for at, value in enumerate(words, start):
+            if type(value) is not int and value is not None:
+                self.words[at] = self._word(value, at)
         return start
+
+    def _word(self, value: Any, at: int) -> int:
+        """A word that is no plain number, as it is now; what it becomes is noted."""
+        if isinstance(value, Operand):
+            self.operands.append((at, value.buffer, value.offset * itemsize(value.dtype)))
+            if value.buffer.source is not None:
+                self.kept[id(value.buffer.source)] = value.buffer.source
+            return 0
+        if isinstance(value, Kernel):
+            return value.address
+        if isinstance(value, Table):
+            self.tables.append(at)
+            return value.start
+        if isinstance(value, Status):
+            self.statuses.append(at)
+            return 0
+        return int(_bits(_double(value))[0]) if isinstance(value, float | np.floating) else int(value)

@@ -53,17 +53,19 @@ def decode(program: Program, extras: Sequence[Operand], shape: tuple[int, ...]) 
         shape: of the output.
     """
     first = 1 + len(extras)
-    state, current = Finish(extras=tuple(extras)), 0
-    best = replace(state, rest=program)
+    best = state = Finish(extras=tuple(extras))
+    begun = done = current = 0  # how many instructions `best` does, and which result the last of them gives
     for k, (op, refs) in enumerate(program):
         taken = _absorbed(state, op, refs, current, extras, shape)
         if taken is None:
             break
         state, current = taken, first + k
-        rest = program[k + 1:]
-        if all(r == current or 0 < r < first or r > current for _, later in rest for r in later):
-            best = replace(state, rest=tuple([(o, tuple([_moved(r, current, first) for r in later])) for o, later in rest]))
-    return best
+        if all(r == current or 0 < r < first or r > current for _, later in program[k + 1:] for r in later):
+            best, begun, done = state, k + 1, current
+    if begun == len(program):
+        return best
+    rest = tuple([(op, tuple([_moved(r, done, first) for r in refs])) for op, refs in program[begun:]]) if begun else program
+    return replace(best, rest=rest)
 
 
 def _moved(ref: int, current: int, first: int) -> int:
@@ -88,7 +90,7 @@ def _absorbed(state: Finish, op: Any, refs: tuple[int, ...], current: int, extra
     if x.strides[-1] != 1 and shape[-1] != 1:
         return None
     vector = all(stride == 0 or extent == 1 for stride, extent in zip(x.strides[:-1], shape[:-1], strict=True))
-    if vector and state == Finish(extras=state.extras):
+    if vector and state.mode == 0:
         return replace(state, bias=x)
     if state.residual is None and state.clip_again == FREE:
         return replace(state, residual=x)
