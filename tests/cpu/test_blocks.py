@@ -69,6 +69,18 @@ def test_what_is_left_over_and_further_sizes_share_plans():
     assert first in {id(part.runners[part.size]) for part in run.runner(((21, 12, 12, 5),)).plan.inner}
 
 
+def test_what_runs_whole_beside_blocks_has_their_memory():
+    """Layers with weights so large that they are read once are a part as well; the plan around holds what goes from part to part."""
+    def function(x):
+        y = ops.tanh(ops.matmul(convolutional(x), rows(24, 512)))
+        return ops.tanh(ops.matmul(ops.tanh(ops.matmul(y, rows(512, 512))), rows(512, 3)))
+    run = executable(function, (12, 12, 5))
+    close(run, [rows(7, 12, 12, 5)])
+    plan = run.runner(((7, 12, 12, 5),)).plan
+    _, whole = [part.runners[part.size].plan for part in plan.inner]
+    assert parts(run, (7, 12, 12, 5)) == [1, 7] and plan.arena_bytes < 4096 < whole.arena_bytes
+
+
 def test_no_rows():
     run = executable(convolutional, (12, 12, 5))
     assert run([np.zeros((0, 12, 12, 5), "float32")])[0].shape == (0, 24) and not parts(run, (0, 12, 12, 5))

@@ -4,7 +4,11 @@ Where rows are computed apart (`Op.by_rows`), a stretch may run from its first o
 the next. It then reads its weights once a block, but what lies between its ops stays in the caches, and little memory is
 needed. Which stretches, and how many rows, is decided by an estimate of the bytes that do not come from the near caches. It
 knows shapes alone, neither the machine nor the threads: results depend on neither.
+
+Stretches that run whole beside others are parts as well. Parts take turns on one memory: what lies between the ops of one is not
+needed while another runs.
 """
+import itertools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -164,21 +168,20 @@ def _between(nodes: Sequence[Node], graph: Graph, specs: Specs, batch: Symbol) -
 
 def _replaced(graph: Graph, nodes: Sequence[Node], sizes: Sequence[int], specs: Specs, extents: Mapping[Symbol, int],
               batch: Symbol) -> Graph:
-    """The graph with each run of nodes of one size below the batch as one node."""
+    """The graph with each run of nodes of one size as one node: a run of the whole batch, too, if much lies between its nodes, which
+    then takes the memory that the others' blocks have.
+    """
     rows, new = extents[batch], {t.key: t for t in graph.inputs}
     new |= {(leaf, 0): Tensor(leaf, 0) for leaf in graph.nodes if isinstance(leaf.op, Leaf)}
-    first = 0
-    while first < len(nodes):
-        last = first + 1
-        if sizes[first] == rows:
-            node = nodes[first]
+    kinds = [(size, size != rows or _by_rows(node, batch)) for node, size in zip(nodes, sizes, strict=True)]
+    for (size, apart), numbers in itertools.groupby(range(len(nodes)), kinds.__getitem__):
+        run = [nodes[n] for n in numbers]
+        if apart and (size != rows or sum(_bytes(specs[node, i]) for node in run for i in range(len(node.specs))) > NEAR):
+            new |= _part(graph, run, size, new, specs, extents, batch)
+            continue
+        for node in run:
             again = Node(node.op, tuple([new[t.key] for t in node.inputs]), node.specs, node.name, node.scope)
             new |= {(node, i): Tensor(again, i) for i in range(len(node.specs))}
-        else:
-            while last < len(nodes) and sizes[last] == sizes[first]:
-                last += 1
-            new |= _part(graph, nodes[first:last], sizes[first], new, specs, extents, batch)
-        first = last
     return Graph(graph.inputs, [new[t.key] for t in graph.outputs], name=graph.name)
 
 
