@@ -9,14 +9,16 @@ a direct sum: convolutions by Winograd come out above the peak.
 
 The second table, which `products` asks for alone, sets matrix products beside numpy's in the same process, in turns: medians,
 and the time of numpy over ours. Small ones are a plan of many steps, as they are in a network, and as many calls of numpy.
-Both have as many threads as OPENBLAS_NUM_THREADS says, or else as there are processors.
+Both have as many threads as OPENBLAS_NUM_THREADS says, or else as there are processors. numpy's look for work for some time behind
+a product; here for so short a time that they are off the processors when it is our turn (OPENBLAS_THREAD_TIMEOUT=4).
 """
 import os
 import statistics
 import sys
 import time
 
-import numpy as np
+os.environ.setdefault("OPENBLAS_THREAD_TIMEOUT", "4")
+import numpy as np  # noqa: E402
 
 from graphnet.backends.cpu import driver  # it imports all kernel files, which register their lowerings
 from graphnet.backends.cpu.lowering import lowering_of
