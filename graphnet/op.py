@@ -84,7 +84,7 @@ class Op:
         elif has_tensor(inputs):
             return symbolic_call(FunctionCall(type(self).__call__, self.name), (self, *inputs), {})
         arrays = [x.value if isinstance(x, Variable) else x for x in inputs]
-        if counter.get() is not None:
+        if counter.get() is not None and not isinstance(self, View):
             self._announce(arrays)
         try:
             return self.reference(*arrays)

@@ -434,3 +434,11 @@ def test_no_draw_gives_a_class_an_infinite_edge(monkeypatch):
     smallest, largest = 0.0, 1.0 - 2.0**-24
     monkeypatch.setattr(graphnet.random, "_drawn", lambda *_: np.array([[[0.5, largest], [smallest, largest]]], "float32"))
     np.testing.assert_array_equal(graphnet.random.categorical([[0.0, -1e9]], 2), [[0, 0]])
+
+
+def test_bounds_of_a_whole_type_are_no_numbers_that_a_file_could_not_hold():
+    x = np.array([-2**63, 5, 2**63 - 1], "int64")
+    np.testing.assert_array_equal(ops.clip(x, -2**63, 2**63 - 1), x)
+    traced = graphnet.function(lambda v: ops.saturate_cast(v, "int64"), input_signature=[graphnet.TensorSpec((None,), "int32")])
+    bounds = [b for node in traced.get_concrete_function().primitive.nodes for b in (getattr(node.op, "low", 0), getattr(node.op, "high", 0))]
+    assert all(type(b) is not int or abs(b) < 2**62 for b in bounds)

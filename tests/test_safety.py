@@ -20,7 +20,9 @@ import zipfile
 import pytest
 from hostile_folders import CASES, saved, small, write_all
 
+from graphnet import ops
 from graphnet.errors import FileFormatError
+from graphnet.saving.limits import limited
 from graphnet.utils.archives import unpack
 
 MEMORY = 256 << 20  # bytes that reading a file may add to the process
@@ -193,3 +195,10 @@ def test_archives_of_members_of_negative_length(tmp_path):
 
 if __name__ == "__main__":
     serve(pathlib.Path(sys.argv[1]))
+
+
+def test_constants_of_a_small_file_may_be_masks_of_long_sequences():
+    with limited("small.keras", 100):
+        assert ops.zeros((5000, 5000)).shape == (5000, 5000)
+        with pytest.raises(FileFormatError, match="a constant.*fill the memory"):
+            ops.zeros((1 << 15, 1 << 14))

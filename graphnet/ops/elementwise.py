@@ -329,7 +329,8 @@ def clip(x: Any, x_min: Any, x_max: Any) -> Any:
         x = to_tensor(x) if whole else floating(x)
         low, high = float(x_min), float(x_max)
         if str(x.dtype) in dtypes.INTS and (low != x_min or high != x_max):  # 64 bits hold more than floats
-            low, high = x_min, math.inf if x_max >= np.iinfo(str(x.dtype)).max else x_max
+            info = np.iinfo(str(x.dtype))
+            low, high = -math.inf if x_min <= info.min else x_min, math.inf if x_max >= info.max else x_max
         return Clip(low, high)(x)
     return minimum(maximum(x, x_min), x_max)
 

@@ -11,6 +11,7 @@ from graphnet.tracing import counting
 
 SMALL = 1 << 26  # bytes that any file may ask for,
 EXPANSION = 100  # and how many times its own size beyond: zip and gzip make weights smaller, but not by this much
+CONSTANTS = 1 << 30  # bytes of constants that any file may compute: masks of long sequences are large, and small to write down
 
 
 class Allowance:
@@ -47,9 +48,13 @@ def limited(source: str, size: int, fresh: Fresh | None = None) -> Iterator[None
     def announced(count: int, name: str | None, initializer: Any) -> Any:
         allowance.take(count, f"weight {name or 'variable'!r}")
         return initializer if fresh is None else fresh.postponed(initializer)
+
+    def computed(count: float, what: str) -> None:
+        if count > CONSTANTS:
+            allowance.expect(count, what)
     token = _current.set(allowance)
     try:
-        with announcing(announced), counting(allowance.expect):
+        with announcing(announced), counting(computed):
             yield
     finally:
         _current.reset(token)
