@@ -5,21 +5,18 @@ trace the same code runs through: each Op becomes a Node, each Variable a leaf.
 """
 import contextvars
 import math
-import weakref
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
-from graphnet import dtypes, tree
+from graphnet import tree
+from graphnet.constants import snapshot
 from graphnet.dims import LARGEST, Dim, Extent, Symbol, substitute
 from graphnet.errors import ShapeError
 from graphnet.graph import Constant, Graph, Node, Placeholder, Read, Spec, Tensor, Variable, current_trace
 
-FEW = 64  # elements of a constant up to which each graph has its own
-# id of an array -> its latest copy; what lies under an id is compared, so that another array may come to have it
-_snapshots: "weakref.WeakValueDictionary[int, np.ndarray]" = weakref.WeakValueDictionary()
 # told of the bytes of arrays that are about to be computed; see `counting`
 counter: contextvars.ContextVar[Callable[[float, str], None] | None] = contextvars.ContextVar("graphnet_counter", default=None)
 
@@ -63,37 +60,6 @@ class Trace:
         expect_possible(specs, op.name)
         node = Node(op, tensors, specs, op.name, "/".join(self.scope[self.outer:]))
         return tuple([Tensor(node, i) for i in range(len(specs))]) if several else Tensor(node)
-
-
-def unchanging(array: np.ndarray) -> bool:
-    """Whether nobody may write to an array: neither it nor what it is a view of is writeable."""
-    part: Any = array
-    while isinstance(part, np.ndarray):
-        if part.flags.writeable:
-            return False
-        part = part.base
-    return True
-
-
-def snapshot(array: np.ndarray) -> np.ndarray:
-    """An array with the values that this one has now, for ever: itself where nobody may write to it, else a copy.
-
-    Of a large one there is one copy for all graphs, as long as any of them holds it and the values stay the same.
-    """
-    if unchanging(array) and array.flags.c_contiguous and array.flags.aligned and array.dtype.isnative:
-        return array
-    copy = _snapshots.get(id(array))
-    if copy is None or not _equal(copy, array):
-        copy = array.astype(array.dtype.newbyteorder("="), order="C")
-        copy.flags.writeable = False
-        if array.size > FEW and array.dtype.name in dtypes.ALL:
-            _snapshots[id(array)] = copy
-    return copy
-
-
-def _equal(a: np.ndarray, b: np.ndarray) -> bool:
-    """Whether two arrays of numbers have the same bits."""
-    return a.dtype == b.dtype and np.array_equal(a.view(f"u{a.itemsize}"), b.view(f"u{b.itemsize}"))
 
 
 def current() -> Trace | None:

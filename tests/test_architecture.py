@@ -8,7 +8,7 @@ PACKAGE = pathlib.Path(__file__).resolve().parents[1] / "graphnet"
 LEVELS = [
     {"errors", "meanwhile", "settings", "trackable", "tree"},
     {"dtypes", "dims", "files"},
-    {"graph", "registry"},
+    {"constants", "graph", "registry"},
     {"tracing", "identifiers"},
     {"module"},
     {"masking", "train"},

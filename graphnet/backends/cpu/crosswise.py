@@ -26,7 +26,7 @@ def folded(builder: Any, vectors: list[Any]) -> Any:
         low = [start + i for start in range(0, 2 * LANES, width) for i in range(half)]
         halves = [ir.Constant(IVEC, low), ir.Constant(IVEC, [i + half for i in low])]
         pairs = zip(vectors[::2], vectors[1::2], strict=True)
-        vectors = [builder.fadd(*[builder.shuffle_vector(a, b, lanes) for lanes in halves]) for a, b in pairs]
+        vectors = [builder.fadd(*[builder.shuffle_vector(a, b, taken) for taken in halves]) for a, b in pairs]
         width = half
     return vectors[0]
 

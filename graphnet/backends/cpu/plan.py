@@ -229,12 +229,15 @@ class Builder:
 
     def mark(self) -> tuple[int, ...]:
         """Where the plan stands now, for `undo`."""
-        return tuple([len(rows) for rows in (self.steps, self.words, self.operands, self.tables, self.statuses)])
+        return tuple([len(rows) for rows in self._rows()])
 
     def undo(self, mark: tuple[int, ...]) -> None:
         """Takes back all steps since a mark, and their rows; none of them may have been the first to write what has a halo."""
-        for rows, length in zip((self.steps, self.words, self.operands, self.tables, self.statuses), mark, strict=True):
-            del rows[length:]  # type: ignore[attr-defined]
+        for rows, length in zip(self._rows(), mark, strict=True):
+            del rows[length:]
+
+    def _rows(self) -> list[list[Any]]:
+        return [self.steps, self.words, self.operands, self.tables, self.statuses]
 
     def clear_halo(self, buffer: Buffer) -> None:
         """Lets the plan zero a large buffer's halo before its first writer: memory that others use meanwhile, for a small step."""

@@ -14,8 +14,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from graphnet.constants import unchanging
 from graphnet.graph import changes
-from graphnet.tracing import unchanging
 
 LINE = 64
 LARGE = 4 << 20  # bytes of an array from which the memory that it took to make it goes back to the system
